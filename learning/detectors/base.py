@@ -1,0 +1,132 @@
+"""The contract that every detector keeps."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from learning.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from learning.images.image_set import ImageSet
+    from learning.images.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: wall-clock minutes, or an exact number of steps.
+
+    Attributes:
+        minutes: Stop by itself within this many minutes.
+        steps: Train exactly this many steps; the same seed and threads then give the same weights.
+
+    Raises:
+        ValueError: Unless exactly one of the two is given and positive.
+    """
+
+    minutes: float | None = None
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        given = [value for value in (self.minutes, self.steps) if value is not None]
+        if len(given) != 1 or given[0] <= 0:
+            msg = f"a budget is either minutes or steps, above zero; got minutes={self.minutes}, steps={self.steps}"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a detector says of a batch; higher is more anomalous.
+
+    Attributes:
+        scores: ``[B]`` image scores.
+        maps: ``[B, h, w]`` anomaly maps, at the size of the preprocessed images.
+    """
+
+    scores: Tensor
+    maps: Tensor
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What training did.
+
+    Attributes:
+        steps: Optimiser steps taken.
+        seconds: Wall-clock time.
+        weights: Where the starting weights came from: ``scratch``, ``pretrained`` or ``file``.
+        backbone: Name of the backbone, or None when the detector has none.
+        backbone_sha256: Checksum of the weights it started from, or None when they were drawn at random.
+        history: Named values over the steps, for the report.
+        selection: Figures on held-out good parts and synthetic flaws; what selects is not what trained.
+    """
+
+    steps: int
+    seconds: float
+    weights: str
+    backbone: str | None = None
+    backbone_sha256: str | None = None
+    history: dict[str, list[float]] = field(default_factory=dict)
+    selection: dict[str, float] = field(default_factory=dict)
+
+
+class DetectorConfig(BaseModel):
+    """Base of every detector's configuration; an unknown key or a value out of range is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Detector(ABC):
+    """Learns from good parts and says how anomalous an image is, and where.
+
+    The constructor only stores what it is given. Tensors are preprocessed images ``[B, C, h, w]``, 0..1.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[DetectorConfig]]
+    default_size: ClassVar[int] = 256
+
+    def __init__(self, config: Any, preprocessing: "Preprocessing") -> None:
+        self.config = config
+        self.preprocessing = preprocessing
+
+    @abstractmethod
+    def fit(
+        self,
+        train: "ImageSet",
+        selection: "ImageSet",
+        seed: int,
+        budget: Budget,
+        progress: Progress = silent,
+        checkpoint: Path | None = None,
+    ) -> FitReport:
+        """Learn from good parts.
+
+        Args:
+            train: Good parts to learn from.
+            selection: Other good parts, of other groups, for epochs, hyperparameters and scales. Those that
+                calibrate the threshold are never given to a detector.
+            seed: Every random choice follows from it.
+            budget: When to stop.
+            progress: Told how far training is.
+            checkpoint: Folder in which an interrupted training leaves its state, and goes on from.
+        """
+
+    @abstractmethod
+    def predict(self, images: Tensor) -> Prediction:
+        """Score a batch ``[B, C, h, w]``; a batch gives what its images give one by one."""
+
+    @abstractmethod
+    def embed(self, images: Tensor) -> Tensor:
+        """Embed a batch: ``[B, C, h, w]`` to ``[B, D]``, the same D for every batch."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write ``weights.safetensors`` into a folder that exists."""
+
+    @abstractmethod
+    def load(self, folder: Path, device: str = "cpu") -> Self:
+        """Read what ``save`` wrote, onto a device; returns itself."""
