@@ -33,7 +33,7 @@ def detector_class(name: str) -> type[Detector]:
     return found
 
 
-def create(name: str, config: dict[str, Any], preprocessing: "Preprocessing") -> Detector:
+def create(name: str, config: dict[str, Any], preprocessing: "Preprocessing", device: str = "cpu") -> Detector:
     """Make an untrained detector from its name and the keys of its configuration.
 
     Raises:
@@ -46,4 +46,4 @@ def create(name: str, config: dict[str, Any], preprocessing: "Preprocessing") ->
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         msg = f"configuration of detector {name!r}: {wrong}; keys: {', '.join(found.Config.model_fields)}"
         raise ConfigError(msg) from error
-    return found(validated, preprocessing)
+    return found(validated, preprocessing, device)

@@ -89,9 +89,10 @@ class Detector(ABC):
     Config: ClassVar[type[DetectorConfig]]
     default_size: ClassVar[int] = 256
 
-    def __init__(self, config: Any, preprocessing: "Preprocessing") -> None:
+    def __init__(self, config: Any, preprocessing: "Preprocessing", device: str = "cpu") -> None:
         self.config = config
         self.preprocessing = preprocessing
+        self.device = device
 
     @abstractmethod
     def fit(

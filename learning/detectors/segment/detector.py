@@ -1,0 +1,161 @@
+"""Segmentation of synthetic flaws as anomaly detection: no weights, no defects, minutes of training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import torch
+from pydantic import Field
+from safetensors.torch import load_file, save_file
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from learning.augmentation import augment
+from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
+from learning.detectors.segment.inputs import standardise
+from learning.detectors.segment.losses import dice, focal
+from learning.detectors.segment.network import UNet
+from learning.loop import Schedule
+from learning.loop import train as train_loop
+from learning.progress import Progress, silent
+from synth.image_level import Synthesizer
+from synth.families.base import Context
+
+if TYPE_CHECKING:
+    from learning.images.image_set import ImageSet
+
+_WEIGHTS = "weights.safetensors"
+
+
+class SegmentConfig(DetectorConfig):
+    """Options of the ``segment`` detector."""
+
+    widths: tuple[int, ...] = Field(default=(24, 48, 96, 128), min_length=2, max_length=6)
+    stem: int = Field(default=2, ge=1, le=4, description="Side of the pixel blocks that enter the network as one.")
+    batch: int = Field(default=16, ge=2, le=256)
+    good_share: float = Field(default=0.25, ge=0, lt=1, description="Share of each batch that is left without flaws.")
+    learning_rate: float = Field(default=2e-3, gt=0, le=0.1)
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    score_share: float = Field(
+        default=0.0016, gt=0, le=1, description="Share of the pixels, the highest, whose mean is the image score."
+    )
+    flips: bool = Field(default=True, description="Average the map over mirrored copies of the image when predicting.")
+    families: tuple[str, ...] | None = Field(default=None, description="Flaw families to train on; none means all.")
+
+
+class Segment(Detector):
+    """Learns to find synthetic flaws on good parts, and so to find real ones.
+
+    The anomaly map is the probability that a pixel belongs to a flaw; the image score is the mean of its highest
+    values. The idea is DRAEM's (Zavrtanik et al., 2021, arXiv 2108.07610) without the reconstruction.
+    """
+
+    name = "segment"
+    Config: ClassVar[type[DetectorConfig]] = SegmentConfig
+    default_size: ClassVar[int] = 192
+    config: SegmentConfig
+    network: UNet
+
+    def fit(
+        self,
+        train: "ImageSet",
+        selection: "ImageSet",
+        seed: int,
+        budget: Budget,
+        progress: Progress = silent,
+        checkpoint: Path | None = None,
+    ) -> FitReport:
+        """Learn from good parts; ``selection`` is not needed, as nothing is chosen along the way."""
+        torch.manual_seed(seed)
+        self.network = self._new_network()
+        report = train_loop(
+            self.network,
+            partial(_make_batch, train, Synthesizer(self.config.families), self.config),
+            partial(_compute_losses, self._inputs),
+            budget,
+            seed,
+            Schedule(self.config.learning_rate),
+            weight_decay=self.config.weight_decay,
+            progress=progress,
+            checkpoint=checkpoint,
+            device=self.device,
+        )
+        return FitReport(report.steps, report.seconds, weights="scratch", history=report.losses)
+
+    @torch.inference_mode()
+    def predict(self, images: Tensor) -> Prediction:
+        """Score a batch ``[B, C, h, w]``."""
+        views = [(), (-1,), (-2,), (-2, -1)] if self.config.flips else [()]
+        maps = torch.stack([self._probabilities(images.flip(view)).flip(view) for view in views]).mean(dim=0)
+        highest = max(1, round(maps[0].numel() * self.config.score_share))
+        scores = maps.flatten(1).topk(highest, dim=1).values.mean(dim=1)
+        return Prediction(scores.float(), maps[:, 0].float())
+
+    @torch.inference_mode()
+    def embed(self, images: Tensor) -> Tensor:
+        """Embed a batch: the deepest features, as a whole and where the anomaly map is high; ``[B, 2D]``."""
+        levels = self.network.encode(self._inputs(images))
+        deepest = levels[-1].float()
+        heat = functional.adaptive_avg_pool2d(self.network.decode(levels).float().sigmoid(), deepest.shape[-2:])
+        heat = heat / heat.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-6)
+        return torch.cat([deepest.mean(dim=(-2, -1)), (deepest * heat).sum(dim=(-2, -1))], dim=1)
+
+    def save(self, folder: Path) -> None:
+        """Write ``weights.safetensors``."""
+        save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, folder / _WEIGHTS)
+
+    def load(self, folder: Path, device: str = "cpu") -> Self:
+        """Read ``weights.safetensors``."""
+        self.device = device
+        self.network = self._new_network()
+        self.network.load_state_dict(load_file(folder / _WEIGHTS, device=device))
+        self.network.eval()
+        return self
+
+    def _new_network(self) -> UNet:
+        network = UNet(2 * self.preprocessing.channels, self.config.widths, self.config.stem)
+        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def _inputs(self, images: Tensor) -> Tensor:
+        """Standardised images, their right and lower edges replicated up to multiples of the network's stride."""
+        height, width = images.shape[-2:]
+        padding = (0, -width % self.network.stride, 0, -height % self.network.stride)
+        padded = functional.pad(images.to(self.device), padding, mode="replicate")
+        return standardise(padded).contiguous(memory_format=torch.channels_last)
+
+    def _probabilities(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        logits: Tensor = self.network(self._inputs(images))
+        return logits[..., :height, :width].sigmoid()
+
+
+@dataclass(frozen=True)
+class _Batch:
+    images: Tensor
+    masks: Tensor
+
+
+def _make_batch(train: "ImageSet", synthesizer: Synthesizer, config: SegmentConfig, generator: Generator) -> _Batch:
+    """Good parts, most of them flawed: images ``[B, C, h, w]`` and masks ``[B, 1, h, w]``."""
+    chosen = torch.randint(len(train), (2 * config.batch,), generator=generator).tolist()
+    pictures = augment(train.batch(chosen), generator)
+    good, sources = pictures.chunk(2)
+    sound = round(config.batch * config.good_share)
+    context = Context(foreground=None, sources=sources)
+    recipe = synthesizer.draw(generator, config.batch - sound)
+    flawed, masks = synthesizer.apply(good[sound:], recipe, context)
+    images = torch.cat([good[:sound], flawed])
+    return _Batch(images, torch.cat([torch.zeros_like(images[:sound, :1]), masks]))
+
+
+def _compute_losses(inputs: Callable[[Tensor], Tensor], network: nn.Module, batch: _Batch) -> dict[str, Tensor]:
+    images = inputs(batch.images)
+    logits = network(images).float()
+    masks = functional.pad(batch.masks.to(logits), _padding(batch.masks.shape, logits.shape))
+    return {"focal": 10 * focal(logits, masks), "dice": dice(logits, masks)}
+
+
+def _padding(small: torch.Size, large: torch.Size) -> tuple[int, int, int, int]:
+    return 0, large[-1] - small[-1], 0, large[-2] - small[-2]

@@ -1,0 +1,46 @@
+"""What the network sees of an image: it as a whole, and what differs from its surroundings."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_SHRINK = 4
+"""Local statistics are smooth: they are taken at a quarter of the resolution, at a sixteenth of the cost."""
+
+
+def _box(images: Tensor, radius: int) -> Tensor:
+    """Mean over a square window of ``2 * radius + 1``, edges replicated; two one-dimensional passes."""
+    window = 2 * radius + 1
+    padded = functional.pad(images, (radius, radius, radius, radius), mode="replicate")
+    return functional.avg_pool2d(functional.avg_pool2d(padded, (1, window), 1), (window, 1), 1)
+
+
+def standardise(images: Tensor, window: float = 1 / 6) -> Tensor:
+    """Take out what light and exposure do to a picture.
+
+    Args:
+        images: ``[B, C, h, w]``, 0..1; h and w multiples of 4.
+        window: Side of the local window, as a fraction of the shorter side.
+
+    Returns:
+        ``[B, 2C, h, w]``: every image by its own mean and deviation, and every pixel by the mean and deviation of
+        its surroundings; both clamped to -5..5. A flat image gives zeros.
+    """
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    deviation = images.std(dim=(1, 2, 3), keepdim=True)
+    whole = (images - mean) / (deviation + 0.02)
+
+    small = functional.avg_pool2d(images, _SHRINK)
+    energy = functional.avg_pool2d(images.square(), _SHRINK)
+    radius = min(max(1, round(min(small.shape[-2:]) * window / 2)), min(small.shape[-2:]) - 1)
+    local_mean = _box(small, radius)
+    local_variance = (_box(energy, radius) - local_mean.square()).clamp_min(0)
+    statistics = functional.interpolate(
+        torch.cat([local_mean, local_variance.sqrt()], dim=1),
+        size=images.shape[-2:],
+        mode="bilinear",
+        align_corners=False,
+    )
+    local_mean, local_deviation = statistics.chunk(2, dim=1)
+    local = (images - local_mean) / (local_deviation + 0.02)
+    return torch.cat([whole, local], dim=1).clamp(-5, 5)

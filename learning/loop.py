@@ -1,0 +1,264 @@
+"""The training loop that all gradient-trained detectors share, on Lightning Fabric."""
+
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from learning.detectors.base import Budget
+from learning.progress import Progress, silent
+
+CHECKPOINT_SECONDS = 60.0
+"""How much work a kill can cost at most, when a checkpoint folder is given."""
+
+
+@dataclass
+class LoopReport:
+    """What the loop did; ``losses`` holds the mean of every loss over each twentieth of the run or less."""
+
+    steps: int
+    seconds: float
+    losses: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate over the run: a linear warm-up, then a cosine down to zero (Loshchilov & Hutter, 2017)."""
+
+    peak: float
+    warmup: float = 0.05
+
+    def rate(self, fraction: float) -> float:
+        """Learning rate at a fraction (0..1) of the run."""
+        if fraction < self.warmup:
+            return self.peak * max(fraction / self.warmup, 0.02)
+        return self.peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (fraction - self.warmup) / (1 - self.warmup))))
+
+
+def precision(device: str) -> str:
+    """``bf16-mixed`` where the hardware computes in bfloat16, else ``32-true``."""
+    if device.startswith("cuda"):
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    # Without these instructions bfloat16 is emulated, and slower than float32.
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """Random numbers of one step; a resumed run draws what an uninterrupted one would have drawn."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + step * 7919 + 1) % 2**63)
+
+
+def train(
+    model: nn.Module,
+    make_batch: Callable[[torch.Generator], Any],
+    compute_losses: Callable[[nn.Module, Any], dict[str, Tensor]],
+    budget: Budget,
+    seed: int,
+    schedule: Schedule,
+    weight_decay: float = 0.01,
+    ema_decay: float = 0.995,
+    device: str = "cpu",
+    progress: Progress = silent,
+    checkpoint: Path | None = None,
+    text: str = "training",
+) -> LoopReport:
+    """Train a model in place; it ends with the exponential moving average of its weights.
+
+    Args:
+        model: Trained with AdamW (Loshchilov & Hutter, 2019).
+        make_batch: Makes the batch of a step from that step's generator; called ahead, in another thread, so that
+            data and synthesis stay off the critical path.
+        compute_losses: Named losses of a batch; their sum is minimised.
+        budget: Minutes count from the first call, those before an interruption included.
+        seed: Every random choice follows from it.
+        schedule: Learning rate over the budget.
+        weight_decay: Of AdamW.
+        ema_decay: Decay of the moving average, ramped up over the first steps.
+        device: ``cpu`` or ``cuda``.
+        progress: Told the fraction of the budget that is used.
+        checkpoint: Folder for the state of an interrupted run, which the next call goes on from. Deleted at the end.
+        text: What the progress says.
+
+    Returns:
+        Steps, seconds, and the losses over the run.
+    """
+    torch.set_flush_denormal(True)
+    fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=precision(device))  # type: ignore[arg-type]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.peak, weight_decay=weight_decay)
+    averaged = deepcopy(model)
+    wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
+    averaged.to(fabric.device)
+
+    state = _Checkpoint(checkpoint, model, averaged, optimizer, _fingerprint(seed, budget, model))
+    step, before = state.restore()
+    started = saved = time.monotonic()
+
+    def elapsed() -> float:
+        return before + time.monotonic() - started
+
+    def fraction() -> float:
+        if budget.steps is not None:
+            return step / budget.steps
+        return elapsed() / (60 * budget.minutes) if budget.minutes else 1.0
+
+    recent: dict[str, list[float]] = {}
+    history: dict[str, list[float]] = {}
+    marks = 0
+    wrapped.train()
+    batches = _prefetch(make_batch, seed, step)
+    with _Interrupt() as interrupt, closing(batches):
+        while (done := fraction()) < 1:
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.rate(done)
+            batch = next(batches)
+            losses = compute_losses(wrapped, batch)
+            wrapped_optimizer.zero_grad()
+            fabric.backward(torch.stack(list(losses.values())).sum())
+            wrapped_optimizer.step()
+            step += 1
+            _average(averaged, model, min(ema_decay, step / (step + 10)))
+            for name, loss in losses.items():
+                recent.setdefault(name, []).append(float(loss.detach()))
+            if int(fraction() * 20) > marks:
+                marks = int(fraction() * 20)
+                for name, values in recent.items():
+                    history.setdefault(name, []).append(sum(values) / len(values))
+                recent = {}
+            progress(min(fraction(), 1.0), 1.0, text)
+            if interrupt.asked or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                state.save(step, elapsed())
+                saved = time.monotonic()
+            if interrupt.asked:
+                raise KeyboardInterrupt
+    state.remove()
+    model.load_state_dict(averaged.state_dict())
+    model.eval()
+    return LoopReport(step, elapsed(), history)
+
+
+class _Interrupt:
+    """Turns Ctrl-C into a flag, so that a checkpoint is never taken in the middle of a step; the second one stops at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._previous: Any = None
+
+    def __enter__(self) -> "_Interrupt":
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _ask(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def _prefetch(make_batch: Callable[[torch.Generator], Any], seed: int, first: int) -> Generator[Any, None, None]:
+    """Batches from step ``first`` on, made one ahead in another thread."""
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+
+        def submit(step: int) -> Future[Any]:
+            return pool.submit(make_batch, step_generator(seed, step))
+
+        pending = submit(first)
+        step = first
+        try:
+            while True:
+                batch = pending.result()
+                step += 1
+                pending = submit(step)
+                yield batch
+        finally:
+            pending.cancel()
+
+
+@torch.no_grad()
+def _average(averaged: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move the averaged weights and batch statistics towards the model's; counters are copied."""
+    for mean, value in zip(averaged.state_dict().values(), model.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
+
+
+def _fingerprint(seed: int, budget: Budget, model: nn.Module) -> str:
+    """What has to be the same for a checkpoint to be gone on from."""
+    shapes = ",".join(f"{name}:{tuple(value.shape)}" for name, value in model.state_dict().items())
+    return f"{seed}|{budget.minutes}|{budget.steps}|{shapes}"
+
+
+class _Checkpoint:
+    """State of a run in one safetensors file, replaced atomically; nothing pickled."""
+
+    def __init__(
+        self, folder: Path | None, model: nn.Module, averaged: nn.Module, optimizer: torch.optim.AdamW, fingerprint: str
+    ) -> None:
+        self.file = folder / "checkpoint.safetensors" if folder else None
+        self.model = model
+        self.averaged = averaged
+        self.optimizer = optimizer
+        self.fingerprint = fingerprint
+
+    def save(self, step: int, seconds: float) -> None:
+        """Write the state of a run, if a folder was given."""
+        if self.file is None:
+            return
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
+        for i, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{i}.{name}": value for name, value in values.items()}
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.file.with_suffix(".partial")
+        metadata = {"step": str(step), "seconds": repr(seconds), "fingerprint": self.fingerprint}
+        save_file({name: value.contiguous() for name, value in tensors.items()}, partial, metadata)
+        os.replace(partial, self.file)
+
+    def restore(self) -> tuple[int, float]:
+        """Go on from a saved state; returns its step and seconds, or zeros when there is none that fits."""
+        if self.file is None or not self.file.exists():
+            return 0, 0.0
+        try:
+            with safe_open(self.file, framework="pt") as opened:
+                metadata = opened.metadata() or {}
+                if metadata.get("fingerprint") != self.fingerprint:
+                    return 0, 0.0
+                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        except SafetensorError:
+            return 0, 0.0
+        self.model.load_state_dict(_part(tensors, "model."))
+        self.averaged.load_state_dict(_part(tensors, "averaged."))
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in _part(tensors, "optimizer.").items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        return int(metadata["step"]), float(metadata["seconds"])
+
+    def remove(self) -> None:
+        """Delete the state of a run that is finished."""
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
