@@ -1,5 +1,6 @@
 """The training loop that all gradient-trained detectors share, on Lightning Fabric."""
 
+import logging
 import math
 import os
 import signal
@@ -21,6 +22,9 @@ from torch import Tensor, nn
 
 from learning.detectors.base import Budget
 from learning.progress import Progress, silent
+
+# Fabric announces its precision on every set-up; the report says it once.
+logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
 
 CHECKPOINT_SECONDS = 60.0
 """How much work a kill can cost at most, when a checkpoint folder is given."""

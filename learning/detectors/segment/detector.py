@@ -102,6 +102,11 @@ class Segment(Detector):
         heat = heat / heat.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-6)
         return torch.cat([deepest.mean(dim=(-2, -1)), (deepest * heat).sum(dim=(-2, -1))], dim=1)
 
+    @torch.inference_mode()
+    def dense(self, images: Tensor) -> Tensor:
+        """Embed every place: ``[B, C, h, w]`` to ``[B, D, h / stem, w / stem]``, for a segmentation head."""
+        return self.network.dense(self.network.encode(self._inputs(images))).float()
+
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``."""
         save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, folder / _WEIGHTS)

@@ -60,8 +60,12 @@ class UNet(nn.Module):
 
     def decode(self, levels: list[Tensor]) -> Tensor:
         """Logits ``[B, 1, h, w]`` from the features of every level."""
+        return functional.pixel_shuffle(self.head(self.dense(levels)), self.stem)
+
+    def dense(self, levels: list[Tensor]) -> Tensor:
+        """What the head decides on: ``[B, widths[0], h / stem, w / stem]``."""
         features = levels[-1]
         for reduce, block, skip in zip(self.reduce, self.up, levels[-2::-1], strict=True):
             wide = functional.interpolate(reduce(features), scale_factor=2, mode="nearest")
             features = block(torch.cat([wide, skip], dim=1))
-        return functional.pixel_shuffle(self.head(features), self.stem)
+        return features

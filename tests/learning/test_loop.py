@@ -1,0 +1,102 @@
+"""The training loop: repeatable by steps, bounded by minutes, and gone on from after an interruption."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from learning.detectors.base import Budget
+from learning.loop import Schedule, train
+
+STEPS = 12
+
+
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 1))
+
+
+def batch(generator: Generator) -> Tensor:
+    return torch.rand(4, 1, 8, 8, generator=generator)
+
+
+def losses(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    return {"square": (network(images).float() - images).square().mean()}
+
+
+def weights(network: nn.Module) -> bytes:
+    return b"".join(value.numpy().tobytes() for value in network.state_dict().values())
+
+
+def run(network: nn.Module, seed: int = 0, budget: Budget | None = None, **options: object) -> int:
+    report = train(network, batch, losses, budget or Budget(steps=STEPS), seed, Schedule(1e-2), **options)  # type: ignore[arg-type]
+    return report.steps
+
+
+class StopAt:
+    """Asks to stop, as Ctrl-C does, once a number of steps is done."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def __call__(self, done: float, total: float, text: str) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_same_seed_and_steps_give_the_same_weights() -> None:
+    first, second, other = model(), model(), model()
+    run(first)
+    run(second)
+    run(other, seed=1)
+    assert weights(first) == weights(second) != weights(other)
+
+
+def test_training_lowers_the_loss() -> None:
+    report = train(model(), batch, losses, Budget(steps=200), 0, Schedule(1e-2))
+    assert report.losses["square"][-1] < 0.5 * report.losses["square"][0]
+
+
+def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path: Path) -> None:
+    whole, halves = model(), model()
+    run(whole)
+    with pytest.raises(KeyboardInterrupt):
+        run(halves, checkpoint=tmp_path, progress=StopAt(5))
+    resumed = model()
+    run(resumed, checkpoint=tmp_path)
+    assert weights(whole) == weights(resumed) != weights(halves)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_another_run_is_not_used(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(model(), checkpoint=tmp_path, progress=StopAt(5))
+    whole, other = model(), model()
+    run(whole, seed=1)
+    run(other, seed=1, checkpoint=tmp_path)
+    assert weights(whole) == weights(other)
+
+
+def test_a_damaged_checkpoint_means_starting_over(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"\x00" * 64)
+    whole, fresh = model(), model()
+    run(whole)
+    run(fresh, checkpoint=tmp_path)
+    assert weights(whole) == weights(fresh)
+
+
+def test_a_budget_in_minutes_is_kept() -> None:
+    started = time.monotonic()
+    assert run(model(), budget=Budget(minutes=0.02)) > 0
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("given", [{}, {"minutes": 1, "steps": 1}, {"minutes": 0}, {"steps": -1}])
+def test_a_budget_is_minutes_or_steps(given: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="either minutes or steps"):
+        Budget(**given)
