@@ -1,0 +1,99 @@
+"""FiftyOne's environment and its connection: set before it is imported, moved where it is imported already."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from curation.errors import DatabaseError
+
+FAISS_CONFIG = "curation.faiss_backend.FaissSimilarityConfig"
+
+
+def fiftyone_environment(uri: str, folder: Path) -> dict[str, str]:
+    """What FiftyOne and the App's server have to find in their environment.
+
+    Args:
+        uri: Address of the database.
+        folder: Folder of the installation; what FiftyOne writes goes below it and not into the home folder.
+    """
+    return {
+        "FIFTYONE_DATABASE_URI": uri,
+        "FIFTYONE_DATABASE_DIR": str(folder / "mongo"),
+        "FIFTYONE_DEFAULT_DATASET_DIR": str(folder / "datasets"),
+        "FIFTYONE_MODEL_ZOO_DIR": str(folder / "models"),
+        "FIFTYONE_DEFAULT_APP_ADDRESS": "127.0.0.1",
+        "FIFTYONE_DO_NOT_TRACK": "true",
+        "FIFTYONE_SHOW_PROGRESS_BARS": "false",
+        "FIFTYONE_BRAIN_SIMILARITY_BACKENDS": "*,faiss",
+        "FIFTYONE_BRAIN_SIMILARITY_FAISS_CONFIG_CLS": FAISS_CONFIG,
+        "FIFTYONE_BRAIN_SIMILARITY_FAISS_FOLDER": str(folder / "faiss"),
+    }
+
+
+def point_fiftyone_at(uri: str, folder: Path) -> None:
+    """Set FiftyOne's environment; where it is imported already, connect it anew.
+
+    Args:
+        uri: Address of the database.
+        folder: Folder of the installation.
+    """
+    for key, value in fiftyone_environment(uri, folder).items():
+        os.environ[key] = value
+    if "fiftyone" not in sys.modules:
+        return
+    import fiftyone as fo
+    import fiftyone.brain as fob
+    from fiftyone.core.odm import database
+
+    fob.brain_config.similarity_backends["faiss"] = {"config_cls": FAISS_CONFIG, "folder": str(folder / "faiss")}
+    fo.config.default_dataset_dir = str(folder / "datasets")
+    if fo.config.database_uri != uri or database._client is None:
+        # A name of FiftyOne's own module: it has no public way to change the database of a running process.
+        database._disconnect()
+        fo.config.database_uri = uri
+        _forget_datasets()
+        database.establish_db_conn(fo.config)
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn the driver's connection errors into one clear sentence.
+
+    Raises:
+        DatabaseError: The database does not answer any more.
+    """
+    import pymongo.errors
+
+    try:
+        yield
+    except (pymongo.errors.ConnectionFailure, ConnectionError) as error:
+        msg = (
+            "The FiftyOne database stopped answering. Nothing is lost, the ledger has everything: "
+            "run the command again, it goes on from there"
+        )
+        raise DatabaseError(msg) from error
+
+
+def _forget_datasets() -> None:
+    """Drop FiftyOne's data sets by name: a new database may hold other ones of the same name."""
+    import fiftyone.core.dataset as fod
+
+    fod.Dataset._instances.clear()
+
+
+def disconnect_fiftyone(uri: str) -> None:
+    """Close FiftyOne's connection, so that its exit does not wait for a database that is gone."""
+    database: Any = sys.modules.get("fiftyone.core.odm.database")
+    if database is None:
+        return
+    import fiftyone as fo
+
+    if fo.config.database_uri == uri:
+        atexit.unregister(database._delete_non_persistent_datasets_if_allowed)
+        database._disconnect()
