@@ -1,0 +1,163 @@
+"""Data sets from folders and tables, as records; no pixels are read here."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from learning.errors import DataError
+from learning.images.groups import apply_groups
+from learning.images.pixels import EXTENSIONS, is_image, read_image, read_mask
+from learning.images.records import GOOD, UNLABELLED, ImageRecord
+from learning.images.tables import read_table
+from learning.splits import draw_train_test, refuse_leaks
+
+__all__ = ["find_images", "read_data", "read_image", "read_mask"]
+
+ACCEPTED = (
+    "accepted are: train/good (with test/<class> and ground_truth/<class>, as in MVTec AD); one folder per class, "
+    "one of them called good; a folder of good images; a CSV with a column image"
+)
+
+
+def read_data(data: Path, groups: str | None = None, seed: int = 0) -> list[ImageRecord]:
+    """List the images of a data set.
+
+    Args:
+        data: One of four. A folder in MVTec AD's layout: ``train/good``, ``test/<class>`` and masks
+            ``ground_truth/<class>/<stem>_mask.png``. A folder of class folders, one of them ``good``, which is split
+            by group and seed. A folder of good images, which get the label ``unlabelled`` and no split. Or a CSV; see
+            ``read_table``.
+        groups: Says which images belong together. A CSV with the columns image (relative to ``data``) and group; or a
+            regular expression that is searched in each image's relative path, where the first bracket, or else the
+            whole match, names the group. By default ``groups.csv`` in ``data`` where there is one.
+        seed: Draws the split where the data set has none.
+
+    Returns:
+        One record for each image, sorted by path. Hidden files and files that are not images are left out.
+
+    Raises:
+        DataError: If there are no images, the layout is none of these or could be two of them, a group lies on both
+            sides of the split, or a table is wrong.
+    """
+    if not data.exists():
+        msg = f"{data} does not exist; {ACCEPTED}"
+        raise DataError(msg)
+    if data.is_dir():
+        records, root = _read_folder(data), data
+    else:
+        records, root = read_table(data), data.parent
+    if not records:
+        msg = f"{data} holds no images ({', '.join(sorted(EXTENSIONS))}); {ACCEPTED}"
+        raise DataError(msg)
+    records = apply_groups(records, root, groups, by_itself=data.is_dir())
+    if any(record.defective for record in records) and all(record.split is None for record in records):
+        records = draw_train_test(records, seed)
+    refuse_leaks({split: [r for r in records if r.split == split] for split in ("train", "test")})
+    return records
+
+
+def find_images(paths: Iterable[Path]) -> list[Path]:
+    """List image files: each path that is a file, and all images in and below each that is a folder, sorted.
+
+    Raises:
+        DataError: If a path does not exist, or nothing is found.
+    """
+    found: list[Path] = []
+    given = list(paths)
+    for path in given:
+        if not path.exists():
+            msg = f"{path} does not exist"
+            raise DataError(msg)
+        found += _images_below(path) if path.is_dir() else [path]
+    if not found:
+        msg = f"no images in {', '.join(map(str, given))}; looked for {', '.join(sorted(EXTENSIONS))}"
+        raise DataError(msg)
+    return list(dict.fromkeys(found))
+
+
+def _read_folder(data: Path) -> list[ImageRecord]:
+    has_mvtec = (data / "train" / GOOD).is_dir()
+    has_good = (data / GOOD).is_dir()
+    folders = [folder for folder in _folders(data) if _images_below(folder)]
+    loose = [file for file in sorted(data.iterdir()) if file.is_file() and is_image(file)]
+    if has_mvtec + has_good + bool(loose) > 1:
+        seen = [name for name, here in [("train/good", has_mvtec), ("good", has_good), ("loose images", loose)] if here]
+        msg = f"{data} holds {' and '.join(seen)}, so its layout is ambiguous; {ACCEPTED}"
+        raise DataError(msg)
+    if has_mvtec:
+        return _read_mvtec(data)
+    if has_good:
+        return [_record(data, path, folder.name) for folder in folders for path in _images_below(folder)]
+    if folders:
+        names = ", ".join(folder.name for folder in folders[:5])
+        msg = f"{data} holds folders of images ({names}) but none called good; {ACCEPTED}"
+        raise DataError(msg)
+    return [_record(data, path, UNLABELLED) for path in loose]
+
+
+def _read_mvtec(data: Path) -> list[ImageRecord]:
+    records: list[ImageRecord] = []
+    for split in ("train", "test"):
+        folder = data / split
+        stray = [file.name for file in _files(folder) if is_image(file)]
+        if stray:
+            msg = f"{folder} holds images outside its class folders ({', '.join(stray[:3])}); move them into one"
+            raise DataError(msg)
+        for class_folder in _folders(folder):
+            images = _images_below(class_folder)
+            masks = _masks(data, class_folder, images) if split == "test" and class_folder.name != GOOD else {}
+            for path in images:
+                record = _record(data, path, class_folder.name)
+                records.append(replace(record, split=split, mask=masks.get(path)))
+    return records
+
+
+def _masks(data: Path, class_folder: Path, images: Sequence[Path]) -> dict[Path, Path]:
+    """Mask of each image that has one: ``<stem>_mask`` or ``<stem>``, in the same place below ``ground_truth``."""
+    root = data / "ground_truth" / class_folder.name
+    by_key: dict[Path, list[Path]] = {}
+    for mask in _images_below(root) if root.is_dir() else []:
+        key = mask.relative_to(root).with_name(mask.stem.removesuffix("_mask"))
+        by_key.setdefault(key, []).append(mask)
+    found: dict[Path, Path] = {}
+    used: set[Path] = set()
+    for image in images:
+        key = image.relative_to(class_folder).with_suffix("")
+        masks = by_key.get(key, [])
+        if len(masks) > 1 or (masks and key in used):
+            msg = f"image {image} and its masks ({', '.join(m.name for m in masks)}) are not one to one; keep one each"
+            raise DataError(msg)
+        if masks:
+            found[image] = masks[0]
+            used.add(key)
+    if by_key and not found:
+        msg = f"none of the masks in {root} belongs to an image in {class_folder}; call them <image's stem>_mask.png"
+        raise DataError(msg)
+    return found
+
+
+def _record(data: Path, path: Path, label: str) -> ImageRecord:
+    return ImageRecord(path=path, label=label, part=path.relative_to(data).as_posix())
+
+
+def _images_below(folder: Path) -> list[Path]:
+    return sorted(path for path in _walk(folder) if is_image(path))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for where, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(where) / name for name in files)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in _entries(folder) if path.is_dir())
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in _entries(folder) if path.is_file())
+
+
+def _entries(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []

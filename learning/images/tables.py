@@ -1,0 +1,92 @@
+"""CSV files that describe images."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import get_args
+
+from learning.errors import DataError
+from learning.images.records import UNLABELLED, ImageRecord, Split
+
+COLUMNS = ("image", "label", "part", "group", "lot", "camera", "time", "split", "mask")
+"""Columns of a data set's table; only ``image`` has to be there."""
+
+_SHOWN = 3
+
+
+def read_table(file: Path) -> list[ImageRecord]:
+    """Read a data set from a CSV, separated by commas or semicolons.
+
+    Columns are image and mask (paths, relative to the CSV's folder), label (``good``, a defect class, or empty for
+    ``unlabelled``), part (images of one part get one decision), group (what is independent; by default the part),
+    lot, camera, time, and split (``train``, ``test`` or empty).
+
+    Raises:
+        DataError: If the file is not such a CSV, or names an image twice, or images that do not exist.
+    """
+    root = file.parent
+    records: dict[Path, ImageRecord] = {}
+    absent: list[str] = []
+    for line, row in read_rows(file, required=("image",), accepted=COLUMNS):
+        path = root / row["image"]
+        if not row["image"] or path in records:
+            msg = f"{file}, line {line}: {'this image is named twice' if row['image'] else 'image is empty'}"
+            raise DataError(msg)
+        absent += [name for name in (row["image"], row.get("mask")) if name and not (root / name).is_file()]
+        records[path] = _record(path, row, f"{file}, line {line}", root)
+    if absent:
+        more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+        msg = f"{file} names files that do not exist: {', '.join(absent[:_SHOWN])}{more}; paths are relative to {root}"
+        raise DataError(msg)
+    return [records[path] for path in sorted(records)]
+
+
+def read_rows(file: Path, required: Sequence[str], accepted: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line number and values, stripped, of each row of a CSV; columns are in any case and order.
+
+    Raises:
+        DataError: If the file is not text, a column is unknown, doubled or missing, or a row is too long or short.
+    """
+    try:
+        # utf-8-sig: spreadsheets write a byte order mark.
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        msg = f"{file} is not a CSV in UTF-8; save it as one, with the columns {', '.join(accepted)}"
+        raise DataError(msg) from error
+    header, _, _ = text.partition("\n")
+    rows = csv.reader(text.splitlines(), delimiter=";" if ";" in header else ",")
+    columns = [name.strip().lower() for name in next(rows, [])]
+    unknown = [name for name in columns if name not in accepted]
+    missing = [name for name in required if name not in columns]
+    if unknown or missing or len(set(columns)) < len(columns):
+        what = f"has no column {missing[0]}" if missing else f"has columns it should not have: {', '.join(columns)}"
+        msg = f"{file} {what}; columns are {', '.join(accepted)}, and {', '.join(required)} must be there"
+        raise DataError(msg)
+    for values in rows:
+        if not any(values):
+            continue
+        if len(values) != len(columns):
+            msg = f"{file}, line {rows.line_num}: {len(values)} values for {len(columns)} columns"
+            raise DataError(msg)
+        yield rows.line_num, dict(zip(columns, (value.strip() for value in values), strict=True))
+
+
+def _record(path: Path, row: dict[str, str], where: str, root: Path) -> ImageRecord:
+    split: Split | None = None
+    if given := row.get("split"):
+        matching = [name for name in get_args(Split) if name == given.lower()]
+        if not matching:
+            msg = f"{where}: split is {given!r}; it can be train, test or empty"
+            raise DataError(msg)
+        split = matching[0]
+    return ImageRecord(
+        path=path,
+        label=row.get("label") or UNLABELLED,
+        split=split,
+        mask=root / row["mask"] if row.get("mask") else None,
+        group=row.get("group", ""),
+        part=row.get("part") or Path(row["image"]).as_posix(),
+        lot=row.get("lot") or None,
+        camera=row.get("camera") or None,
+        time=row.get("time") or None,
+    )
