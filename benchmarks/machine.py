@@ -1,0 +1,37 @@
+"""What a benchmark ran on: a figure without it says little."""
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+
+def describe_machine() -> dict[str, Any]:
+    """Describe the machine and the versions that decide about speed and results.
+
+    Returns:
+        ``cpu``, ``cores`` (that this process may use), ``threads`` (that torch uses), ``memory_gb``, ``gpu``,
+        ``system``, ``python`` and ``packages``.
+    """
+    import torch
+
+    return {
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in ("flawsmith", "torch", "numpy", "timm", "kornia")},
+    }
+
+
+def _cpu_name() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
