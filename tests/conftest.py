@@ -1,0 +1,15 @@
+"""What every test finds: no telemetry, no colours, and servers only on this machine."""
+
+import os
+
+import pytest
+
+os.environ["FIFTYONE_DO_NOT_TRACK"] = "true"
+os.environ["COLLECT_ANALYTICS"] = "false"
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a developer's own ledger and servers out of the tests."""
+    for name in ("FLAWSMITH_LEDGER", "FLAWSMITH_HOME", "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
