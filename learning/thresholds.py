@@ -1,0 +1,324 @@
+"""Thresholds and what they promise, counted in independent groups. See docs/thresholds.md."""
+
+import math
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic.dataclasses import dataclass
+from scipy.stats import beta, binom
+
+from learning.errors import BundleError, ConfigError, PromiseError
+from learning.sealed import read_sealed, seal, write_sealed
+
+_CURRENT = "current.json"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a threshold is known to keep.
+
+    Attributes:
+        kind: ``false_reject``: at most ``limit`` of the good groups hold a part that is rejected.
+        limit: 0..1.
+        confidence: 0..1; how often, over repeated calibrations, the limit holds.
+        groups: Independent groups that it was worked out from.
+        text: The promise in plain words.
+    """
+
+    kind: Literal["false_reject"]
+    limit: float
+    confidence: float
+    groups: int
+    text: str
+
+
+class Threshold(BaseModel):
+    """A score above which a part is rejected, and why it is this one.
+
+    Attributes:
+        version: Number in the bundle, from 1; 0 until it is stored.
+        value: A part is rejected when its decision score is above it.
+        promise: What it keeps.
+        fallback: Name of the supervised fallback that takes part in the decision score, or None.
+        created: UTC, ISO 8601.
+        reason: Why it was set, in words.
+        parent: Version that it followed, or None.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = Field(default=0, ge=0)
+    value: FiniteFloat
+    promise: Promise
+    # It names a folder, so it must not lead out of the bundle.
+    fallback: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]+$")
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    reason: str = ""
+    parent: int | None = None
+
+
+class ThresholdStore:
+    """Versions of a threshold in a folder: ``0001.json`` and on, and ``current.json`` that names one of them.
+
+    Safe for several processes: each version is written once, whole, and only then made current.
+
+    Args:
+        folder: Made when the first threshold is added.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, threshold: Threshold) -> int:
+        """Store a threshold under the next version, make it current, and return that version.
+
+        Its ``version`` is set; its ``parent`` is the current version, unless it names one.
+
+        Raises:
+            BundleError: If the folder is damaged.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        parent = threshold.parent
+        if parent is None and self._versions():
+            parent = self.current().version
+        while True:
+            version = max(self._versions(), default=0) + 1
+            stored = threshold.model_copy(update={"version": version, "parent": parent})
+            try:
+                write_sealed(self._file(version), stored.model_dump(mode="json"), exclusive=True)
+            except FileExistsError:
+                continue  # another process was quicker; take the next version
+            if version == max(self._versions()):  # else a newer one, by another process, is to be current
+                self.use(version)
+            return version
+
+    def use(self, version: int) -> None:
+        """Make a stored version current again.
+
+        Raises:
+            BundleError: If there is no such version, or it is damaged.
+        """
+        content = self.get(version).model_dump(mode="json")
+        write_sealed(self.folder / _CURRENT, {"version": version, "threshold": seal(content)})
+
+    def current(self) -> Threshold:
+        """Return the threshold in use.
+
+        Raises:
+            BundleError: If there is none, or a file is damaged.
+        """
+        named = read_sealed(self.folder / _CURRENT)
+        threshold = self.get(int(named.get("version", 0)))
+        if seal(threshold.model_dump(mode="json")) != named.get("threshold"):
+            msg = f"{self._file(threshold.version)} is not the file that {_CURRENT} names; restore it from a copy"
+            raise BundleError(msg)
+        return threshold
+
+    def get(self, version: int) -> Threshold:
+        """Return a version.
+
+        Raises:
+            BundleError: If there is no such version, or it is damaged.
+        """
+        if version not in self._versions():
+            there = ", ".join(map(str, self._versions())) or "none"
+            msg = f"{self.folder} has no threshold {version}; there are: {there}"
+            raise BundleError(msg)
+        try:
+            threshold = Threshold.model_validate(read_sealed(self._file(version)))
+        except ValidationError as error:
+            msg = f"{self._file(version)} is not a threshold that this version of flawsmith can read"
+            raise BundleError(msg) from error
+        if threshold.version != version:
+            msg = f"{self._file(version)} holds version {threshold.version}; restore it from a copy"
+            raise BundleError(msg)
+        return threshold
+
+    def all(self) -> list[Threshold]:
+        """Return every version, oldest first.
+
+        Raises:
+            BundleError: If one is damaged.
+        """
+        return [self.get(version) for version in self._versions()]
+
+    def _versions(self) -> list[int]:
+        names = [file.stem for file in self.folder.glob("*.json")] if self.folder.is_dir() else []
+        return sorted(int(name) for name in names if re.fullmatch(r"\d{4,}", name))
+
+    def _file(self, version: int) -> Path:
+        return self.folder / f"{version:04d}.json"
+
+
+def smallest_promise(n_groups: int, confidence: float = 0.95) -> float:
+    """Least false-reject limit that ``n_groups`` carry, by their highest score: ``1 - (1 - confidence)^(1/n)``."""
+    return -math.expm1(math.log1p(-confidence) / n_groups)
+
+
+def needed_groups(max_false_reject: float, confidence: float = 0.95) -> int:
+    """Fewest groups that carry a false-reject limit: 299 for 1 % with 95 % confidence.
+
+    Raises:
+        ConfigError: If the limit or the confidence is not between 0 and 1.
+    """
+    _check_shares(max_false_reject, confidence)
+    needed = max(1, math.ceil(math.log1p(-confidence) / math.log1p(-max_false_reject)))
+    # The logarithms may be off by one at the edge; the binomial probability decides.
+    while needed > 1 and _keeps(0, needed - 1, max_false_reject, confidence):
+        needed -= 1
+    while not _keeps(0, needed, max_false_reject, confidence):
+        needed += 1
+    return needed
+
+
+def conformal_threshold(
+    group_scores: ArrayLike, max_false_reject: float, confidence: float = 0.95
+) -> tuple[float, Promise]:
+    """Lowest calibration score that keeps a false-reject limit with the confidence given.
+
+    The k-th highest of n scores is exceeded by a new group with a probability that is Beta(k, n - k + 1), or less
+    where scores tie (training-conditional split conformal prediction: Vovk, 2012). It stays below the limit with the
+    confidence given if at most ``1 - confidence`` of Binomial(n, limit) lies below k. The largest such k is taken.
+
+    Args:
+        group_scores: ``[n]``, the highest score in each good group; groups must be independent, and nothing else
+            may have been chosen with them.
+        max_false_reject: In (0, 1).
+        confidence: In (0, 1).
+
+    Returns:
+        The value, a part being rejected when its score is *above* it, and the promise.
+
+    Raises:
+        PromiseError: If it takes more groups, naming how many more.
+        ConfigError: If the limit or the confidence is not between 0 and 1.
+    """
+    scores = _checked(group_scores)
+    needed = needed_groups(max_false_reject, confidence)
+    if len(scores) < needed:
+        could = f", which carry {percent(smallest_promise(len(scores), confidence))}" if len(scores) else ""
+        msg = (
+            f"at most {percent(max_false_reject)} of good parts rejected, with {percent(confidence)} confidence, takes "
+            f"{needed} independent calibration groups; there are {len(scores)}{could}: "
+            f"add {needed - len(scores)} more, or promise less"
+        )
+        raise PromiseError(msg, needed=needed, available=len(scores))
+    allowed = np.arange(len(scores))
+    kept = binom.cdf(allowed, len(scores), max_false_reject) <= 1 - confidence
+    rank = max(1, int(kept.sum()))  # kept is true up to some number of exceedances, and false from there on
+    value = float(np.sort(scores)[::-1][rank - 1])
+    return value, _promise(max_false_reject, confidence, len(scores))
+
+
+def smallest_promise_threshold(group_scores: ArrayLike, confidence: float = 0.95) -> tuple[float, Promise]:
+    """Highest calibration score, and the smallest promise that it carries.
+
+    Raises:
+        PromiseError: If there are no groups.
+        ConfigError: If the confidence is not between 0 and 1.
+    """
+    scores = _checked(group_scores)
+    _check_shares(0.5, confidence)
+    if not len(scores):
+        msg = "a promise takes at least 1 calibration group; there are none"
+        raise PromiseError(msg, needed=1, available=0)
+    return float(scores.max()), _promise(smallest_promise(len(scores), confidence), confidence, len(scores))
+
+
+def false_reject_bound(group_scores: ArrayLike, value: float, confidence: float = 0.95) -> Promise:
+    """Promise of a value that was chosen *without* these scores: the exact upper bound (Clopper & Pearson, 1934).
+
+    Args:
+        group_scores: ``[n]``, the highest score in each good group.
+        value: The threshold.
+        confidence: In (0, 1), one-sided.
+    """
+    scores = _checked(group_scores)
+    _check_shares(0.5, confidence)
+    above = int((scores > value).sum())
+    bound = float(beta.ppf(confidence, above + 1, len(scores) - above)) if above < len(scores) else 1.0
+    return _promise(bound, confidence, len(scores))
+
+
+def least_cost_value(
+    scores: ArrayLike, labels: ArrayLike, weights: ArrayLike, cost_escape: float, cost_false_reject: float
+) -> float:
+    """Threshold of the least estimated cost.
+
+    Args:
+        scores: ``[N]`` decision scores of parts that an inspector decided on.
+        labels: ``[N]``, true where defective.
+        weights: ``[N]``, above zero: one over the probability with which a part was asked about, so that those asked
+            about stand for all (Horvitz & Thompson, 1952).
+        cost_escape: Of a defective part that is accepted.
+        cost_false_reject: Of a good part that is rejected.
+
+    Returns:
+        A value in the middle between neighbouring scores, or one that rejects all or none. Where several cost the
+        same the lowest is returned, as defects that nobody has met yet cost too.
+    """
+    values, defective = _checked(scores), np.asarray(labels, dtype=bool)
+    weight = np.asarray(weights, dtype=np.float64)
+    lengths = [len(values), len(defective), len(weight)]
+    if len(set(lengths)) > 1 or not lengths[0]:
+        msg = f"scores, labels and weights must be of one length above 0; got {lengths}"
+        raise ValueError(msg)
+    if not (np.isfinite(weight).all() and (weight > 0).all() and cost_escape >= 0 and cost_false_reject >= 0):
+        msg = "weights must be above zero and finite, and costs not negative"
+        raise ValueError(msg)
+    levels, position = np.unique(values, return_inverse=True)
+    escape = np.bincount(position, weight * defective * cost_escape, minlength=len(levels))
+    false_reject = np.bincount(position, weight * ~defective * cost_false_reject, minlength=len(levels))
+    # Cost of accepting the lowest 0, 1, …, all levels.
+    costs = np.concatenate([[0.0], np.cumsum(escape)]) + false_reject.sum()
+    costs -= np.concatenate([[0.0], np.cumsum(false_reject)])
+    # Sums in another order differ in the last digits; that must not pick a higher value.
+    best = int(np.flatnonzero(costs <= costs.min() + 1e-9 * max(1.0, float(np.abs(costs).max())))[0])
+    if best == 0:
+        return float(np.nextafter(levels[0], -np.inf))
+    if best == len(levels):
+        return float(levels[-1])
+    return _between(float(levels[best - 1]), float(levels[best]))
+
+
+def percent(share: float) -> str:
+    """A limit in words, rounded up to 1/100 %, so that no more is promised than holds."""
+    return f"{math.ceil(share * 1e4 - 1e-6) / 100:g} %"
+
+
+def _between(low: float, high: float) -> float:
+    """Middle of two scores; the lower one where no number lies between them."""
+    middle = low + (high - low) / 2
+    return middle if low <= middle < high else low
+
+
+def _keeps(exceedances: int, n: int, limit: float, confidence: float) -> bool:
+    return bool(binom.cdf(exceedances, n, limit) <= 1 - confidence)
+
+
+def _promise(limit: float, confidence: float, groups: int) -> Promise:
+    text = (
+        f"at most {percent(limit)} of good parts rejected, with {percent(confidence)} confidence, "
+        f"from {groups} independent calibration groups"
+    )
+    return Promise("false_reject", limit, confidence, groups, text)
+
+
+def _check_shares(max_false_reject: float, confidence: float) -> None:
+    for name, value in [("the false-reject limit", max_false_reject), ("the confidence", confidence)]:
+        if not 0 < value < 1:
+            msg = f"{name} is {value}; it must lie between 0 and 1, for example 0.01 and 0.95"
+            raise ConfigError(msg)
+
+
+def _checked(scores: ArrayLike) -> NDArray[np.float64]:
+    values = np.asarray(scores, dtype=np.float64).ravel()
+    if not np.isfinite(values).all():
+        msg = "scores must be finite"
+        raise ValueError(msg)
+    return values
