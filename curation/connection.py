@@ -12,6 +12,7 @@ from typing import Any
 
 from curation.errors import DatabaseError
 
+COLORSCALE = "inferno"
 FAISS_CONFIG = "curation.faiss_backend.FaissSimilarityConfig"
 
 
@@ -28,6 +29,8 @@ def fiftyone_environment(uri: str, folder: Path) -> dict[str, str]:
         "FIFTYONE_DEFAULT_DATASET_DIR": str(folder / "datasets"),
         "FIFTYONE_MODEL_ZOO_DIR": str(folder / "models"),
         "FIFTYONE_DEFAULT_APP_ADDRESS": "127.0.0.1",
+        # The grid of FiftyOne 1.22 draws maps in this one, whatever a data set's own color scheme says.
+        "FIFTYONE_APP_COLORSCALE": COLORSCALE,
         "FIFTYONE_DO_NOT_TRACK": "true",
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
         "FIFTYONE_BRAIN_SIMILARITY_BACKENDS": "*,faiss",
@@ -97,3 +100,14 @@ def disconnect_fiftyone(uri: str) -> None:
     if fo.config.database_uri == uri:
         atexit.unregister(database._delete_non_persistent_datasets_if_allowed)
         database._disconnect()
+
+
+def require_database() -> None:
+    """Check that FiftyOne was told which database to use, before it is imported and starts one of its own.
+
+    Raises:
+        DatabaseError: It was not.
+    """
+    if not os.environ.get("FIFTYONE_DATABASE_URI"):
+        msg = "FiftyOne has no database yet: start one with MongoServer(folder).start()"
+        raise DatabaseError(msg)

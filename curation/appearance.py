@@ -1,0 +1,75 @@
+"""How the App shows a data set of inspection images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from curation.connection import COLORSCALE
+
+SHOWN = ("anomaly_map", "confirmed_mask", "score", "decision", "verdict", "ask_reason")
+GREEN, RED, AMBER, SLATE = "#2e9e5b", "#d93025", "#e8a100", "#5b6673"
+COLORS = {
+    "decision": {"accept": GREEN, "reject": RED},
+    "verdict": {"good": GREEN, "defect": RED, "unresolved": AMBER},
+}
+GROUPS = {
+    "labels": ("anomaly_map", "confirmed_mask"),
+    "inspection": ("score", "decision", "verdict", "percentile", "ask_reason", "ask_state"),
+    "origin": ("part", "group", "lot", "camera", "time", "file_missing"),
+    "tags": ("tags", "_label_tags"),
+    "model": ("model_id", "threshold_version", "decision_score"),
+    "other": ("id", "filepath", "image_id", "sync_hash", "created_at", "last_modified_at"),
+    "metadata": (
+        "metadata.size_bytes",
+        "metadata.mime_type",
+        "metadata.width",
+        "metadata.height",
+        "metadata.num_channels",
+    ),
+}
+FOLDED = ("model", "other", "metadata")
+
+
+def dress(dataset: Any) -> None:
+    """Set which fields and colours the App shows, its groups of fields and the views that are saved with it.
+
+    Args:
+        dataset: A ``fiftyone.Dataset``.
+    """
+    import fiftyone as fo
+    from fiftyone import ViewField
+
+    config = dataset.app_config
+    config.active_fields = fo.ActiveFields(exclude=False, paths=list(SHOWN))
+    config.color_scheme = fo.ColorScheme(
+        color_by="value",
+        # One quiet colour for all that has none of its own: numbers would get a random one each.
+        color_pool=[SLATE],
+        opacity=0.7,
+        fields=[
+            *(
+                {
+                    "path": path,
+                    "fieldColor": SLATE,
+                    "valueColors": [{"value": value, "color": color} for value, color in values.items()],
+                }
+                for path, values in COLORS.items()
+            ),
+            {"path": "confirmed_mask", "maskTargetsColors": [{"intTarget": 255, "color": "#18b7e8"}]},
+        ],
+        colorscales=[{"path": "anomaly_map", "name": COLORSCALE}],
+    )
+    config.sidebar_groups = [
+        fo.SidebarGroupDocument(name=name, paths=list(paths), expanded=name not in FOLDED)
+        for name, paths in GROUPS.items()
+    ]
+    dataset.save()
+    views = {
+        "highest score first": dataset.sort_by("score", reverse=True),
+        "rejected": dataset.match(ViewField("decision") == "reject").sort_by("score", reverse=True),
+        "asked": dataset.match(ViewField("ask_reason") != None),  # noqa: E711 (a field's expression)
+        "unresolved": dataset.match(ViewField("verdict") == "unresolved"),
+    }
+    for name, view in views.items():
+        if not dataset.has_saved_view(name):
+            dataset.save_view(name, view)

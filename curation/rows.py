@@ -1,0 +1,92 @@
+"""What the ledger knows of each image, as one flat row with a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from curation.ledger import Ledger
+
+LAYOUT = 1
+"""Part of every hash: raised when rows mean something else, so that all samples are written again."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image.
+
+    Attributes:
+        image_id: The ledger's id.
+        values: What a sample shows, by field; plain data, None where nothing is known.
+        hash: Of the values.
+    """
+
+    image_id: str
+    values: dict[str, Any]
+    hash: str
+
+
+def rows_of(ledger: Ledger, model_id: str | None = None) -> dict[str, Row]:
+    """All images of the ledger, by image id.
+
+    Args:
+        ledger: The truth.
+        model_id: Whose scores; by default each image's latest.
+    """
+    scores = {score.image_id: score for score in ledger.scores(model_id=model_id)}
+    asks = {ask.image_id: ask for ask in ledger.asks()}
+    resolutions = {resolution.image_id: resolution for resolution in ledger.resolved()}
+    rows = {}
+    for image in ledger.images():
+        key = image.image_id
+        values = _values(image, scores.get(key), asks.get(key), resolutions.get(key))
+        rows[key] = Row(key, values, _hash(values))
+    return rows
+
+
+def _values(image: Any, score: Any, ask: Any, resolution: Any) -> dict[str, Any]:
+    return {
+        "image_id": image.image_id,
+        "filepath": str(image.path),
+        "file_missing": not Path(image.path).is_file(),
+        "part": image.part,
+        "group": image.group,
+        "lot": image.lot,
+        "camera": image.camera,
+        "time": _time(image.time),
+        "model_id": score and score.model_id,
+        "threshold_version": score and score.threshold_version,
+        "score": score and score.score,
+        "decision_score": score and score.decision_score,
+        "percentile": score and score.percentile,
+        "decision": score and score.decision,
+        "anomaly_map": _file(score and score.map_path),
+        "ask_reason": ask and ask.reason,
+        "ask_state": ask and ask.state,
+        "verdict": resolution and resolution.state,
+        "confirmed_mask": _file(resolution and resolution.mask_path),
+    }
+
+
+def _file(path: Any) -> str | None:
+    """A picture that the App can read; one that is gone would show as an error on every sample."""
+    return str(Path(path).resolve()) if path and Path(path).is_file() else None
+
+
+def _time(value: Any) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
+
+
+def _hash(values: dict[str, Any]) -> str:
+    text = json.dumps([LAYOUT, values], sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
