@@ -1,0 +1,77 @@
+"""The model card of a bundle."""
+
+from pathlib import Path
+
+from learning.manifest import Manifest
+from learning.thresholds import Promise
+
+_WEIGHTS = {
+    "scratch": "none: trained from random initialisation on this data alone",
+    "pretrained": "pretrained, downloaded by timm",
+    "file": "pretrained, from a file",
+}
+
+
+def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
+    """Describe a model in Markdown, after Mitchell et al., "Model Cards for Model Reporting", 2019.
+
+    Args:
+        manifest: Of the bundle.
+        promise: Of its first threshold.
+        value: Of its first threshold.
+    """
+    backbone = f"{manifest.backbone} (SHA-256 {manifest.backbone_sha256 or 'none'})" if manifest.backbone else "none"
+    shape = manifest.preprocessing
+    rows = {
+        "Model": f"`{manifest.fingerprint()}`",
+        "Detector": manifest.detector,
+        "Weights to start from": _WEIGHTS.get(manifest.weights, manifest.weights),
+        "Backbone": backbone,
+        "Images": f"{shape.channels} × {shape.height} × {shape.width}, {shape.depth} bit",
+        "Training": f"{manifest.steps} steps in {manifest.seconds:.0f} s, seed {manifest.seed}, on {manifest.device}",
+        "Machine": f"{manifest.machine.cpu}, {manifest.machine.threads} threads, torch {manifest.machine.torch}",
+        "Data": f"`{manifest.data_fingerprint[:16]}`",
+        "Made": manifest.created,
+    }
+    sets = [
+        f"| {name} | {count} | {manifest.groups.get(name, '–')} |" for name, count in sorted(manifest.images.items())
+    ]
+    figures = [f"- {name}: {figure:.4g}" for name, figure in manifest.selection.items()]
+    lines = [
+        f"# Model card: {manifest.fingerprint()}",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {text} |" for name, text in rows.items()),
+        "",
+        "## Intended use",
+        "",
+        "Finding parts that look unlike the good ones it was trained on, in pictures from the same camera, lens and "
+        "light. It is not made for other products, and a change of the set-up calls for a new training.",
+        "",
+        "## First threshold",
+        "",
+        f"A part is rejected when its score is above {value:.6g}: {promise.text}. Later versions are in `thresholds/`.",
+        "The promise is about parts like the calibration parts. It says nothing of how many defects are found.",
+        "",
+        "## Data",
+        "",
+        "Only good parts were read. Groups are whole: none lies in two of these sets.",
+        "",
+        "| Set | Images kept | Independent groups |",
+        "|---|---|---|",
+        *sets,
+        *(["", "## On held-out good parts and synthetic flaws", "", *figures] if figures else []),
+        "",
+        "## Limits",
+        "",
+        "No defect was seen in training; kinds that resemble no synthetic flaw may escape. Measure with "
+        "`flawsmith evaluate` on parts that an inspector has decided on before relying on it.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def write_card(file: Path, manifest: Manifest, promise: Promise, value: float) -> None:
+    """Write ``model_card`` to a file."""
+    file.write_text(model_card(manifest, promise, value), encoding="utf-8")

@@ -1,0 +1,112 @@
+"""What a bundle says of itself in ``bundle.json``."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from learning.config import TrainConfig
+from learning.images.preprocessing import Preprocessing
+from learning.sealed import seal
+
+FORMAT = 1
+"""Raised when a bundle written before can no longer be read."""
+
+_VERSIONS = ("flawsmith", "torch", "numpy", "kornia", "timm", "safetensors")
+
+
+class Machine(BaseModel):
+    """Where something ran."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cpu: str
+    cores: int
+    threads: int
+    torch: str
+
+    @classmethod
+    def here(cls) -> "Machine":
+        """Describe this one."""
+        return cls(
+            cpu=_cpu(),
+            cores=os.cpu_count() or 1,
+            threads=torch.get_num_threads(),
+            torch=torch.__version__,
+        )
+
+
+class Manifest(BaseModel):
+    """How a bundle came to be, and the checksums of what it holds.
+
+    Attributes:
+        format: Of the bundle's layout.
+        detector: Name in the registry.
+        config: The run's configuration, the detector's options filled up with their defaults.
+        preprocessing: What is done to every image.
+        weights: Where the starting weights came from: ``scratch``, ``pretrained`` or ``file``.
+        backbone: Its name, or None.
+        backbone_sha256: Checksum of the weights it started from, or None.
+        seed: Every random choice followed from it.
+        steps: Optimiser steps; a run by minutes can be repeated with them.
+        seconds: Wall-clock time of the training.
+        device: ``cpu`` or ``cuda``.
+        machine: Where it was trained.
+        data_fingerprint: SHA-256 over the training images, their parts and groups.
+        images: How many images each set had.
+        groups: How many independent groups each set had.
+        selection: Figures on held-out good parts and synthetic flaws.
+        history: Losses over the run.
+        map_range: Values of the anomaly map that black and white stand for in pictures.
+        versions: Of the packages that matter.
+        created: UTC, ISO 8601.
+        files: SHA-256 of each file, by its path in the bundle.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    detector: str
+    config: TrainConfig
+    preprocessing: Preprocessing
+    weights: str
+    backbone: str | None
+    backbone_sha256: str | None
+    seed: int
+    steps: int
+    seconds: float
+    device: str
+    machine: Machine = Field(default_factory=Machine.here)
+    data_fingerprint: str
+    images: dict[str, int]
+    groups: dict[str, int]
+    selection: dict[str, float]
+    history: dict[str, list[float]]
+    map_range: tuple[float, float]
+    versions: dict[str, str] = Field(default_factory=lambda: {name: version(name) for name in _VERSIONS})
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    files: dict[str, str]
+
+    def fingerprint(self) -> str:
+        """Name of the model: the same for the same detector, options, preprocessing and weights."""
+        identity: dict[str, Any] = {
+            "format": self.format,
+            "config": self.config.model_dump(mode="json"),
+            "preprocessing": self.preprocessing.model_dump(mode="json"),
+            "weights": {name: digest for name, digest in self.files.items() if name.endswith("weights.safetensors")},
+        }
+        return f"{self.detector}-{seal(identity)[:16]}"
+
+
+def _cpu() -> str:
+    """The processor's name, as the kernel gives it, else its architecture."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:  # noqa: PTH123
+            names = [line.split(":", 1)[1].strip() for line in stream if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.machine()
