@@ -1,0 +1,193 @@
+"""What verdicts change, on simulated lines: the promise holds, and a fallback is on only when it helps."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from learning.detectors.base import Prediction
+from learning.errors import PromiseError
+from learning.fusion import fuse
+from learning.images.preprocessing import Preprocessing
+from learning.relearn import Confirmed, relearn
+from learning.supervised import Fallback
+from learning.thresholds import Threshold, ThresholdStore, smallest_promise_threshold
+from learning.weighing import Costs, Scored, Verdicts, Weighed, weigh
+
+WIDTH = 12
+COSTS = Costs(escape=20, false_reject=1)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line whose detector sees half of the defects, while all of them stand out in the embedding (or none do)."""
+
+    seed: int
+    visible: float = 4.0
+
+    def parts(self, count: int, share: float, stream: int) -> tuple[Scored, np.ndarray]:
+        random = np.random.default_rng([self.seed, stream])
+        defective = random.random(count) < share
+        seen = defective & (random.random(count) < 0.5)
+        scores = random.normal(size=count) + 5 * seen
+        embeddings = random.normal(size=(count, WIDTH))
+        embeddings[:, 2] += self.visible * defective
+        return Scored(scores, embeddings, np.array([f"{stream}-{i}" for i in range(count)])), defective
+
+    def weigh(self, limit: float = 0.05, calibration: int = 90, verdicts: int = 60) -> Weighed:
+        stream, defective = self.parts(verdicts, 0.4, 1)
+        return weigh(
+            Verdicts(stream, defective, np.ones(verdicts)),
+            self.parts(80, 0, 2)[0].embeddings,
+            self.parts(30, 0, 3)[0],
+            self.parts(calibration, 0, 4)[0],
+            COSTS,
+            limit,
+            0.95,
+            seed=0,
+        )
+
+    def rejected(self, weighed: Weighed, share: float) -> float:
+        """Share of fresh parts, all of them good or all defective, that are rejected."""
+        parts = self.parts(4000, share, 9)[0]
+        scores = parts.scores
+        if weighed.fallback is not None:
+            assert weighed.fallback.scale is not None
+            scores = fuse(parts.scores, weighed.fallback.predict(parts.embeddings), weighed.fallback.scale)
+        return float((scores > weighed.value).mean())
+
+
+@pytest.mark.parametrize("visible", [0.0, 4.0])
+def test_the_promise_holds_as_often_as_it_says(visible: float) -> None:
+    rounds = 120
+    kept = sum(Line(seed, visible).rejected(Line(seed, visible).weigh(), share=0) <= 0.05 for seed in range(rounds))
+    # 95 % is promised; three standard deviations below it is where chance ends.
+    assert kept / rounds >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / rounds)
+
+
+def test_a_fallback_that_sees_what_the_detector_misses_is_switched_on() -> None:
+    lines = [Line(seed) for seed in range(20)]
+    weighed = [line.weigh() for line in lines]
+    assert np.mean([one.fallback is not None for one in weighed]) >= 0.9
+    caught = np.mean([line.rejected(one, share=1) for line, one in zip(lines, weighed, strict=True)])
+    assert caught > 0.8  # the detector alone stays near a half
+
+
+def test_a_useless_fallback_stays_off() -> None:
+    on = [Line(seed, visible=0).weigh().fallback is not None for seed in range(60)]
+    assert np.mean(on) < 0.07
+
+
+def test_calibration_parts_choose_nothing() -> None:
+    line = Line(1)
+    few, many = line.weigh(calibration=90), line.weigh(calibration=400)
+    assert few.report["fallback"] == many.report["fallback"]
+    assert few.report["least_cost_value"] == many.report["least_cost_value"]
+    assert few.value >= few.report["lowest_value_that_keeps_the_promise"]
+    assert few.report["bound"] <= 0.05
+
+
+def test_weights_undo_how_parts_were_chosen() -> None:
+    """Half of the good parts lie high; the inspector was asked about those alone ten times as often."""
+    good = np.concatenate([np.linspace(0, 1, 20), np.linspace(2, 3, 20)]).astype(np.float64)
+    bad = np.linspace(1.5, 3.5, 10).astype(np.float64)
+    parts = Scored(np.concatenate([good, bad]), np.zeros((50, 1)), np.arange(50).astype(str))
+    empty = Scored(np.zeros(0), np.zeros((0, 1)), np.zeros(0, dtype=str))
+    calibration = Scored(np.linspace(-2, -1, 90), np.zeros((90, 1)), np.arange(90).astype(str))
+
+    def value(high_weight: float) -> float:
+        weights = np.concatenate([np.ones(20), np.full(20, high_weight), np.ones(10)])
+        verdicts = Verdicts(parts, np.arange(50) >= 40, weights)
+        return weigh(verdicts, np.zeros((1, 1)), empty, calibration, Costs(2, 1), 0.05, 0.95, 0).value
+
+    assert value(0.1) < value(1.0)
+
+
+def test_the_same_seed_gives_the_same() -> None:
+    first, second = Line(3).weigh(), Line(3).weigh()
+    assert first.value == second.value
+    assert first.report == second.report
+
+
+def test_a_promise_that_cannot_be_carried_is_refused() -> None:
+    with pytest.raises(PromiseError, match="209"):
+        Line(0).weigh(limit=0.01)
+
+
+class Brightness:
+    """A detector that looks at the upper half only; the embedding sees both."""
+
+    def predict(self, images: Tensor) -> Prediction:
+        return Prediction(images[:, 0, :8].mean(dim=(1, 2)), images[:, 0])
+
+    def embed(self, images: Tensor) -> Tensor:
+        return torch.stack([images[:, 0, :8].mean(dim=(1, 2)), images[:, 0, 8:].mean(dim=(1, 2))], dim=1)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Any:
+    random = np.random.default_rng(0)
+
+    def good(count: int, name: str) -> tuple[pd.DataFrame, tuple[list[str], np.ndarray]]:
+        embeddings = 0.3 + 0.02 * random.normal(size=(count, 2)).astype(np.float32)
+        names = [f"{name}/{i}.png" for i in range(count)]
+        table = pd.DataFrame({"image": names, "part": names, "group": names, "score": embeddings[:, 0].astype(float)})
+        order = random.permutation(count)
+        return table, ([names[i] for i in order], embeddings[order])
+
+    sets = {"train": good(50, "train"), "selection": good(30, "selection"), "calibration": good(90, "calibration")}
+    thresholds = ThresholdStore(tmp_path / "thresholds")
+    value, promise = smallest_promise_threshold(sets["calibration"][0]["score"])
+    thresholds.add(Threshold(value=value, promise=promise, reason="first"))
+    return SimpleNamespace(
+        folder=tmp_path,
+        detector=Brightness(),
+        preprocessing=Preprocessing(channels=1, height=16, width=16),
+        thresholds=thresholds,
+        calibration=sets["calibration"][0],
+        selection=sets["selection"][0],
+        embeddings=lambda name: sets[name][1],
+        fallback_folder=lambda name: tmp_path / "fallbacks" / name,
+    )
+
+
+def picture(folder: Path, index: int, defective: bool) -> Confirmed:
+    random = np.random.default_rng(index)
+    pixels = np.full((16, 16), 0.3) + 0.02 * random.normal() + 0.002 * random.normal(size=(16, 16))
+    if defective:
+        pixels[8:] += 0.3
+    path = folder / f"{index}.png"
+    Image.fromarray((255 * pixels.clip(0, 1)).astype(np.uint8)).save(path)
+    return Confirmed(path, str(index), str(index), defective, weight=2.0)
+
+
+def test_the_bundle_gets_a_threshold_and_a_fallback(bundle: Any, tmp_path: Path) -> None:
+    confirmed = [picture(tmp_path, i, defective=i % 3 == 0) for i in range(36)]
+    before = bundle.thresholds.current()
+    relearned = relearn(bundle, confirmed, COSTS)
+    assert relearned.threshold == bundle.thresholds.current()
+    assert (relearned.threshold.version, relearned.threshold.parent) == (2, 1)
+    assert relearned.threshold.promise.limit == pytest.approx(before.promise.limit)
+    assert relearned.report["fallback"]["switched_on"]
+    name = relearned.threshold.fallback
+    assert name is not None
+    fallback = Fallback.load(bundle.fallback_folder(name))
+    assert fallback.predict(np.array([[0.3, 0.6]])) > fallback.predict(np.array([[0.3, 0.3]]))
+    again = relearn(bundle, confirmed, COSTS)
+    assert again.threshold.value == relearned.threshold.value
+    assert again.threshold.fallback != name
+
+
+def test_too_few_verdicts_change_nothing(bundle: Any, tmp_path: Path) -> None:
+    for confirmed in ([], [picture(tmp_path, i, defective=i == 0) for i in range(9)]):
+        relearned = relearn(bundle, confirmed, COSTS)
+        assert not relearned.report["changed"]
+        assert "nothing changed" in relearned.report["text"]
+        assert bundle.thresholds.current().version == 1
