@@ -247,17 +247,13 @@ class Bundle:
             msg = f"{folder} is not a bundle: it has no {MANIFEST}; make one by `flawsmith train DATA --out {folder}`"
             raise BundleError(msg)
         manifest = _read_manifest(folder / MANIFEST)
-        for name, expected in manifest.files.items():
-            file = _inside(folder, name)
-            if not file.is_file():
-                msg = f"{file} is missing; {_AGAIN}"
-                raise BundleError(msg)
-            if file_sha256(file) != expected:
-                msg = f"{file} is damaged: its checksum does not fit {MANIFEST}; {_AGAIN}"
-                raise BundleError(msg)
+        _check_files(folder, manifest.files, MANIFEST)
         thresholds = ThresholdStore(folder / "thresholds")
-        thresholds.all()
-        thresholds.current()
+        for threshold in [*thresholds.all(), thresholds.current()]:
+            if threshold.fallback and not threshold.fallback_files:
+                msg = f"threshold {threshold.version} of {folder} names fallback {threshold.fallback}, which is missing"
+                raise BundleError(msg)
+            _check_files(folder, threshold.fallback_files, f"threshold {threshold.version}")
         try:
             options = manifest.config.detector_config
             detector = create(manifest.detector, options, manifest.preprocessing, device).load(folder, device)
@@ -279,6 +275,17 @@ def _read_manifest(file: Path) -> Manifest:
             f"{file} does not describe a bundle that this version of flawsmith can read: {' '.join(str(error).split())}"
         )
         raise BundleError(msg) from error
+
+
+def _check_files(folder: Path, checksums: Mapping[str, str], source: str) -> None:
+    for name, expected in checksums.items():
+        file = _inside(folder, name)
+        if not file.is_file():
+            msg = f"{file} is missing; {_AGAIN}"
+            raise BundleError(msg)
+        if file_sha256(file) != expected:
+            msg = f"{file} is damaged: its checksum does not fit {source}; {_AGAIN}"
+            raise BundleError(msg)
 
 
 def _inside(folder: Path, name: str) -> Path:

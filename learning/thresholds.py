@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from scipy.stats import beta, binom
 
 from learning.errors import BundleError, ConfigError, PromiseError
-from learning.sealed import read_sealed, seal, write_sealed
+from learning.sealed import file_sha256, read_sealed, seal, write_sealed
 
 _CURRENT = "current.json"
 
@@ -45,6 +45,7 @@ class Threshold(BaseModel):
         value: A part is rejected when its decision score is above it.
         promise: What it keeps.
         fallback: Name of the supervised fallback that takes part in the decision score, or None.
+        fallback_files: SHA-256 of that fallback's files, by their path in the bundle; set when it is stored.
         created: UTC, ISO 8601.
         reason: Why it was set, in words.
         parent: Version that it followed, or None.
@@ -57,6 +58,7 @@ class Threshold(BaseModel):
     promise: Promise
     # It names a folder, so it must not lead out of the bundle.
     fallback: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]+$")
+    fallback_files: dict[str, str] = Field(default_factory=dict)
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     reason: str = ""
     parent: int | None = None
@@ -77,7 +79,8 @@ class ThresholdStore:
     def add(self, threshold: Threshold) -> int:
         """Store a threshold under the next version, make it current, and return that version.
 
-        Its ``version`` is set; its ``parent`` is the current version, unless it names one.
+        Its ``version`` is set; its ``parent`` is the current version, unless it names one. A fallback that it names
+        has to lie in the bundle by now.
 
         Raises:
             BundleError: If the folder is damaged.
@@ -88,7 +91,8 @@ class ThresholdStore:
             parent = self.current().version
         while True:
             version = max(self._versions(), default=0) + 1
-            stored = threshold.model_copy(update={"version": version, "parent": parent})
+            files = self._fallback_files(threshold.fallback)
+            stored = threshold.model_copy(update={"version": version, "parent": parent, "fallback_files": files})
             try:
                 write_sealed(self._file(version), stored.model_dump(mode="json"), exclusive=True)
             except FileExistsError:
@@ -150,6 +154,12 @@ class ThresholdStore:
     def _versions(self) -> list[int]:
         names = [file.stem for file in self.folder.glob("*.json")] if self.folder.is_dir() else []
         return sorted(int(name) for name in names if re.fullmatch(r"\d{4,}", name))
+
+    def _fallback_files(self, name: str | None) -> dict[str, str]:
+        bundle = self.folder.parent
+        folder = bundle / "fallbacks" / name if name else None
+        files = sorted(file for file in folder.rglob("*") if file.is_file()) if folder else []
+        return {file.relative_to(bundle).as_posix(): file_sha256(file) for file in files}
 
     def _file(self, version: int) -> Path:
         return self.folder / f"{version:04d}.json"

@@ -173,3 +173,21 @@ def test_a_bundle_can_be_moved(bundle: Bundle, tmp_path: Path) -> None:
 def test_scores_by_group_are_the_highest() -> None:
     scores = PartScores(["a", "b", "c"], ["p", "p", "q"], ["g2", "g2", "g1"], np.array([1.0, 3.0, 2.0]))
     assert scores.by_group().tolist() == [2.0, 3.0]
+
+
+def test_a_fallback_is_checked_too(bundle: Bundle) -> None:
+    file = bundle.fallback_folder("0001") / "fallback.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    promise = bundle.thresholds.current().promise
+    bundle.thresholds.add(Threshold(value=1, promise=promise, fallback="0001"))
+    assert Bundle.load(bundle.folder).thresholds.current().fallback == "0001"
+    file.write_bytes(b"weightz")
+    with pytest.raises(BundleError, match=r"fallback\.safetensors is damaged.*threshold 2"):
+        Bundle.load(bundle.folder)
+    file.unlink()
+    with pytest.raises(BundleError, match="missing"):
+        Bundle.load(bundle.folder)
+    bundle.thresholds.add(Threshold(value=1, promise=promise, fallback="0002"))
+    with pytest.raises(BundleError):
+        Bundle.load(bundle.folder)
