@@ -1,0 +1,177 @@
+"""From a folder of good parts to a bundle: split, train, calibrate, promise, write."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from learning.bundle import Bundle, PartScores
+from learning.config import TrainConfig
+from learning.detectors import Budget, Detector, create, detector_class
+from learning.errors import DataError
+from learning.images.image_set import ImageSet
+from learning.images.preprocessing import Preprocessing
+from learning.images.readers import read_data
+from learning.images.records import ImageRecord
+from learning.progress import Progress, silent
+from learning.splits import split_groups
+from learning.thresholds import smallest_promise_threshold
+
+_BATCH = 16
+_SECONDS_PER_MEGAPIXEL = 0.6
+"""Generous: what scoring and embedding take on one core, to leave time for them at the end of a budget."""
+
+_MOST_EMBEDDED = 2000
+"""Good training parts that are kept for "nearest good part"; more make a bundle large and no explanation better."""
+
+
+def train_bundle(
+    data: Path,
+    out: Path,
+    *,
+    config: TrainConfig,
+    budget: Budget,
+    seed: int = 0,
+    device: str = "cpu",
+    groups: str | None = None,
+    progress: Progress = silent,
+) -> Bundle:
+    """Train a detector on the good parts in ``data`` and write it, calibrated, as a bundle.
+
+    Only good training images are read. Their groups are split in three: those that train, those that set scales,
+    and those that calibrate the threshold and are seen by nothing else.
+
+    Args:
+        data: Anything ``learning.images.readers.read_data`` reads.
+        out: Folder of the bundle; one that is a bundle is replaced, anything else is refused.
+        config: Detector and split.
+        budget: Minutes for everything, reading and calibration included; or optimiser steps.
+        seed: Every random choice follows from it.
+        device: ``cpu`` or ``cuda``.
+        groups: File or pattern that says which images belong together; see ``read_data``.
+        progress: Told how far it is.
+
+    Returns:
+        The bundle as it lies on disk.
+
+    Raises:
+        DataError: If there are too few good parts or independent groups, or an image cannot be read.
+        BundleError: If ``out`` holds something that is not a bundle.
+    """
+    started = time.monotonic()
+    Bundle.check_writable(out)
+    good = _good_training_records(read_data(data, groups=groups, seed=seed), data)
+    parts = split_groups(good, {**config.shares}, seed)
+    size = config.size or detector_class(config.detector).default_size
+    preprocessing = Preprocessing.for_images([record.path for record in good], size)
+    sets = {name: ImageSet(records, preprocessing) for name, records in parts.items()}
+    detector = create(config.detector, config.detector_config, preprocessing, device)
+
+    fingerprint = data_fingerprint(good)
+    working = out.with_name(f".{out.name}.training")
+    report = detector.fit(
+        sets["train"],
+        sets["selection"],
+        seed,
+        _budget_for_fit(budget, started, sum(map(len, parts.values())), preprocessing),
+        progress,
+        checkpoint=working / _digest(fingerprint, config.model_dump_json(), str(budget))[:16],
+    )
+    deadline = started + 60 * budget.minutes if budget.minutes else None
+    calibration = _score(detector, parts["calibration"], sets["calibration"], progress, "calibrating")
+    selection = _score(detector, parts["selection"], sets["selection"], progress, "scoring held-out parts")
+    embeddings = {
+        name: _embed(detector, parts[name], sets[name], seed, deadline if name == "train" else None, progress)
+        for name in ("calibration", "selection", "train")
+    }
+    bundle = Bundle.write(
+        out,
+        detector=detector,
+        report=replace(report, seconds=time.monotonic() - started),
+        config=config,
+        seed=seed,
+        data_fingerprint=fingerprint,
+        calibration=calibration,
+        selection=selection,
+        embeddings=embeddings,
+        map_range=(0.0, max(selection.highest_map, 1e-6)),
+        threshold=smallest_promise_threshold(calibration.by_group(), config.confidence),
+    )
+    shutil.rmtree(working, ignore_errors=True)
+    return bundle
+
+
+def data_fingerprint(records: Sequence[ImageRecord]) -> str:
+    """SHA-256 over the content, part and group of the images, whatever their order or folder."""
+    lines = [
+        f"{hashlib.sha256(record.path.read_bytes()).hexdigest()} {record.part} {record.group}" for record in records
+    ]
+    return _digest(*sorted(lines))
+
+
+def _good_training_records(records: Sequence[ImageRecord], data: Path) -> list[ImageRecord]:
+    """Those that may be learnt from: good or unlabelled, and not set aside for testing."""
+    good = [record for record in records if record.label in ("good", "unlabelled") and record.split != "test"]
+    if not good:
+        msg = f"{data} holds no good images to train on; put them into train/good, into good, or into the folder itself"
+        raise DataError(msg)
+    return good
+
+
+def _budget_for_fit(budget: Budget, started: float, images: int, preprocessing: Preprocessing) -> Budget:
+    """What is left of a budget in minutes, less the time that scoring and embedding take at the end."""
+    if budget.minutes is None:
+        return budget
+    megapixels = images * preprocessing.height * preprocessing.width / 1e6
+    reserved = min(megapixels * _SECONDS_PER_MEGAPIXEL + 3, 0.25 * 60 * budget.minutes)
+    left = 60 * budget.minutes - (time.monotonic() - started) - reserved
+    return Budget(minutes=max(left, 1.0) / 60)
+
+
+def _score(
+    detector: Detector, records: Sequence[ImageRecord], images: ImageSet, progress: Progress, text: str
+) -> PartScores:
+    scores, highest = [], 0.0
+    for first in range(0, len(images), _BATCH):
+        prediction = detector.predict(images.batch(range(first, min(first + _BATCH, len(images)))))
+        scores.append(prediction.scores)
+        highest = max(highest, float(prediction.maps.max()))
+        progress(min(first + _BATCH, len(images)), len(images), text)
+    return PartScores(
+        image=[str(record.path) for record in records],
+        part=[record.part for record in records],
+        group=[record.group for record in records],
+        score=torch.cat(scores).double().cpu().numpy(),
+        highest_map=highest,
+    )
+
+
+def _embed(
+    detector: Detector,
+    records: Sequence[ImageRecord],
+    images: ImageSet,
+    seed: int,
+    deadline: float | None,
+    progress: Progress,
+) -> tuple[list[str], np.ndarray]:
+    """Names and embeddings ``[N, D]`` of the parts, in an order drawn by the seed; as many as the deadline allows."""
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:_MOST_EMBEDDED].tolist()
+    names: list[str] = []
+    embedded = []
+    for first in range(0, len(order), _BATCH):
+        if first and deadline and time.monotonic() > deadline - 1:
+            break
+        chosen = order[first : first + _BATCH]
+        embedded.append(detector.embed(images.batch(chosen)).cpu())
+        names += [str(records[i].path) for i in chosen]
+        progress(len(names), len(order), "embedding good parts")
+    return names, torch.cat(embedded).float().numpy()
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()

@@ -1,0 +1,86 @@
+"""The pieces of the ``segment`` detector: inputs, losses and network."""
+
+import math
+
+import pytest
+import torch
+
+from learning.detectors.segment.inputs import standardise
+from learning.detectors.segment.losses import dice, focal
+from learning.detectors.segment.network import UNet
+
+
+def rand(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+class TestInputs:
+    def test_exposure_is_taken_out(self) -> None:
+        image = rand(1, 1, 48, 48) * 0.4 + 0.2
+        darker = standardise(image * 0.6)
+        assert (standardise(image) - darker).abs().mean() < 0.15 * standardise(image).abs().mean()
+
+    def test_a_flat_image_gives_zeros(self) -> None:
+        assert standardise(torch.full((2, 3, 16, 16), 0.7)).abs().max() < 1e-3
+
+    def test_local_channels_forget_a_light_gradient(self) -> None:
+        texture = 0.05 * rand(1, 1, 96, 96)
+        gradient = torch.linspace(0.1, 0.8, 96).expand(1, 1, 96, 96)
+        whole, local = standardise(texture + gradient).chunk(2, dim=1)
+        left, right = local[..., 12:36].mean(), local[..., 60:84].mean()
+        assert (whole[..., 60:84].mean() - whole[..., 12:36].mean()) > 1
+        assert (right - left).abs() < 0.2
+
+    @pytest.mark.parametrize("shape", [(1, 1, 8, 8), (2, 3, 64, 32), (1, 1, 12, 200)])
+    def test_any_size(self, shape: tuple[int, ...]) -> None:
+        out = standardise(rand(*shape))
+        assert out.shape == (shape[0], 2 * shape[1], *shape[2:])
+        assert out.abs().max() <= 5
+
+
+class TestLosses:
+    def test_focal_against_its_formula(self) -> None:
+        logits, masks = rand(2, 1, 5, 5) * 6 - 3, (rand(2, 1, 5, 5, seed=1) > 0.5).float()
+        expected = 0.0
+        for logit, mask in zip(logits.flatten().tolist(), masks.flatten().tolist(), strict=True):
+            p = 1 / (1 + math.exp(-logit))
+            p_true, alpha = (p, 0.75) if mask else (1 - p, 0.25)
+            expected -= alpha * (1 - p_true) ** 2 * math.log(p_true)
+        assert float(focal(logits, masks)) == pytest.approx(expected / 50, rel=1e-4)
+
+    def test_dice_is_zero_for_a_perfect_map_and_ignores_sound_images(self) -> None:
+        masks = torch.zeros(2, 1, 8, 8)
+        masks[0, :, 2:5, 2:5] = 1
+        perfect = (masks * 2 - 1) * 30
+        assert float(dice(perfect, masks)) == pytest.approx(0, abs=1e-4)
+        shouting = perfect.clone()
+        shouting[1] = 30
+        assert float(dice(shouting, masks)) == pytest.approx(float(dice(perfect, masks)), abs=1e-6)
+        assert float(dice(-perfect, masks)) > 0.8
+
+    def test_a_batch_without_flaws_has_no_dice(self) -> None:
+        assert float(dice(rand(2, 1, 4, 4), torch.zeros(2, 1, 4, 4))) == 0
+
+
+class TestNetwork:
+    @pytest.mark.parametrize("stem", [1, 2])
+    def test_logits_have_the_size_of_the_image(self, stem: int) -> None:
+        network = UNet(2, (4, 8, 8), stem).eval()
+        assert network(rand(2, 2, 32, 48)).shape == (2, 1, 32, 48)
+        assert [level.shape[-1] for level in network.encode(rand(2, 2, 32, 48))] == [
+            48 // stem // 2**i for i in range(3)
+        ]
+
+    def test_it_can_learn_where_a_spot_is(self) -> None:
+        torch.manual_seed(0)
+        network = UNet(2, (8, 16), 2)
+        optimizer = torch.optim.AdamW(network.parameters(), 1e-2)
+        images, masks = rand(4, 2, 16, 16) * 0.1, torch.zeros(4, 1, 16, 16)
+        for i in range(4):
+            masks[i, :, 2 * i + 2 : 2 * i + 6, 4:9] = 1
+        images = images + masks
+        for _ in range(40):
+            optimizer.zero_grad()
+            (focal(network(images), masks) + dice(network(images), masks)).backward()
+            optimizer.step()
+        assert ((network(images) > 0) == masks.bool()).float().mean() > 0.97
