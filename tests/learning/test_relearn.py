@@ -96,11 +96,11 @@ def test_calibration_parts_choose_nothing() -> None:
 
 def test_weights_undo_how_parts_were_chosen() -> None:
     """Half of the good parts lie high; the inspector was asked about those alone ten times as often."""
-    good = np.concatenate([np.linspace(0, 1, 20), np.linspace(2, 3, 20)]).astype(np.float64)
-    bad = np.linspace(1.5, 3.5, 10).astype(np.float64)
-    parts = Scored(np.concatenate([good, bad]), np.zeros((50, 1)), np.arange(50).astype(str))
+    good = np.concatenate([np.linspace(0, 1, 20), np.linspace(2, 3, 20)])
+    bad = np.linspace(1.5, 3.5, 10)
+    parts = Scored(np.array([*good, *bad]), np.zeros((50, 1)), np.arange(50).astype(str))
     empty = Scored(np.zeros(0), np.zeros((0, 1)), np.zeros(0, dtype=str))
-    calibration = Scored(np.linspace(-2, -1, 90), np.zeros((90, 1)), np.arange(90).astype(str))
+    calibration = Scored(np.linspace(-2, -1, 90, dtype=np.float64), np.zeros((90, 1)), np.arange(90).astype(str))
 
     def value(high_weight: float) -> float:
         weights = np.concatenate([np.ones(20), np.full(20, high_weight), np.ones(10)])

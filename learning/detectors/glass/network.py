@@ -1,0 +1,81 @@
+"""Patch features of a backbone, an adaptor, and the discriminator that judges each place."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class PatchFeatures(nn.Module):
+    """Features of every place of the finest level used: neighbourhoods averaged, levels put on top of each other.
+
+    Args:
+        backbone: ``[B, C, h, w]`` to a list of feature maps, the finest first.
+        frozen: Leave the backbone and its batch statistics as they are.
+    """
+
+    def __init__(self, backbone: nn.Module, frozen: bool) -> None:
+        super().__init__()
+        self.backbone = backbone.requires_grad_(not frozen)
+        self.frozen = frozen
+
+    def train(self, mode: bool = True) -> Self:
+        """As for any module, but that a frozen backbone stays in evaluation."""
+        super().train(mode)
+        self.backbone.train(mode and not self.frozen)
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``[B, C, h, w]``, 0..1, to ``[B, E, h / r, w / r]``."""
+        levels = [functional.avg_pool2d(level, 3, stride=1, padding=1) for level in self.backbone(images)]
+        size = levels[0].shape[-2:]
+        resized = [functional.interpolate(level, size, mode="bilinear", align_corners=False) for level in levels[1:]]
+        return torch.cat([levels[0], *resized], dim=1)
+
+
+class GlassNetwork(nn.Module):
+    """The whole detector.
+
+    Args:
+        backbone: As for ``PatchFeatures``.
+        channels: Feature maps of each level.
+        width: D, of the adapted features.
+        frozen: Leave the backbone as it is.
+    """
+
+    def __init__(self, backbone: nn.Module, channels: Sequence[int], width: int, frozen: bool) -> None:
+        super().__init__()
+        self.patches = PatchFeatures(backbone, frozen)
+        # Standardised, so that lengths in feature space mean the same whatever the backbone.
+        self.standardise = nn.BatchNorm2d(sum(channels), affine=False)
+        self.adaptor = nn.Conv2d(sum(channels), width, 1, bias=False)
+        self.discriminator = nn.Sequential(
+            nn.Linear(width, width), nn.LayerNorm(width), nn.LeakyReLU(0.2), nn.Linear(width, 1)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Adapted features ``[B, D, h / r, w / r]``, each place of length sqrt(D)."""
+        # Without a fixed length the adaptor would blow features up until noise of a given length is no challenge.
+        return _to_sphere(self.adaptor(self.standardise(self.patches(images))))
+
+    def judge(self, rows: Tensor) -> Tensor:
+        """Logits ``[N]`` of features ``[N, D]``; above zero is anomalous."""
+        # Global anomalies leave the sphere that good features lie on; their length must not give them away.
+        logits: Tensor = self.discriminator(_to_sphere(rows))[:, 0]
+        return logits
+
+    def judge_places(self, features: Tensor) -> Tensor:
+        """Logits ``[B, h, w]`` of features ``[B, D, h, w]``."""
+        return self.judge(to_rows(features)).reshape(len(features), *features.shape[-2:])
+
+
+def to_rows(features: Tensor) -> Tensor:
+    """``[B, D, h, w]`` to ``[B h w, D]``."""
+    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+
+
+def _to_sphere(features: Tensor) -> Tensor:
+    """Bring features ``[N, D, ...]`` to the length sqrt(D)."""
+    return functional.normalize(features, dim=1) * features.shape[1] ** 0.5

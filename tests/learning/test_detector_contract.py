@@ -1,0 +1,143 @@
+"""What has to hold for every detector in the registry."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from learning.detectors import DETECTORS, Budget, Detector, create
+from learning.errors import ConfigError
+from learning.images.image_set import ImageSet
+from learning.images.preprocessing import Preprocessing
+
+SIDE = 48
+
+SMALL: dict[str, dict[str, Any]] = {
+    "segment": {"widths": (8, 16), "batch": 4},
+    "glass": {"backbone": {"name": "resnet10t", "levels": (1, 2)}, "width": 16, "batch": 2, "places": 64},
+}
+"""Options that make a detector quick; one without an entry is tried with its defaults."""
+
+every_detector = pytest.mark.parametrize("name", sorted(DETECTORS))
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("parts")
+    random = np.random.default_rng(0)
+    paths = [folder / f"{i}.png" for i in range(10)]
+    for path in paths:
+        surface = (
+            120 + 20 * np.sin(np.arange(SIDE) / 3 + random.uniform(0, 6))[None] + random.normal(0, 6, (SIDE, SIDE))
+        )
+        Image.fromarray(surface.clip(0, 255).astype(np.uint8)).save(path)
+    return paths
+
+
+def sets(parts: list[Path]) -> tuple[ImageSet, ImageSet]:
+    preprocessing = Preprocessing(channels=1, height=SIDE, width=SIDE)
+    return ImageSet(parts[:7], preprocessing), ImageSet(parts[7:], preprocessing)
+
+
+def fitted(name: str, parts: list[Path], seed: int = 0, budget: Budget | None = None) -> Detector:
+    train, selection = sets(parts)
+    detector = create(name, SMALL.get(name, {}), train.preprocessing)
+    report = detector.fit(train, selection, seed, budget or Budget(steps=2))
+    assert report.weights in ("scratch", "pretrained", "file")
+    assert report.steps >= 1
+    assert budget is not None or report.steps == 2
+    return detector
+
+
+@pytest.fixture(scope="module")
+def detectors(parts: list[Path]) -> dict[str, Detector]:
+    return {name: fitted(name, parts) for name in DETECTORS}
+
+
+def images(parts: list[Path]) -> Tensor:
+    return sets(parts)[0].batch(range(5))
+
+
+@every_detector
+def test_it_says_how_anomalous_and_where(name: str, parts: list[Path], detectors: dict[str, Detector]) -> None:
+    prediction = detectors[name].predict(images(parts))
+    assert prediction.scores.shape == (5,)
+    assert prediction.maps.shape == (5, SIDE, SIDE)
+    assert prediction.scores.dtype == prediction.maps.dtype == torch.float32
+    assert torch.isfinite(prediction.scores).all()
+    assert torch.isfinite(prediction.maps).all()
+    assert detectors[name].name == name
+
+
+@every_detector
+def test_a_batch_gives_what_its_images_give_one_by_one(
+    name: str, parts: list[Path], detectors: dict[str, Detector]
+) -> None:
+    detector, batch = detectors[name], images(parts)
+    together, embedded = detector.predict(batch), detector.embed(batch)
+    for i in range(len(batch)):
+        alone = detector.predict(batch[i : i + 1])
+        torch.testing.assert_close(alone.scores[0], together.scores[i], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(alone.maps[0], together.maps[i], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(detector.embed(batch[i : i + 1])[0], embedded[i], rtol=1e-3, atol=1e-4)
+
+
+@every_detector
+def test_embeddings_differ_between_parts(name: str, parts: list[Path], detectors: dict[str, Detector]) -> None:
+    embedded = detectors[name].embed(images(parts))
+    assert embedded.shape[0] == 5
+    assert embedded.ndim == 2
+    assert torch.isfinite(embedded).all()
+    assert not torch.allclose(embedded[0], embedded[1])
+
+
+@every_detector
+def test_saved_and_loaded_it_says_the_same(
+    name: str, parts: list[Path], detectors: dict[str, Detector], tmp_path: Path
+) -> None:
+    detectors[name].save(tmp_path)
+    assert [file.suffix for file in tmp_path.iterdir()] == [".safetensors"]
+    loaded = create(name, SMALL.get(name, {}), sets(parts)[0].preprocessing).load(tmp_path)
+    expected, prediction = detectors[name].predict(images(parts)), loaded.predict(images(parts))
+    assert torch.equal(prediction.scores, expected.scores)
+    assert torch.equal(prediction.maps, expected.maps)
+    assert torch.equal(loaded.embed(images(parts)), detectors[name].embed(images(parts)))
+
+
+@every_detector
+def test_same_seed_and_steps_give_the_same_weights_byte_for_byte(
+    name: str, parts: list[Path], detectors: dict[str, Detector], tmp_path: Path
+) -> None:
+    def weights(detector: Detector, folder: str) -> bytes:
+        (tmp_path / folder).mkdir()
+        detector.save(tmp_path / folder)
+        return (tmp_path / folder / "weights.safetensors").read_bytes()
+
+    first = weights(detectors[name], "first")
+    torch.rand(3)  # what ran before must not matter
+    assert weights(fitted(name, parts), "second") == first
+    assert weights(fitted(name, parts, seed=1), "other") != first
+
+
+@every_detector
+def test_it_stops_by_itself_within_its_minutes(name: str, parts: list[Path]) -> None:
+    started = time.monotonic()
+    fitted(name, parts, budget=Budget(minutes=0.02))
+    # A step that has begun may end; nothing here takes longer than a few seconds.
+    assert time.monotonic() - started < 1.2 + 6
+
+
+@every_detector
+def test_an_unknown_key_is_refused(name: str, parts: list[Path]) -> None:
+    with pytest.raises(ConfigError, match="no_such_key"):
+        create(name, {"no_such_key": 1}, sets(parts)[0].preprocessing)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no detector is called"):
+        create("nonesuch", {}, Preprocessing(channels=1, height=8, width=8))
