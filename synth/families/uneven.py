@@ -1,0 +1,67 @@
+"""Unevenness: brightness that varies over large areas, as from bad light, coating or grinding."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from synth.draws import Draws
+from synth.families.base import Family
+from synth.masks import RegionParameters, column, draw_region, perlin, region
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnevenParameters(RegionParameters):
+    """One uneven field per image.
+
+    Attributes:
+        cells: ``[B, 2]`` bumps along height and width.
+        amount: ``[B]`` relative change of brightness at the extremes of the field; may be negative.
+        hardness: ``[B]`` steepness of the field at its zero: about 1 is soft, 20 a hard edge.
+        level: ``[B]`` where the zero lies in the noise, -1..1.
+        local: ``[B]`` bool, the field is confined to a region.
+    """
+
+    cells: Tensor
+    amount: Tensor
+    hardness: Tensor
+    level: Tensor
+    local: Tensor
+
+
+class Uneven(Family[UnevenParameters]):
+    """Draws and applies multiplicative unevenness.
+
+    Args:
+        amount: Range of the relative change, without its sign.
+        cells: Range of the number of bumps along a side.
+    """
+
+    name: ClassVar[str] = "uneven"
+    parameters_class = UnevenParameters
+
+    def __init__(self, amount: tuple[float, float] = (0.08, 0.6), cells: tuple[float, float] = (1.0, 7.0)) -> None:
+        self.amount = amount
+        self.cells = cells
+
+    def draw(self, generator: Generator, count: int) -> UnevenParameters:
+        """Draw a field per image; half of them are confined to a region."""
+        draws = Draws(generator, count)
+        return UnevenParameters(
+            **draw_region(draws, (0.1, 0.6), softness=(0.1, 1.0), square=0.3),
+            cells=draws.log_uniform(*self.cells, 2),
+            amount=draws.signed(*self.amount, negative=0.5),
+            hardness=draws.log_uniform(0.8, 20.0),
+            level=draws.uniform(-0.3, 0.3),
+            local=draws.chance(0.5),
+        )
+
+    def paint(self, images: Tensor, parameters: UnevenParameters, foreground: Tensor, sources: Tensor | None) -> Tensor:
+        """Multiply the images by the field."""
+        height, width = images.shape[-2:]
+        noise = perlin(parameters.seed + 1, parameters.cells, (height, width), octaves=2).to(images)
+        field = ((noise - column(parameters.level, images)) * column(parameters.hardness, images)).clamp(-1, 1)
+        inside = region(parameters, images, foreground)
+        field = torch.where(column(parameters.local, images) > 0, (0.5 + 0.5 * field) * inside, field)
+        return images * (1 + column(parameters.amount, images) * field)
