@@ -11,5 +11,5 @@ os.environ["COLLECT_ANALYTICS"] = "false"
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a developer's own ledger and servers out of the tests."""
-    for name in ("FLAWSMITH_LEDGER", "FLAWSMITH_HOME", "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"):
+    for name in ("FLAWSMITH_LEDGER", "FLAWSMITH_HOME", "FLAWSMITH_LABEL_STUDIO_URL", "FLAWSMITH_LABEL_STUDIO_TOKEN"):
         monkeypatch.delenv(name, raising=False)

@@ -1,2 +1,53 @@
-def main():
-    print("hi")
+"""The command line: one file per command, and every heavy import inside the command that needs it."""
+
+import typer
+
+from integrations.cli import (
+    curate,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    parts,
+    retrain,
+    review,
+    score,
+    synth,
+    threshold,
+    train,
+)
+from integrations.cli.console import OneLineErrors
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="flawsmith",
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Learn what good parts look like, find the others, and get better with every answer of an inspector.\n\n"
+    "Start with [bold]flawsmith demo[/bold], which shows the whole loop on parts made up for it. With images of your "
+    "own: [bold]train[/bold] on good parts, [bold]score[/bold] what the line produces, [bold]review push[/bold] what "
+    "is borderline to the inspectors, [bold]review pull[/bold] their verdicts, [bold]retrain[/bold].",
+)
+
+app.command("demo", rich_help_panel="Try it")(demo.demo)
+app.command("parts", rich_help_panel="Try it")(parts.parts)
+app.command("doctor", rich_help_panel="Try it")(doctor.doctor)
+app.command("train", rich_help_panel="Learn and decide")(train.train)
+app.command("score", rich_help_panel="Learn and decide")(score.score)
+app.command("evaluate", rich_help_panel="Learn and decide")(evaluate.evaluate)
+app.command("threshold", rich_help_panel="Learn and decide")(threshold.threshold)
+app.command("synth", rich_help_panel="Learn and decide")(synth.synth)
+app.add_typer(curate.app, name="curate", rich_help_panel="Ask and improve")
+app.add_typer(review.app, name="review", rich_help_panel="Ask and improve")
+app.command("retrain", rich_help_panel="Ask and improve")(retrain.retrain)
+app.command("explain", rich_help_panel="Ask and improve")(explain.explain)
+
+
+def main() -> None:
+    """Run ``flawsmith``."""
+    app()

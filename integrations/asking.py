@@ -1,0 +1,68 @@
+"""Which images to ask about: drawn by the sampling design, written into the ledger before anything is sent."""
+
+from typing import TYPE_CHECKING
+
+from learning.errors import DataError
+from learning.sampling import draw_asks
+
+if TYPE_CHECKING:
+    from curation.ledger import Ledger
+    from learning.bundle import Bundle
+
+STRATEGY = "borderline and audits, one of each group, randomised systematic"
+
+
+def top_up_asks(ledger: "Ledger", bundle: "Bundle", budget: int, seed: int = 0, batch: str | None = None) -> int:
+    """Draw as many asks as it takes until ``budget`` of them are open.
+
+    Images that have been asked about before are left out, so that running it again asks nothing twice.
+
+    Args:
+        ledger: With scores of this bundle.
+        bundle: Whose scores and threshold decide what is borderline.
+        budget: Questions that inspectors may have open at once.
+        seed: Of the draw.
+        batch: Only images that were scored under this name; by default all.
+
+    Returns:
+        The number of new asks.
+
+    Raises:
+        DataError: If the ledger has no scores of this bundle.
+    """
+    from curation.ledger import AskEntry
+
+    threshold = bundle.thresholds.current()
+    rows = [row for row in ledger.scores(model_id=bundle.fingerprint) if batch is None or row.batch == batch]
+    if not rows:
+        where = f" in batch {batch!r}" if batch else ""
+        msg = (
+            f"the ledger has no scores of {bundle.folder}{where}: run flawsmith score {bundle.folder} IMAGES --ledger …"
+        )
+        raise DataError(msg)
+    asks = ledger.asks()
+    open_ = sum(ask.state in ("created", "pushed") for ask in asks)
+    asked = {ask.image_id for ask in asks if ask.state != "withdrawn"}
+    images = {image.image_id: image for image in ledger.images()}
+    groups_asked = {images[image_id].group for image_id in asked}
+    candidates = [row for row in rows if images[row.image_id].group not in groups_asked]
+    draws = draw_asks(
+        [row.decision_score for row in candidates],
+        threshold.value,
+        [images[row.image_id].group for row in candidates],
+        max(0, budget - open_),
+        seed=seed,
+    )
+    entries = [
+        AskEntry(
+            image_id=candidates[draw.index].image_id,
+            reason=draw.reason,
+            inclusion_probability=draw.inclusion_probability,
+            strategy=STRATEGY,
+            model_id=bundle.fingerprint,
+            threshold_version=threshold.version,
+            seed=seed,
+        )
+        for draw in draws
+    ]
+    return len(ledger.create_asks(entries)) if entries else 0

@@ -1,0 +1,133 @@
+"""``flawsmith explain``: why an image was decided as it was, and what was said of it since."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from integrations.cli.console import print_json
+from integrations.cli.options import (
+    DEFAULT_LEDGER,
+    BundleOption,
+    JsonOption,
+    LedgerOption,
+    existing_data,
+    existing_ledger,
+)
+from learning.errors import BundleError, DataError
+
+if TYPE_CHECKING:
+    from curation.ledger import History, ScoreRow
+    from learning.bundle import Bundle
+    from learning.neighbors import Neighbor
+
+
+def explain(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image that was scored.", show_default=False)],
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    bundle: BundleOption = None,
+    neighbors: Annotated[int, typer.Option(help="How many of the most similar good parts to name.", min=0)] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which model, threshold and promise decided about an image, what it is like, and who said what since.
+
+    The image is recognised by its content: it may have been moved or renamed.
+
+    Example: [bold]flawsmith explain line3/today/part_0042.png --ledger line3.db[/bold]
+    """
+    existing_data(image)
+    existing_ledger(ledger)
+    from curation.ledger import Ledger
+    from integrations.recording import image_id
+
+    with Ledger.open(ledger) as opened:
+        key = image_id(image)
+        if all(known.image_id != key for known in opened.images()):
+            how = f"flawsmith score BUNDLE {image} --ledger {ledger}"
+            msg = f"{image} is not in the ledger {ledger}; put it there with: {how}"
+            raise DataError(msg)
+        history = opened.history(key)
+    scores = sorted(history.scores, key=lambda score: score.recorded_at)
+    similar, missing = _similar(image, scores, history, bundle, neighbors)
+    if as_json:
+        print_json({**asdict(history), "nearest_good": [asdict(one) for one in similar]})
+    else:
+        _print(history, scores, similar, missing)
+
+
+def _similar(
+    image: Path, scores: "list[ScoreRow]", history: "History", folder: Path | None, count: int
+) -> tuple["list[Neighbor]", str]:
+    """The most similar good parts by the model that decided last; or why there are none."""
+    from learning.bundle import Bundle
+    from learning.neighbors import nearest_good
+
+    if not scores or not count:
+        return [], ""
+    known = {model.model_id: model.path for model in history.models}
+    folder = folder or known.get(scores[-1].model_id)
+    if folder is None:
+        return [], "the ledger does not know where the bundle is; say it with --bundle"
+    try:
+        bundle = Bundle.load(folder)
+    except BundleError as error:
+        return [], str(error)
+    names, embeddings = bundle.embeddings("train")
+    return nearest_good(_embed(bundle, image), names, embeddings, count), ""
+
+
+def _embed(bundle: "Bundle", image: Path) -> Any:
+    from learning.images.readers import read_image
+
+    return bundle.detector.embed(bundle.preprocessing.apply(read_image(image))[None]).cpu().numpy()[0]
+
+
+def _print(history: "History", scores: "list[ScoreRow]", similar: "list[Neighbor]", missing: str) -> None:
+    from rich.console import Console
+
+    console = Console(soft_wrap=True, highlight=False)
+    about = history.image
+    origin = ", ".join(f"{name} {value}" for name in ("lot", "camera", "time") if (value := getattr(about, name)))
+    console.print(f"[bold]{about.path}[/]  part {about.part}{', ' + origin if origin else ''}")
+    thresholds = {(row.model_id, row.version): row for row in history.thresholds}
+    models = {row.model_id: row for row in history.models}
+    for score in scores:
+        _print_score(console, score, models, thresholds)
+    if not scores:
+        console.print("no model has scored it")
+    for one in similar:
+        console.print(f"  like good part {one.image} (similarity {one.similarity:.3f})")
+    if missing:
+        console.print(f"  [yellow]no similar good parts:[/] {missing}")
+    for ask in history.asks:
+        chance = f"probability {ask.inclusion_probability:.2g}"
+        console.print(f"{ask.created_at:%Y-%m-%d %H:%M} asked: {ask.reason} ({chance}), {ask.state}")
+    for verdict in history.verdicts:
+        kind = f" ({verdict.defect_class})" if verdict.defect_class else ""
+        note = f": {verdict.note}" if verdict.note else ""
+        console.print(f"{verdict.at:%Y-%m-%d %H:%M} {verdict.inspector} said [bold]{verdict.verdict}[/]{kind}{note}")
+    state = history.resolution.state if history.resolution else "nobody has said anything yet"
+    console.print(f"inspectors together: [bold]{state}[/]")
+
+
+def _print_score(console: Any, score: "ScoreRow", models: dict[str, Any], thresholds: dict[Any, Any]) -> None:
+    model, threshold = models.get(score.model_id), thresholds.get((score.model_id, score.threshold_version))
+    colour = "red" if score.decision == "reject" else "green"
+    console.print(f"{score.recorded_at:%Y-%m-%d %H:%M} [{colour}]{score.decision}[/] by {score.model_id}")
+    if model is not None:
+        console.print(f"  detector {model.detector}, weights {model.weights}, bundle {model.path}")
+    value = f" of {threshold.value:.4g}" if threshold is not None else ""
+    fallback = "" if score.fallback_score is None else f", fallback {score.fallback_score:.4g}"
+    console.print(
+        f"  decision score {score.decision_score:.4g} against threshold {score.threshold_version}{value} "
+        f"(detector {score.score:.4g}{fallback})"
+    )
+    if score.percentile is not None:
+        console.print(f"  scores higher than {score.percentile:.0f} % of the good parts that calibrated the threshold")
+    if threshold is not None:
+        console.print(f"  promise: {threshold.promise_text}")
+        if threshold.reason:
+            console.print(f"  threshold set because: {threshold.reason}")
+    if score.map_path is not None:
+        console.print(f"  map: {score.map_path}")

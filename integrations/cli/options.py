@@ -1,0 +1,101 @@
+"""Arguments and options that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from learning.errors import BundleError, DataError
+
+
+class Device(StrEnum):
+    """Where to compute; ``auto`` takes the GPU where there is one."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+BundleArgument = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="Folder that [bold]flawsmith train[/bold] wrote.", show_default=False)
+]
+BundleOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle", metavar="BUNDLE", help="The model.", show_default="the one that scored last, by the ledger"
+    ),
+]
+LedgerOption = Annotated[
+    str,
+    typer.Option(
+        "--ledger",
+        envvar="FLAWSMITH_LEDGER",
+        metavar="URL",
+        help="The record of images, scores and verdicts: a file (SQLite) or postgresql+psycopg://…",
+    ),
+]
+HomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home", envvar="FLAWSMITH_HOME", metavar="DIR", help="Where FiftyOne's and Label Studio's data are kept."
+    ),
+]
+SeedOption = Annotated[int, typer.Option(help="Every random choice follows from it.", min=0)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+
+DEFAULT_LEDGER = "flawsmith.db"
+DEFAULT_HOME = Path("runs/home")
+
+
+def existing_data(path: Path) -> Path:
+    """Refuse a path that does not exist.
+
+    Raises:
+        DataError: If there is nothing at ``path``.
+    """
+    if not path.exists():
+        msg = f"{path}: no such file or folder"
+        raise DataError(msg)
+    return path
+
+
+def existing_bundle(path: Path) -> Path:
+    """Refuse a folder that is no bundle.
+
+    Raises:
+        BundleError: If ``path`` does not hold a bundle.
+    """
+    if not (path / "bundle.json").is_file():
+        msg = f"{path}: not a bundle (no bundle.json); make one with: flawsmith train DATA --out {path}"
+        raise BundleError(msg)
+    return path
+
+
+def existing_ledger(url: str) -> str:
+    """Refuse a ledger file that does not exist, rather than make an empty one.
+
+    Raises:
+        DataError: If ``url`` names a file and there is none.
+    """
+    plain = url.removeprefix("sqlite:///")
+    if "://" not in plain and not Path(plain).is_file():
+        msg = f"{plain}: no ledger there; make one with: flawsmith score BUNDLE IMAGES --ledger {plain}"
+        raise DataError(msg)
+    return url
+
+
+def resolve_device(device: Device) -> str:
+    """Turn ``auto`` into what this machine has.
+
+    Raises:
+        DataError: If CUDA is asked for where there is none.
+    """
+    import torch
+
+    if device is Device.CUDA and not torch.cuda.is_available():
+        msg = "--device cuda: no CUDA device is available here; use --device cpu or auto"
+        raise DataError(msg)
+    if device is Device.AUTO:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device.value

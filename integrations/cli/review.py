@@ -1,0 +1,167 @@
+"""``flawsmith review``: questions to the inspectors, and their verdicts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from integrations.cli.console import bar, print_json, say
+from integrations.cli.options import (
+    DEFAULT_HOME,
+    DEFAULT_LEDGER,
+    BundleOption,
+    HomeOption,
+    JsonOption,
+    LedgerOption,
+    SeedOption,
+    existing_ledger,
+)
+
+if TYPE_CHECKING:
+    from label_studio_sdk import LabelStudio
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Ask inspectors about borderline parts in Label Studio, and fetch what they say.\n\nA Label Studio of your "
+    "own is used if FLAWSMITH_LABEL_STUDIO_URL and FLAWSMITH_LABEL_STUDIO_TOKEN are set; else one runs on this machine, "
+    "while [bold]review serve[/bold] is open.",
+)
+
+ProjectOption = Annotated[str, typer.Option("--project", metavar="TITLE", help="Project in Label Studio.")]
+DEFAULT_PROJECT = "flawsmith"
+_AGAIN = "run it again: nothing is lost and nothing is doubled"
+
+
+@app.command()
+def push(
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    home: HomeOption = DEFAULT_HOME,
+    bundle: BundleOption = None,
+    budget: Annotated[int, typer.Option(help="Questions that may be open at once.", min=0)] = 40,
+    batch: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only images scored under this name.", show_default="all")
+    ] = None,
+    seed: SeedOption = 0,
+    project: ProjectOption = DEFAULT_PROJECT,
+) -> None:
+    """Ask about borderline parts, a few clear ones and some at random. It can be repeated.
+
+    Why each part was chosen and with which probability is written into the ledger first, so that estimates made from
+    the answers are fair. Each question is sent once, however often this is run.
+
+    Example: [bold]flawsmith review push --budget 40[/bold]
+    """
+    existing_ledger(ledger)
+    from curation.ledger import Ledger
+    from integrations.asking import top_up_asks
+    from integrations.label_studio.project import ensure_project
+    from integrations.label_studio.push import push as push_asks
+    from integrations.label_studio.server import label_studio
+    from integrations.recording import load_bundle
+
+    with Ledger.open(ledger) as opened:
+        new = top_up_asks(opened, load_bundle(opened, bundle), budget, seed, batch)
+        say(f"{new} new questions")
+        with bar(_AGAIN) as progress, label_studio(*_folders(home), progress) as client:
+            number = ensure_project(client, project)
+            report = push_asks(opened, client, number, _folders(home)[1], progress)
+            address = _address(client, number)
+    say(f"{report.pushed} questions sent, {report.adopted} were there already; inspectors answer at [bold]{address}[/]")
+    for line in report.unreadable:
+        say(f"[yellow]not sent:[/] {line}")
+    _hint_to_serve(home)
+
+
+@app.command()
+def pull(
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    home: HomeOption = DEFAULT_HOME,
+    project: ProjectOption = DEFAULT_PROJECT,
+    everything: Annotated[bool, typer.Option("--everything", help="Read all answers, not only the new ones.")] = False,
+) -> None:
+    """Fetch the verdicts that are new since the last time. It can be repeated.
+
+    An answer that was changed in Label Studio becomes a new verdict; the old one stays on record.
+
+    Example: [bold]flawsmith review pull[/bold]
+    """
+    existing_ledger(ledger)
+    from curation.ledger import Ledger
+    from integrations.label_studio.project import ensure_project
+    from integrations.label_studio.pull import pull as pull_verdicts
+    from integrations.label_studio.server import label_studio
+
+    with (
+        Ledger.open(ledger) as opened,
+        bar(_AGAIN) as progress,
+        label_studio(*_folders(home), progress) as client,
+    ):
+        number = ensure_project(client, project)
+        report = pull_verdicts(opened, client, number, home / "masks", progress, everything=everything)
+    say(
+        f"{report.new} new verdicts, {report.changed} changed, {report.withdrawn} withdrawn, {report.skipped} of them "
+        "skipped; next: flawsmith retrain"
+    )
+    if report.without_verdict:
+        say(f"[yellow]{report.without_verdict} answers name no verdict[/] and were left out")
+
+
+@app.command()
+def status(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
+    """Count the questions and the verdicts in the ledger. No server is asked.
+
+    Example: [bold]flawsmith review status --json[/bold]
+    """
+    existing_ledger(ledger)
+    from dataclasses import asdict
+
+    from curation.ledger import Ledger
+    from integrations.label_studio.status import review_status
+
+    with Ledger.open(ledger) as opened:
+        counts = {name: count for name, count in asdict(review_status(opened)).items() if count is not None}
+    if as_json:
+        print_json(counts)
+    else:
+        from rich.console import Console
+
+        Console().print(", ".join(f"{count} {name}" for name, count in counts.items()), highlight=False)
+
+
+@app.command()
+def serve(home: HomeOption = DEFAULT_HOME) -> None:
+    """Keep Label Studio open on this machine until Ctrl-C, for inspectors to answer.
+
+    Example: [bold]flawsmith review serve[/bold] in one terminal, push and pull in another.
+    """
+    import signal
+
+    from integrations.label_studio.server import LabelStudioServer
+
+    server = LabelStudioServer(*_folders(home))
+    with bar("Label Studio was not up yet; the same command starts it") as progress:
+        server.start(progress)
+    with server:
+        say(f"Label Studio: [bold]{server.url}[/], log in as {server.email} with {server.password} (Ctrl-C ends it)")
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            say("closed; answers that were not pulled yet are kept and pulled the next time")
+
+
+def _folders(home: Path) -> tuple[Path, Path]:
+    """Data of our own Label Studio server, and the pictures that it shows."""
+    return home / "label-studio", home / "pictures"
+
+
+def _address(client: "LabelStudio", project: int) -> str:
+    from integrations.label_studio.client import url_of
+
+    return f"{url_of(client)}/projects/{project}"
+
+
+def _hint_to_serve(home: Path) -> None:
+    from integrations.label_studio.client import external_server
+
+    if external_server() is None:
+        say(f"it runs as long as this is open: [bold]flawsmith review serve --home {home}[/]")

@@ -1,0 +1,135 @@
+"""``flawsmith score``: decide about images."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from integrations.cli.console import bar, say
+from integrations.cli.options import (
+    DEFAULT_HOME,
+    BundleArgument,
+    Device,
+    HomeOption,
+    existing_bundle,
+    existing_data,
+    resolve_device,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from integrations.recording import ScoredImage
+    from learning.images.records import ImageRecord
+
+SOME_FAILED = 1
+
+
+def score(
+    bundle: BundleArgument,
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGES...",
+            help="Images, folders of images, or a CSV (image, part, lot, camera, time).",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="CSV", help="Table to write.", show_default="stdout")
+    ] = None,
+    maps: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write anomaly maps as PNG.", show_default=False)
+    ] = None,
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FLAWSMITH_LEDGER",
+            metavar="URL",
+            help="Record everything there: a file (SQLite) or postgresql+psycopg://…",
+            show_default=False,
+        ),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    batch: Annotated[str, typer.Option(metavar="NAME", help="Name of these images in the ledger, e.g. a shift.")] = "",
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|REGEX", help="Which images belong together, as in train.", show_default=False),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+) -> None:
+    """Score images and decide which parts are rejected. A part with several images gets one decision.
+
+    Images that cannot be read are listed; the others are scored all the same, and the command leaves with 1. With
+    [bold]--ledger[/bold] it can be stopped and run again: images that are recorded are not scored twice.
+
+    Example: [bold]flawsmith score runs/bracket line3/today --out today.csv --ledger line3.db[/bold]
+    """
+    existing_bundle(bundle)
+    for path in images:
+        existing_data(path)
+    from contextlib import nullcontext
+
+    from curation.ledger import Ledger
+    from integrations.recording import score_images
+    from learning.bundle import Bundle
+
+    loaded = Bundle.load(bundle, device=resolve_device(device))
+    records = _read(images, groups)
+    with (
+        Ledger.open(ledger) if ledger else nullcontext() as opened,
+        bar("run it again: what is in the ledger is not scored twice" if ledger else "run it again") as progress,
+    ):
+        map_paths = _below(maps, records) if maps else None
+        result = score_images(loaded, records, maps=map_paths, ledger=opened, home=home, batch=batch, progress=progress)
+    _write(result.scored, out)
+    rejected = len({image.part for image in result.scored if image.decision == "reject"})
+    parts = len({image.part for image in result.scored})
+    promise = loaded.thresholds.current().promise.text
+    say(f"{len(result.scored)} images of {parts} parts: {rejected} rejected ({promise})")
+    for failure in result.failures:
+        say(f"[red]not scored:[/] {failure.record.path}: {failure.reason}")
+    if result.failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _read(images: list[Path], groups: str | None) -> list["ImageRecord"]:
+    """Records of all images; those in a folder below a class folder keep its label."""
+    from learning.images.readers import find_images, read_data
+    from learning.images.records import ImageRecord
+
+    records: dict[Path, ImageRecord] = {}
+    for path in images:
+        if path.suffix.lower() == ".csv" or (path.is_dir() and (groups or (path / "groups.csv").is_file())):
+            found = read_data(path, groups=groups)
+        else:
+            found = [ImageRecord(path=image) for image in find_images([path])]
+        records |= {record.path: record for record in found}
+    return list(records.values())
+
+
+def _below(folder: Path, records: "Sequence[ImageRecord]") -> dict[Path, Path]:
+    """A map for each image, below ``folder`` as the images are below the folder that they share."""
+    absolute = [record.path.absolute() for record in records]
+    shared = Path(os.path.commonpath([path.parent for path in absolute])) if absolute else Path()
+    return {
+        record.path: folder.absolute() / path.relative_to(shared).with_name(f"{path.name}.png")
+        for record, path in zip(records, absolute, strict=True)
+    }
+
+
+def _write(scored: "Sequence[ScoredImage]", out: Path | None) -> None:
+    import csv
+    import sys
+    from contextlib import nullcontext
+    from dataclasses import asdict, fields
+
+    from integrations.recording import ScoredImage
+
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", newline="") if out else nullcontext(sys.stdout) as stream:
+        table = csv.DictWriter(stream, [field.name for field in fields(ScoredImage)])
+        table.writeheader()
+        table.writerows(asdict(image) for image in scored)

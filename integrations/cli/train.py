@@ -1,0 +1,85 @@
+"""``flawsmith train``: from good parts to a bundle."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from integrations.cli.console import bar, say
+from integrations.cli.options import Device, SeedOption, existing_data, resolve_device
+from learning.errors import ConfigError
+
+DEFAULT_MINUTES = 10.0
+
+
+def train(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="Good parts: a folder of images, a folder of class folders with one called good, a folder laid out as "
+            "MVTec AD, or a CSV (image, label, part, lot, camera, time).",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="BUNDLE", help="Folder to write.", show_default=False)],
+    config: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="Configuration, as in configs/.", show_default=False)
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="segment (needs no pretrained weights) or glass.", show_default="segment"),
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop by itself within this time.", show_default="10")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Train this many steps instead; the same seed then gives the same weights.", min=1),
+    ] = None,
+    seed: SeedOption = 0,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|REGEX",
+            help="Which images belong together (exposures of one part, a lot): a CSV (image, group) or a pattern whose "
+            "first bracket is the group. DATA/groups.csv is read by itself.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Learn what good parts look like. Only good training images are ever read.
+
+    Some good parts are held back: they set the threshold, and what it promises is printed at the end.
+
+    Example: [bold]flawsmith train photos/good --out runs/bracket --minutes 10[/bold]
+    """
+    from learning.config import TrainConfig, load_config
+    from learning.detectors import Budget, detector_class
+
+    if minutes is not None and steps is not None:
+        msg = "--minutes and --steps exclude each other: give one of them"
+        raise ConfigError(msg)
+    if minutes is not None and minutes <= 0:
+        msg = f"--minutes must be above 0; got {minutes:g}"
+        raise ConfigError(msg)
+    existing_data(data)
+    settings = load_config(config) if config else TrainConfig()
+    if detector and detector != settings.detector:
+        detector_class(detector)
+        settings = settings.model_copy(update={"detector": detector, "detector_config": {}})
+    budget = Budget(steps=steps) if steps else Budget(minutes=minutes or DEFAULT_MINUTES)
+
+    from learning.training import train_bundle
+
+    with bar("the same command goes on from where training was") as progress:
+        bundle = train_bundle(
+            data,
+            out,
+            config=settings,
+            budget=budget,
+            seed=seed,
+            device=resolve_device(device),
+            groups=groups,
+            progress=progress,
+        )
+    say(f"[green]{out}[/]: {bundle.thresholds.current().promise.text}")

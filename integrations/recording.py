@@ -1,0 +1,296 @@
+"""Scoring with a record: what a bundle says of images goes into the ledger, maps and embeddings into files."""
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from learning.bundle import Bundle
+from learning.calibration import calibration_decisions
+from learning.errors import DataError
+from learning.images.records import ImageRecord
+from learning.progress import Progress, silent
+from learning.relearn import Confirmed
+from learning.scoring import ImageScore, ScoreFailure, save_map, score_records
+
+if TYPE_CHECKING:
+    from curation.ledger import Ledger
+
+Decision = Literal["accept", "reject"]
+
+_CHUNK = 200
+"""Images between two writes to the ledger: what an interruption loses is scored again."""
+
+
+@dataclass(frozen=True)
+class ScoredImage:
+    """What is said of an image.
+
+    Attributes:
+        image: The file.
+        part: What the decision is about.
+        group: What is independent.
+        score: Of the detector.
+        fallback_score: Of the supervised fallback, or None where it is off.
+        decision_score: What is compared with the threshold.
+        percentile: 0..100: share of the good calibration images that score lower.
+        decision: About the whole part.
+        threshold_version: Which threshold decided.
+        map: Picture of the anomaly map, or None.
+    """
+
+    image: Path
+    part: str
+    group: str
+    score: float
+    fallback_score: float | None
+    decision_score: float
+    percentile: float
+    decision: Decision
+    threshold_version: int
+    map: Path | None
+
+
+@dataclass
+class ScoringResult:
+    """What scoring gave.
+
+    Attributes:
+        scored: In the order of the records.
+        failures: Images that could not be read.
+    """
+
+    scored: list[ScoredImage] = field(default_factory=list)
+    failures: list[ScoreFailure] = field(default_factory=list)
+
+
+def score_images(
+    bundle: Bundle,
+    records: Sequence[ImageRecord],
+    *,
+    maps: Mapping[Path, Path] | None = None,
+    ledger: "Ledger | None" = None,
+    home: Path = Path("runs/home"),
+    batch: str = "",
+    progress: Progress = silent,
+) -> ScoringResult:
+    """Score images, decide about their parts, and record both where a ledger is given.
+
+    Killed at any moment and run again with a ledger, images that it has under this model and threshold are not
+    scored a second time.
+
+    Args:
+        bundle: The model and its current threshold.
+        records: The images.
+        maps: Where the anomaly map of each image is written. With a ledger every image gets one, by default below
+            ``home``.
+        ledger: Where scores, decisions and embeddings are recorded.
+        home: Folder for maps and embeddings that the ledger names.
+        batch: Name of these images in the ledger.
+        progress: Told the number of images.
+
+    Returns:
+        What was said of each image, and those that could not be read.
+    """
+    threshold = bundle.thresholds.current()
+    good = sorted(calibration_decisions(bundle, threshold)["decision_score"])
+    result = ScoringResult()
+    recorder = _Recorder(ledger, bundle, home, batch) if ledger is not None else None
+    known = recorder.known(records) if recorder else {}
+    result.scored.extend(known.values())
+    # Images of a part one after the other, so that no write to the ledger tears a part apart.
+    todo = sorted((record for record in records if record.path not in known), key=lambda record: record.part)
+    for outcome in score_records(bundle, todo, progress=progress):
+        if isinstance(outcome, ScoreFailure):
+            result.failures.append(outcome)
+            continue
+        target = _map_target(outcome.record.path, maps, recorder)
+        if target:
+            save_map(outcome.map, target, bundle.map_range)
+        image = ScoredImage(
+            image=outcome.record.path,
+            part=outcome.record.part,
+            group=outcome.record.group,
+            score=outcome.score,
+            fallback_score=outcome.fallback_score,
+            decision_score=outcome.decision_score,
+            percentile=100 * bisect_left(good, outcome.decision_score) / len(good),
+            decision="reject" if outcome.decision_score > threshold.value else "accept",
+            threshold_version=threshold.version,
+            map=target,
+        )
+        result.scored.append(image)
+        if recorder:
+            recorder.add(outcome, image)
+    if recorder:
+        recorder.flush()
+    order = {record.path: place for place, record in enumerate(records)}
+    result.scored = sorted(_decide_by_part(result.scored), key=lambda image: order[image.image])
+    return result
+
+
+def image_id(path: Path) -> str:
+    """Name of an image in the ledger: the first 32 hexadecimal digits of its content's SHA-256."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+
+
+def record_model(ledger: "Ledger", bundle: Bundle) -> None:
+    """Write down a model and all versions of its threshold. Repeatable."""
+    from curation.ledger import ModelEntry
+
+    manifest = bundle.manifest
+    ledger.record_model(
+        ModelEntry(
+            model_id=bundle.fingerprint,
+            path=bundle.folder.resolve(),
+            detector=manifest.detector,
+            weights=manifest.weights,
+            trained_at=manifest.created,
+        )
+    )
+    for threshold in bundle.thresholds.all():
+        ledger.record_threshold(
+            bundle.fingerprint,
+            threshold.version,
+            threshold.value,
+            threshold.promise.text,
+            threshold.parent,
+            threshold.reason,
+        )
+
+
+def load_bundle(ledger: "Ledger", folder: Path | None = None) -> Bundle:
+    """Load a bundle by its folder, or the one that the ledger saw last.
+
+    Raises:
+        DataError: If no folder is given and the ledger knows no model.
+        BundleError: If the bundle is damaged.
+    """
+    if folder is None:
+        folders = [model.path for model in ledger.models() if model.path is not None]
+        if not folders:
+            msg = "the ledger knows no model: score images first, or say which with --bundle"
+            raise DataError(msg)
+        folder = folders[-1]
+    return Bundle.load(folder)
+
+
+def confirmed_images(ledger: "Ledger") -> tuple[list[Confirmed], int]:
+    """Images about which inspectors agree, and the number of those about which they do not."""
+    images = {image.image_id: image for image in ledger.images()}
+    resolved = ledger.resolved()
+    confirmed = [
+        Confirmed(
+            path=Path(images[one.image_id].path),
+            part=images[one.image_id].part,
+            group=images[one.image_id].group,
+            defective=one.state == "defect",
+            weight=1 / (one.inclusion_probability or 1),
+            mask=Path(one.mask_path) if one.mask_path else None,
+        )
+        for one in resolved
+        if one.state != "unresolved"
+    ]
+    return confirmed, len(resolved) - len(confirmed)
+
+
+class _Recorder:
+    """Collects what is said of images and writes it to the ledger now and then."""
+
+    def __init__(self, ledger: "Ledger", bundle: Bundle, home: Path, batch: str) -> None:
+        self.ledger = ledger
+        self.bundle = bundle
+        self.batch = batch
+        self.folder = home.absolute()
+        self.waiting: list[tuple[ImageScore, ScoredImage]] = []
+        record_model(ledger, bundle)
+
+    def map_path(self, image: Path) -> Path:
+        return self.folder / "maps" / self.bundle.fingerprint / f"{image_id(image)}.png"
+
+    def known(self, records: Iterable[ImageRecord]) -> dict[Path, ScoredImage]:
+        """What the ledger has of these images under this model and threshold."""
+        version = self.bundle.thresholds.current().version
+        rows = {
+            row.image_id: row
+            for row in self.ledger.scores(model_id=self.bundle.fingerprint)
+            if row.threshold_version == version
+        }
+        found = {}
+        for record in records if rows else ():
+            row = rows.get(image_id(record.path)) if record.path.is_file() else None
+            if row is not None:
+                found[record.path] = ScoredImage(
+                    image=record.path,
+                    part=record.part,
+                    group=record.group,
+                    score=row.score,
+                    fallback_score=row.fallback_score,
+                    decision_score=row.decision_score,
+                    percentile=row.percentile,
+                    decision=row.decision,
+                    threshold_version=row.threshold_version,
+                    map=Path(row.map_path) if row.map_path else None,
+                )
+        return found
+
+    def add(self, outcome: ImageScore, image: ScoredImage) -> None:
+        if len(self.waiting) >= _CHUNK and self.waiting[-1][1].part != image.part:
+            self.flush()
+        self.waiting.append((replace(outcome, map=np.empty((0, 0), np.float32)), image))
+
+    def flush(self) -> None:
+        from curation.ledger import ImageEntry, ScoreEntry
+
+        if not self.waiting:
+            return
+        records = [outcome.record for outcome, _ in self.waiting]
+        ids = self.ledger.add_images(
+            [
+                ImageEntry(path=r.path.absolute(), part=r.part, group=r.group, lot=r.lot, camera=r.camera, time=r.time)
+                for r in records
+            ]
+        )
+        model = self.bundle.fingerprint
+        embeddings = np.stack([outcome.embedding for outcome, _ in self.waiting]).astype(np.float32)
+        # Named by what it holds, so that writing the same images again gives the same file.
+        name = hashlib.sha256("".join(ids).encode()).hexdigest()[:16]
+        file = self.folder / "embeddings" / model / f"{name}.npy"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, embeddings)
+        self.ledger.record_embeddings(model, file, ids)
+        self.ledger.record_scores(
+            [
+                ScoreEntry(
+                    image_id=key,
+                    model_id=model,
+                    threshold_version=image.threshold_version,
+                    score=image.score,
+                    decision_score=image.decision_score,
+                    fallback_score=image.fallback_score,
+                    percentile=image.percentile,
+                    decision=image.decision,
+                    map_path=image.map,
+                    batch=self.batch,
+                )
+                for key, image in zip(ids, _decide_by_part(image for _, image in self.waiting), strict=True)
+            ]
+        )
+        self.waiting.clear()
+
+
+def _map_target(image: Path, maps: Mapping[Path, Path] | None, recorder: _Recorder | None) -> Path | None:
+    if maps is not None:
+        return maps[image]
+    return recorder.map_path(image) if recorder else None
+
+
+def _decide_by_part(images: Iterable[ScoredImage]) -> list[ScoredImage]:
+    """Give all images of a part the decision of the one that scores highest."""
+    images = list(images)
+    rejected = {image.part for image in images if image.decision == "reject"}
+    return [replace(image, decision="reject" if image.part in rejected else "accept") for image in images]
