@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -58,10 +59,12 @@ def evaluate(
         under ``<name>_interval``: exact by group, and a bootstrap of groups.
 
     Raises:
-        DataError: If no labelled image is there to test on, none can be read, or a mask has another size.
+        DataError: If no labelled image is there to test on, the bundle was made from one of them, none can be read, or
+            a mask has another size.
     """
     used = threshold or bundle.thresholds.current()
     tested = _tested(records)
+    _refuse_learnt_from(bundle, tested)
     seen = _look(bundle, tested, used, progress)
     if not seen.scores:
         msg = f"none of the {len(tested)} images to evaluate on can be read; the first: {seen.failures[0].reason}"
@@ -129,6 +132,19 @@ def _tested(records: Sequence[ImageRecord]) -> list[ImageRecord]:
         )
         raise DataError(msg)
     return tested
+
+
+def _refuse_learnt_from(bundle: "Bundle", records: Sequence[ImageRecord]) -> None:
+    """A split drawn anew with another seed or grouping would test on what was trained on."""
+    kept = [*bundle.embeddings("train")[0], *bundle.selection["image"], *bundle.calibration["image"]]
+    known = {Path(image).resolve() for image in kept}
+    learnt = [record for record in records if record.path.resolve() in known]
+    if learnt:
+        msg = (
+            f"{len(learnt)} of the {len(records)} images to evaluate on made this bundle, {learnt[0].path} among them; "
+            f"use other images, or split as in training: the same --groups, and seed {bundle.manifest.seed}"
+        )
+        raise DataError(msg)
 
 
 def _look(bundle: "Bundle", records: Sequence[ImageRecord], threshold: Threshold, progress: Progress) -> _Seen:

@@ -133,3 +133,11 @@ def test_good_parts_alone_have_a_false_reject_rate_only(bundle: Bundle, records:
 def test_unlabelled_images_cannot_be_evaluated(bundle: Bundle, records: list[ImageRecord]) -> None:
     with pytest.raises(DataError, match="no labelled images"):
         evaluate(bundle, [replace(r, label="unlabelled", split=None) for r in records])
+
+
+@pytest.mark.parametrize("which", [0, 13, 20])
+def test_images_that_made_the_bundle_are_refused(bundle: Bundle, records: list[ImageRecord], which: int) -> None:
+    learnt = [r for r in records if r.split == "train"][which]
+    tested = [r for r in records if r.split == "test"]
+    with pytest.raises(DataError, match=rf"1 of the 18 images.*{learnt.path.name}.*seed 0"):
+        evaluate(bundle, [replace(learnt, split="test"), *tested])
