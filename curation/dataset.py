@@ -93,7 +93,7 @@ def sync(ledger: Ledger, name: str, model_id: str | None = None, progress: Progr
             done += len(batch)
             progress(done, total, "updating FiftyOne")
         if gone:
-            dataset.delete_samples(gone, progress=False)
+            dataset.delete_samples(gone)
             progress(total, total, "removing images from FiftyOne")
         _dress(dataset)
     missing = [Path(row.values["filepath"]) for row in rows.values() if row.values["file_missing"]]

@@ -438,7 +438,7 @@ class FaissSimilarityIndex(SimilarityIndex, DuplicatesMixin):
         vectors, samples, labels = fbu.get_embeddings(
             self._dataset, patches_field=patches, embeddings_field=self.config.embeddings_field
         )
-        vectors = np.asarray(vectors, np.float32).reshape(len(samples), -1)
+        vectors = np.asarray(vectors, np.float32).reshape(len(samples), -1 if len(samples) else 0)
         return VectorStore.build(options, vectors, samples, labels)
 
     @classmethod

@@ -45,7 +45,7 @@ class IndexOptions:
     lists: int | None = None
     probes: int | None = None
     pq_bytes: int | None = None
-    refine: int = 8
+    refine: int = 16
 
 
 def prepare(vectors: Floats, metric: Metric) -> Floats:

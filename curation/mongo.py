@@ -88,7 +88,12 @@ class MongoServer:
     @property
     def alive(self) -> bool:
         """Whether the database answers now."""
-        return self._uri is not None and _answers(self._uri)
+        if self._uri is None:
+            return False
+        state = self._read_state()
+        if state is not None and self._uri == _uri(state["port"]):
+            return _answers_here(state["port"])
+        return _answers(self._uri)
 
     def start(self) -> Self:
         """Start mongod, or join the one that runs on this folder, and point FiftyOne at it. Repeatable.
@@ -160,7 +165,7 @@ class MongoServer:
         with _locked(self.folder / "mongod.start.lock"):
             state = self._read_state()
             port = state["port"] if state else None
-            if state is None or not _is_mongod(state["pid"], self._data) or not _answers(_uri(state["port"])):
+            if state is None or not _is_mongod(state["pid"], self._data) or not _answers_here(state["port"]):
                 if state is not None and _is_mongod(state["pid"], self._data):
                     _end(state["pid"])
                 port = self._launch(binary, port)
@@ -190,7 +195,7 @@ class MongoServer:
         )
         _write_atomically(self._state_file, json.dumps({"pid": process.pid, "port": port}))
         deadline = time.monotonic() + START_SECONDS
-        while not _answers(_uri(port), 200):
+        while not _answers_here(port):
             if process.poll() is not None or time.monotonic() > deadline:
                 if process.poll() is None:
                     _end(process.pid)
@@ -209,13 +214,13 @@ def _uri(port: int) -> str:
     return f"mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS={ANSWER_MS}"
 
 
-def _answers(uri: str, timeout_ms: int = ANSWER_MS) -> bool:
+def _answers(uri: str) -> bool:
     import pymongo
     import pymongo.errors
 
     client: pymongo.MongoClient[dict[str, Any]] | None = None
     try:
-        client = pymongo.MongoClient(uri, serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=timeout_ms)
+        client = pymongo.MongoClient(uri, serverSelectionTimeoutMS=ANSWER_MS, connectTimeoutMS=ANSWER_MS)
         client.admin.command("ping")
     except pymongo.errors.PyMongoError:
         return False
@@ -223,6 +228,14 @@ def _answers(uri: str, timeout_ms: int = ANSWER_MS) -> bool:
         if client is not None:
             client.close()
     return True
+
+
+def _answers_here(port: int) -> bool:
+    """Whether our mongod answers; at once where nobody listens, which the driver would wait for."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) != 0:
+            return False
+    return _answers(_uri(port))
 
 
 def _repair_counts(uri: str) -> None:
