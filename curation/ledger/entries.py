@@ -1,0 +1,133 @@
+"""What is written into the ledger; times are aware datetimes or ISO strings, naive ones are taken as UTC."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+Decision = Literal["accept", "reject"]
+Verdict = Literal["good", "defect", "unsure", "skipped", "withdrawn"]
+AskState = Literal["created", "pushed", "answered", "withdrawn"]
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """An image file.
+
+    Attributes:
+        path: The file; it has to be readable, its content gives the image id.
+        part: What gets one decision; by default the path.
+        group: What is independent of the rest; by default the part.
+        lot: Production lot.
+        camera: Camera.
+        time: When the picture was taken.
+    """
+
+    path: Path | str
+    part: str | None = None
+    group: str | None = None
+    lot: str | None = None
+    camera: str | None = None
+    time: datetime | str | None = None
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A trained bundle.
+
+    Attributes:
+        model_id: The bundle's fingerprint.
+        path: The bundle's folder.
+        detector: Name of the detector.
+        weights: Where its weights came from.
+        trained_at: When it was trained.
+    """
+
+    model_id: str
+    path: Path | str | None = None
+    detector: str | None = None
+    weights: str | None = None
+    trained_at: datetime | str | None = None
+
+
+@dataclass(frozen=True)
+class ScoreEntry:
+    """What a model said of an image under a version of its threshold.
+
+    Attributes:
+        image_id: From ``Ledger.add_images``.
+        model_id: The bundle's fingerprint.
+        threshold_version: Version of the threshold that decided.
+        score: The detector's score; higher is more anomalous.
+        decision_score: What was compared with the threshold.
+        decision: ``accept`` or ``reject``.
+        fallback_score: The supervised fallback's score, where it is on.
+        percentile: 0 to 100, of the score among good parts.
+        map_path: The anomaly map, 8-bit grey.
+        batch: Name of the run that scored it.
+    """
+
+    image_id: str
+    model_id: str
+    threshold_version: int
+    score: float
+    decision_score: float
+    fallback_score: float | None = None
+    percentile: float | None = None
+    decision: Decision = "accept"
+    map_path: Path | str | None = None
+    batch: str = ""
+
+
+@dataclass(frozen=True)
+class AskEntry:
+    """An image to be sent to an inspector.
+
+    Attributes:
+        image_id: From ``Ledger.add_images``.
+        reason: Why it was chosen, such as ``borderline`` or ``audit``.
+        inclusion_probability: With which it could have been chosen; above 0, at most 1.
+        strategy: Name of the design that drew it.
+        model_id: The model whose score is shown.
+        threshold_version: The threshold that is shown.
+        seed: Of the draw.
+    """
+
+    image_id: str
+    reason: str
+    inclusion_probability: float
+    strategy: str
+    model_id: str
+    threshold_version: int
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class VerdictEntry:
+    """What an inspector said, or one later revision of it.
+
+    Attributes:
+        ask_id: The ask that was answered; None for a verdict that nobody asked for, such as an imported label.
+        image_id: The image.
+        inspector: Who.
+        verdict: ``skipped`` is no answer; ``withdrawn`` cancels an earlier one.
+        at: When it was said.
+        source: Where it comes from, such as a Label Studio project; with ``external_id`` it names an annotation.
+        external_id: The annotation's id there.
+        revision: What changes with every edit of the annotation.
+        regions_mask: Mask of the confirmed regions, 8-bit grey.
+        defect_class: Kind of defect, in the inspector's words.
+        note: Free text.
+    """
+
+    ask_id: str | None
+    image_id: str
+    inspector: str
+    verdict: Verdict
+    at: datetime | str
+    source: str
+    external_id: str
+    revision: str
+    regions_mask: Path | str | None = None
+    defect_class: str | None = None
+    note: str | None = None

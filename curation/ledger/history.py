@@ -1,0 +1,87 @@
+"""What the ledger knows of images, put together."""
+
+from itertools import groupby
+
+from sqlalchemy import Connection, select
+
+from curation.ledger.bulk import select_in
+from curation.ledger.reading import ask_row, model_row, score_row, tag_row, threshold_row, verdict_row
+from curation.ledger.resolution import resolve
+from curation.ledger.rows import AskRow, Event, History, ImageRow, Resolution, ScoreRow, ThresholdRow, VerdictRow
+from curation.ledger.tables import asks, models, scores, tags, thresholds, verdicts
+
+
+def resolutions(connection: Connection) -> list[Resolution]:
+    """Resolve every image that has a verdict, in the order of image ids; the verdicts are read once, as a stream."""
+    answered = select(asks.c.ask_id, asks.c.inclusion_probability).where(
+        asks.c.ask_id.in_(select(verdicts.c.ask_id).where(verdicts.c.ask_id.is_not(None)))
+    )
+    probabilities = dict(map(tuple, connection.execute(answered)))
+    statement = select(verdicts).order_by(verdicts.c.image_id, verdicts.c.number)
+    rows = (verdict_row(row) for row in connection.execution_options(yield_per=1000).execute(statement))
+    found = (resolve(key, list(group), probabilities) for key, group in groupby(rows, lambda row: row.image_id))
+    return [resolution for resolution in found if resolution is not None]
+
+
+def of(connection: Connection, image: ImageRow) -> History:
+    """Everything about an image."""
+    key = image.image_id
+    shown = [
+        score_row(row)
+        for row in connection.execute(select(scores).where(scores.c.image_id == key).order_by(scores.c.number))
+    ]
+    asked = [
+        ask_row(row) for row in connection.execute(select(asks).where(asks.c.image_id == key).order_by(asks.c.number))
+    ]
+    said = [
+        verdict_row(row)
+        for row in connection.execute(
+            select(verdicts).where(verdicts.c.image_id == key).order_by(verdicts.c.at, verdicts.c.number)
+        )
+    ]
+    tagged = [tag_row(r) for r in connection.execute(select(tags).where(tags.c.image_id == key).order_by(tags.c.at))]
+    used = {(row.model_id, row.threshold_version) for row in [*shown, *asked]}
+    names = sorted({model_id for model_id, _ in used})
+    known = [model_row(row) for row in select_in(connection, select(models), models.c.model_id, names)]
+    versions = [threshold_row(row) for row in select_in(connection, select(thresholds), thresholds.c.model_id, names)]
+    decided = sorted((t for t in versions if (t.model_id, t.version) in used), key=lambda t: t.recorded_at)
+    events = [
+        Event(image.added_at, f"added from {image.path}, part {image.part}"),
+        *(_scored(score, decided) for score in shown),
+        *(event for ask in asked for event in _asked(ask)),
+        *(_said(verdict) for verdict in said),
+        *(Event(tag.at, f"{tag.who} tagged it {tag.tag}") for tag in tagged),
+    ]
+    probabilities = {ask.ask_id: ask.inclusion_probability for ask in asked}
+    return History(
+        image=image,
+        scores=tuple(shown),
+        models=tuple(sorted(known, key=lambda model: model.recorded_at)),
+        thresholds=tuple(decided),
+        asks=tuple(asked),
+        verdicts=tuple(said),
+        resolution=resolve(key, said, probabilities),
+        tags=tuple(tagged),
+        events=tuple(sorted(events, key=lambda event: event.at)),
+    )
+
+
+def _scored(score: ScoreRow, decided: list[ThresholdRow]) -> Event:
+    by = f"model {score.model_id[:12]} scored it {score.decision_score:.4g}: {score.decision}"
+    for threshold in decided:
+        if (threshold.model_id, threshold.version) == (score.model_id, score.threshold_version):
+            by += f" (threshold {threshold.version} at {threshold.value:.4g}: {threshold.promise_text})"
+    return Event(score.recorded_at, by)
+
+
+def _asked(ask: AskRow) -> list[Event]:
+    chosen = f"chosen for an inspector: {ask.reason}, with probability {ask.inclusion_probability:.3g}"
+    events = [Event(ask.created_at, chosen)]
+    if ask.pushed_at:
+        events.append(Event(ask.pushed_at, f"sent to Label Studio, project {ask.project_id}, task {ask.task_id}"))
+    return events
+
+
+def _said(verdict: VerdictRow) -> Event:
+    details = "".join(f", {text}" for text in (verdict.defect_class, verdict.note) if text)
+    return Event(verdict.at, f"{verdict.inspector} said {verdict.verdict}{details}")

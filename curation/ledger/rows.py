@@ -1,0 +1,188 @@
+"""What is read from the ledger; times are aware, in UTC."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from curation.ledger.entries import AskState, Decision, Verdict
+
+State = Literal["good", "defect", "unresolved"]
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """An image; fields as in ``ImageEntry``. ``image_id``: first 32 hexadecimal digits of the content's SHA-256."""
+
+    image_id: str
+    path: Path
+    part: str
+    group: str
+    lot: str | None
+    camera: str | None
+    time: datetime | None
+    added_at: datetime
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A model; fields as in ``ModelEntry``, None where it was used without being recorded."""
+
+    model_id: str
+    path: Path | None
+    detector: str | None
+    weights: str | None
+    trained_at: datetime | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class ThresholdRow:
+    """A version of a model's threshold.
+
+    Attributes:
+        model_id: Whose.
+        version: From 1.
+        value: A part is rejected above it.
+        promise_text: What it promises, in words.
+        parent: The version it follows.
+        reason: Why it was made.
+        recorded_at: When the ledger heard of it.
+    """
+
+    model_id: str
+    version: int
+    value: float
+    promise_text: str
+    parent: int | None
+    reason: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """A score; fields as in ``ScoreEntry``."""
+
+    image_id: str
+    model_id: str
+    threshold_version: int
+    score: float
+    decision_score: float
+    fallback_score: float | None
+    percentile: float | None
+    decision: Decision
+    map_path: Path | None
+    batch: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class AskRow:
+    """An ask; fields as in ``AskEntry``, and what became of it.
+
+    Attributes:
+        ask_id: 32 hexadecimal digits.
+        state: ``created``, ``pushed``, ``answered``, or ``withdrawn`` (nobody has to answer it any more).
+        project_id: Label Studio's project, once pushed.
+        task_id: Label Studio's task, once pushed.
+    """
+
+    ask_id: str
+    image_id: str
+    reason: str
+    inclusion_probability: float
+    strategy: str
+    model_id: str
+    threshold_version: int
+    seed: int
+    state: AskState
+    created_at: datetime
+    pushed_at: datetime | None
+    answered_at: datetime | None
+    project_id: int | None
+    task_id: int | None
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """A verdict; fields as in ``VerdictEntry``, and the model and threshold that the inspector was shown."""
+
+    number: int
+    ask_id: str | None
+    image_id: str
+    inspector: str
+    verdict: Verdict
+    at: datetime
+    source: str
+    external_id: str
+    revision: str
+    regions_mask: Path | None
+    defect_class: str | None
+    note: str | None
+    model_id: str | None
+    threshold_version: int | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class TagRow:
+    """A tag that somebody gave an image."""
+
+    image_id: str
+    tag: str
+    who: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What the inspectors together say of an image.
+
+    Attributes:
+        image_id: The image.
+        state: ``unresolved`` where they disagree or one of them is unsure.
+        verdicts: Those that count: one of each inspector, in time order.
+        inclusion_probability: Of the first ask that they answer; None where nobody asked.
+        mask_path: The latest confirmed mask, where the state is ``defect`` and there is one.
+    """
+
+    image_id: str
+    state: State
+    verdicts: tuple[VerdictRow, ...]
+    inclusion_probability: float | None
+    mask_path: Path | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of an image's history."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True)
+class History:
+    """All that the ledger knows of an image, each list in time order.
+
+    Attributes:
+        image: The image.
+        scores: By every model and threshold version.
+        models: Those that scored it or were shown with it.
+        thresholds: The versions that decided, with their promises.
+        asks: When somebody was asked, why, and with which probability.
+        verdicts: All of them, also revised and withdrawn ones.
+        resolution: What the verdicts come to; None without one that counts.
+        tags: Given by the data team.
+        events: The same as lines of text.
+    """
+
+    image: ImageRow
+    scores: tuple[ScoreRow, ...]
+    models: tuple[ModelRow, ...]
+    thresholds: tuple[ThresholdRow, ...]
+    asks: tuple[AskRow, ...]
+    verdicts: tuple[VerdictRow, ...]
+    resolution: Resolution | None
+    tags: tuple[TagRow, ...]
+    events: tuple[Event, ...]
