@@ -42,12 +42,12 @@ class Bite(Family[BiteParameters]):
         self.size = size
 
     def draw(self, generator: Generator, count: int) -> BiteParameters:
-        """Draw a bite per image; two in three show something dark, one in three something bright."""
+        """Draw a bite per image; three in four show something dark, one in four something bright."""
         draws = Draws(generator, count)
-        dark = draws.chance(0.67)
+        dark = draws.chance(0.75)
         return BiteParameters(
             **draw_region(draws, self.size, aspect=(0.25, 1.0), softness=(0.02, 0.4), square=0.2),
-            brightness=torch.where(dark, draws.uniform(0.0, 0.3), draws.uniform(0.6, 1.0)),
+            brightness=torch.where(dark, draws.uniform(0.0, 0.3), draws.uniform(0.5, 0.95)),
             background=draws.chance(0.6),
             grain=draws.uniform(0.0, 0.25),
             opacity=draws.uniform(0.35, 1.0),

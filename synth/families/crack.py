@@ -56,9 +56,9 @@ class Crack(Family[CrackParameters]):
 
     def __init__(
         self,
-        length: tuple[float, float] = (0.06, 1.2),
-        width: tuple[float, float] = (0.004, 0.022),
-        depth: tuple[float, float] = (0.1, 0.85),
+        length: tuple[float, float] = (0.08, 1.2),
+        width: tuple[float, float] = (0.005, 0.03),
+        depth: tuple[float, float] = (0.15, 0.9),
     ) -> None:
         self.length = length
         self.width = width

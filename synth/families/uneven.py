@@ -41,7 +41,7 @@ class Uneven(Family[UnevenParameters]):
     name: ClassVar[str] = "uneven"
     parameters_class = UnevenParameters
 
-    def __init__(self, amount: tuple[float, float] = (0.08, 0.6), cells: tuple[float, float] = (1.0, 7.0)) -> None:
+    def __init__(self, amount: tuple[float, float] = (0.06, 0.45), cells: tuple[float, float] = (1.0, 5.0)) -> None:
         self.amount = amount
         self.cells = cells
 

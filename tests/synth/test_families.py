@@ -1,0 +1,151 @@
+"""What has to hold for every flaw family, whatever it paints."""
+
+from dataclasses import fields
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Generator, Tensor
+
+from synth.errors import SynthError
+from synth.families import FAMILIES, Context
+from synth.families.base import from_plain, select, to_plain
+
+SIZES = [(64, 64), (48, 160), (8, 9)]
+
+family_names = pytest.mark.parametrize("name", sorted(FAMILIES))
+
+
+def good_parts(count: int, channels: int, size: tuple[int, int], seed: int = 1) -> Tensor:
+    """Grainy plates on 8-bit levels."""
+    grain = torch.rand(count, channels, *size, generator=Generator().manual_seed(seed))
+    return ((0.35 + 0.3 * grain) * 255).round() / 255
+
+
+def disc(count: int, size: tuple[int, int]) -> Tensor:
+    y, x = torch.meshgrid(torch.linspace(-1, 1, size[0]), torch.linspace(-1, 1, size[1]), indexing="ij")
+    return (x * x + y * y < 0.5).float().expand(count, 1, *size)
+
+
+def drawn(name: str, count: int = 8, seed: int = 0):
+    return FAMILIES[name]().draw(Generator().manual_seed(seed), count)
+
+
+@family_names
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", SIZES)
+def test_mask_is_exactly_where_the_image_visibly_changed(name: str, channels: int, size: tuple[int, int]) -> None:
+    images = good_parts(8, channels, size)
+    before = images.clone()
+    context = Context(sources=good_parts(3, channels, (40, 50), seed=2))
+    flawed, masks = FAMILIES[name]().apply(images, drawn(name), context)
+    levels = (flawed * 255).round().int() - (before * 255).round().int()
+    assert torch.equal(images, before)
+    assert torch.equal(masks.bool(), levels.abs().amax(dim=1, keepdim=True) >= 3)
+    assert masks.shape == (8, 1, *size)
+    assert flawed.shape == images.shape
+    assert flawed.dtype == masks.dtype == images.dtype
+    assert flawed.min() >= 0
+    assert flawed.max() <= 1
+
+
+@family_names
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**31 - 1), height=st.integers(8, 70), width=st.integers(8, 70))
+def test_any_drawn_flaw_keeps_to_range_and_foreground(name: str, seed: int, height: int, width: int) -> None:
+    images = torch.rand(3, 1, height, width, generator=Generator().manual_seed(seed))
+    foreground = disc(3, (height, width))
+    flawed, masks = FAMILIES[name]().apply(images, drawn(name, 3, seed), Context(foreground))
+    assert torch.isfinite(flawed).all()
+    assert flawed.min() >= 0
+    assert flawed.max() <= 1
+    assert torch.equal(torch.where(foreground > 0, images, flawed), images)
+    assert not (masks * (1 - foreground)).any()
+
+
+@family_names
+def test_one_seed_gives_one_set_of_flaws(name: str) -> None:
+    first, same, other = drawn(name, seed=3), drawn(name, seed=3), drawn(name, seed=4)
+    for field in fields(first):
+        assert torch.equal(getattr(first, field.name), getattr(same, field.name))
+    assert any(not torch.equal(getattr(first, f.name), getattr(other, f.name)) for f in fields(first))
+    images = good_parts(8, 1, (64, 64))
+    assert torch.equal(FAMILIES[name]().apply(images, first)[0], FAMILIES[name]().apply(images, same)[0])
+
+
+@family_names
+def test_a_batch_is_its_images_one_by_one(name: str) -> None:
+    images, parameters = good_parts(8, 1, (72, 56)), drawn(name)
+    context = Context(disc(8, (72, 56)), good_parts(3, 1, (72, 56), seed=2))
+    flawed, masks = FAMILIES[name]().apply(images, parameters, context)
+    for i in range(8):
+        alone = Context(context.foreground[i : i + 1], context.sources)
+        one, mask = FAMILIES[name]().apply(images[i : i + 1], select(parameters, [i]), alone)
+        torch.testing.assert_close(one[0], flawed[i], rtol=0, atol=1e-6)
+        assert torch.equal(mask[0], masks[i])
+
+
+@family_names
+def test_parameters_survive_being_written_down(name: str) -> None:
+    parameters = drawn(name)
+    rows = [to_plain(parameters, row) for row in range(8)]
+    again = from_plain(type(parameters), rows)
+    for field in fields(parameters):
+        assert torch.equal(getattr(parameters, field.name), getattr(again, field.name))
+        assert getattr(parameters, field.name).dtype == getattr(again, field.name).dtype
+
+
+@family_names
+@pytest.mark.parametrize("level", [0.02, 0.5, 0.98])
+def test_flaws_can_be_seen_on_parts_of_any_brightness(name: str, level: float) -> None:
+    grain = 0.03 * torch.randn(64, 1, 96, 96, generator=Generator().manual_seed(5))
+    sources = good_parts(8, 1, (96, 96), seed=2)
+    _, masks = FAMILIES[name]().apply((level + grain).clamp(0, 1), drawn(name, 64), Context(sources=sources))
+    seen = (masks.flatten(1).sum(1) > 0).float().mean()
+    assert seen > (0.9 if name != "uneven" or level > 0.1 else 0.3)
+
+
+@family_names
+def test_flaws_come_small_and_large_and_mostly_spare_part_of_the_image(name: str) -> None:
+    _, masks = FAMILIES[name]().apply(good_parts(64, 1, (128, 128)), drawn(name, 64))
+    shares = masks.flatten(1).mean(1)
+    assert shares.median() < 0.6
+    assert shares.quantile(0.9) > 3 * shares.quantile(0.1)
+
+
+@family_names
+def test_flaws_land_on_a_part_that_is_small_in_its_image(name: str) -> None:
+    foreground = torch.zeros(32, 1, 96, 96)
+    foreground[..., 10:34, 60:84] = 1
+    _, masks = FAMILIES[name]().apply(good_parts(32, 1, (96, 96)), drawn(name, 32), Context(foreground))
+    assert (masks.flatten(1).sum(1) > 0).float().mean() > 0.85
+
+
+@family_names
+@pytest.mark.parametrize(
+    ("images", "context", "says"),
+    [
+        (torch.rand(1, 1, 1, 1), Context(), "too small"),
+        (torch.rand(1, 1, 40, 7), Context(), "too small"),
+        (torch.rand(1, 2, 16, 16), Context(), "1 or 3 channels"),
+        (torch.rand(1, 16, 16), Context(), "1 or 3 channels"),
+        (torch.rand(0, 1, 16, 16), Context(), "1 or 3 channels"),
+        (torch.zeros(1, 1, 16, 16, dtype=torch.uint8), Context(), "floating point"),
+        (torch.full((1, 1, 16, 16), 255.0), Context(), "0..1"),
+        (torch.full((1, 1, 16, 16), float("nan")), Context(), "0..1"),
+        (torch.rand(1, 1, 16, 16), Context(torch.zeros(1, 1, 16, 16)), "empty"),
+        (torch.rand(1, 1, 16, 16), Context(torch.ones(1, 1, 8, 16)), "does not fit"),
+        (torch.rand(1, 1, 16, 16), Context(sources=torch.rand(2, 3, 16, 16)), "channels"),
+    ],
+)
+def test_what_cannot_be_flawed_is_refused(name: str, images: Tensor, context: Context, says: str) -> None:
+    with pytest.raises(SynthError, match=says):
+        FAMILIES[name]().apply(images, drawn(name, 1), context)
+
+
+def test_parameters_with_other_names_are_refused() -> None:
+    row = to_plain(drawn("crack"), 0)
+    del row["width"]
+    with pytest.raises(SynthError, match="CrackParameters need"):
+        from_plain(type(drawn("crack")), [row])
