@@ -42,7 +42,7 @@ def describe(entries: Sequence[ImageEntry]) -> list[dict[str, Any]]:
             wrong.append(f"{path} (time {entry.time!r} is not as in 2026-01-31T10:15:00)")
             continue
         part = entry.part or str(entry.path)
-        facts = {"image_id": image_id, "path": str(path), "part": part, "group": entry.group or part}
+        facts: dict[str, Any] = {"image_id": image_id, "path": str(path), "part": part, "group": entry.group or part}
         rows.append(facts | {"lot": entry.lot, "camera": entry.camera, "time": time})
     if wrong:
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""

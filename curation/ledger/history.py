@@ -40,7 +40,7 @@ def of(connection: Connection, image: ImageRow) -> History:
         )
     ]
     tagged = [tag_row(r) for r in connection.execute(select(tags).where(tags.c.image_id == key).order_by(tags.c.at))]
-    used = {(row.model_id, row.threshold_version) for row in [*shown, *asked]}
+    used = {(s.model_id, s.threshold_version) for s in shown} | {(a.model_id, a.threshold_version) for a in asked}
     names = sorted({model_id for model_id, _ in used})
     known = [model_row(row) for row in select_in(connection, select(models), models.c.model_id, names)]
     versions = [threshold_row(row) for row in select_in(connection, select(thresholds), thresholds.c.model_id, names)]

@@ -83,9 +83,12 @@ class Ledger:
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[Connection]:
-        with ledger_errors(self._engine.url):
-            with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
-                yield connection
+        with (
+            ledger_errors(self._engine.url),
+            self._engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
 
     # Images
 
@@ -110,7 +113,8 @@ class Ledger:
         """Write down the new place of images whose file is gone from the old one."""
         new = {row["image_id"]: row["path"] for row in rows}
         known = select_in(connection, select(images.c.image_id, images.c.path), images.c.image_id, list(new))
-        moved = [{"key": key, "new": new[key]} for key, path in known if path != new[key] and not Path(path).exists()]
+        gone = [row.image_id for row in known if row.path != new[row.image_id] and not Path(row.path).exists()]
+        moved = [{"key": key, "new": new[key]} for key in gone]
         if moved:
             where = images.update().where(images.c.image_id == bindparam("key")).values(path=bindparam("new"))
             connection.execute(where, moved)
