@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import signal
 import threading
 import time
@@ -155,7 +154,7 @@ def train(
 
 
 class _Interrupt:
-    """Turns Ctrl-C into a flag, so that a checkpoint is never taken in the middle of a step; the second one stops at once."""
+    """Turns Ctrl-C into a flag, so that no checkpoint is taken in the middle of a step; a second one stops at once."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -235,7 +234,7 @@ class _Checkpoint:
         partial = self.file.with_suffix(".partial")
         metadata = {"step": str(step), "seconds": repr(seconds), "fingerprint": self.fingerprint}
         save_file({name: value.contiguous() for name, value in tensors.items()}, partial, metadata)
-        os.replace(partial, self.file)
+        partial.replace(self.file)
 
     def restore(self) -> tuple[int, float]:
         """Go on from a saved state; returns its step and seconds, or zeros when there is none that fits."""

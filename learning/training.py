@@ -66,7 +66,7 @@ def train_bundle(
     started = time.monotonic()
     Bundle.check_writable(out)
     good = _good_training_records(read_data(data, groups=groups, seed=seed), data)
-    parts = split_groups(good, {**config.shares}, seed)
+    parts = split_groups(good, {str(name): share for name, share in config.shares.items()}, seed)
     size = config.size or detector_class(config.detector).default_size
     preprocessing = Preprocessing.for_images([record.path for record in good], size)
     sets = {name: ImageSet(records, preprocessing) for name, records in parts.items()}

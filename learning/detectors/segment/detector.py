@@ -20,8 +20,8 @@ from learning.detectors.segment.network import UNet
 from learning.loop import Schedule
 from learning.loop import train as train_loop
 from learning.progress import Progress, silent
-from synth.image_level import Synthesizer
 from synth.families.base import Context
+from synth.image_level import Synthesizer
 
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
