@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from curation.ledger import Ledger
+    from curation.ledger import AskRow, ImageRow, Ledger, Resolution, ScoreRow
 
 LAYOUT = 1
 """Part of every hash: raised when rows mean something else, so that all samples are written again."""
@@ -49,42 +48,35 @@ def rows_of(ledger: Ledger, model_id: str | None = None) -> dict[str, Row]:
     return rows
 
 
-def _values(image: Any, score: Any, ask: Any, resolution: Any) -> dict[str, Any]:
+def _values(
+    image: ImageRow, score: ScoreRow | None, ask: AskRow | None, resolution: Resolution | None
+) -> dict[str, Any]:
     return {
         "image_id": image.image_id,
         "filepath": str(image.path),
-        "file_missing": not Path(image.path).is_file(),
+        "file_missing": not image.path.is_file(),
         "part": image.part,
         "group": image.group,
         "lot": image.lot,
         "camera": image.camera,
-        "time": _time(image.time),
+        "time": image.time,
         "model_id": score and score.model_id,
         "threshold_version": score and score.threshold_version,
         "score": score and score.score,
         "decision_score": score and score.decision_score,
         "percentile": score and score.percentile,
         "decision": score and score.decision,
-        "anomaly_map": _file(score and score.map_path),
+        "anomaly_map": _file(score.map_path if score else None),
         "ask_reason": ask and ask.reason,
         "ask_state": ask and ask.state,
         "verdict": resolution and resolution.state,
-        "confirmed_mask": _file(resolution and resolution.mask_path),
+        "confirmed_mask": _file(resolution.mask_path if resolution else None),
     }
 
 
-def _file(path: Any) -> str | None:
+def _file(path: Path | None) -> str | None:
     """A picture that the App can read; one that is gone would show as an error on every sample."""
-    return str(Path(path).resolve()) if path and Path(path).is_file() else None
-
-
-def _time(value: Any) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        return None
+    return str(path.resolve()) if path is not None and path.is_file() else None
 
 
 def _hash(values: dict[str, Any]) -> str:

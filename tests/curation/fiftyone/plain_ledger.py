@@ -1,6 +1,7 @@
 """What a sync reads of a ledger, in memory: rows that a test can change as it likes."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -51,7 +52,7 @@ def plain_ledger(folder: Path, count: int) -> PlainLedger:
             Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(path)
         ledger.image_rows[key] = SimpleNamespace(
             image_id=key, path=picture, part=f"part{index // 2}", group=f"group{index // 4}", lot="A", camera=None,
-            time="2026-03-01T10:00:00+00:00",
+            time=datetime(2026, 3, 1, 10, tzinfo=UTC),
         )  # fmt: skip
         score = float(rng.random())
         ledger.score_rows[key] = SimpleNamespace(

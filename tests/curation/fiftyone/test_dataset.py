@@ -2,8 +2,8 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 
 from curation.dataset import SyncReport, index_similarity, sync
 from curation.errors import DatabaseError, LedgerError
+from curation.ledger import AskEntry, ImageEntry, Ledger, ModelEntry, ScoreEntry, VerdictEntry
 from curation.mongo import MongoServer
 from tests.curation.fiftyone.plain_ledger import PlainLedger, plain_ledger
 
@@ -198,12 +199,32 @@ def test_without_a_database_fiftyone_is_not_touched(ledger: PlainLedger, monkeyp
         sync(ledger, "x")
 
 
-def test_rows_without_time_or_with_a_strange_one(ledger: PlainLedger, name: str) -> None:
-    rows = list(ledger.image_rows.values())
-    rows[0].time, rows[1].time = None, "yesterday"
+def test_images_without_scores_or_asks(ledger: PlainLedger, name: str) -> None:
     ledger.ask_rows.clear()
-    ledger.score_rows = {
-        key: SimpleNamespace(**{**vars(row), "map_path": None}) for key, row in ledger.score_rows.items()
-    }
+    ledger.score_rows.clear()
+    next(iter(ledger.image_rows.values())).time = None
     assert sync(ledger, name).added == COUNT
-    assert len(_load(name).exists("time")) == COUNT - 2
+    assert len(_load(name).exists("time")) == COUNT - 1
+    assert len(_load(name).exists("anomaly_map")) == 0
+
+
+def test_a_real_ledger_is_shown(tmp_path: Path, name: str) -> None:
+    rows = list(plain_ledger(tmp_path, 6).image_rows.values())
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        ids = ledger.add_images([ImageEntry(row.path, part=row.part, time=row.time) for row in rows])
+        ledger.record_model(ModelEntry("m1"))
+        scores = [ScoreEntry(key, "m1", 1, 0.5, 0.5, map_path=row.path) for key, row in zip(ids, rows, strict=True)]
+        ledger.record_scores(scores)
+        (ask,) = ledger.create_asks([AskEntry(ids[2], "borderline", 0.5, "pps", "m1", 1)])
+        assert _counts(sync(ledger, name)) == (6, 0, 0, 0)
+        said = VerdictEntry(ask, ids[2], "ann", "defect", datetime(2026, 3, 2, tzinfo=UTC), "test", "1", "1")
+        ledger.record_verdicts([said])
+        assert _counts(sync(ledger, name)) == (0, 1, 5, 0)
+        sample = _load(name).match({"image_id": ids[2]}).first()
+        assert (sample.verdict, sample.ask_reason, sample.ask_state) == ("defect", "borderline", "answered")
+        vectors = np.eye(6, dtype=np.float32) + 0.1
+        np.save(tmp_path / "embeddings.npy", vectors)
+        ledger.record_embeddings("m1", tmp_path / "embeddings.npy", ids)
+        index = index_similarity(ledger, name, "m1")
+        assert index.total_index_size == 6
+        assert index.sort_by_similarity(sample.id, k=1).values("image_id") == [ids[2]]
