@@ -34,7 +34,7 @@ def propose_regions(anomaly_map: NDArray[np.uint8]) -> list[NDArray[np.bool_]]:
         return []
     labels, count = ndimage.label(above, structure=np.ones((3, 3)))
     numbers = np.arange(1, count + 1)
-    peaks = ndimage.maximum(anomaly_map, labels, numbers)
+    peaks = ndimage.maximum(anomaly_map.astype(float), labels, numbers)
     sizes = ndimage.sum_labels(above, labels, numbers)
     large = [number for number in numbers if sizes[number - 1] >= max(4, _SMALLEST_SHARE * above.size)]
     best = sorted(large, key=lambda number: (-peaks[number - 1], -sizes[number - 1]))

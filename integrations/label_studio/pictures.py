@@ -74,7 +74,7 @@ def overlay(pixels: NDArray[np.uint8], anomaly_map: NDArray[np.uint8]) -> NDArra
 
     grey = pixels.astype(np.float32).mean(axis=2, keepdims=True)
     heat = np.asarray(colormaps["turbo"](anomaly_map))[..., :3] * 255
-    weight = 0.15 + 0.55 * (anomaly_map[..., None].astype(np.float32) / 255)
+    weight = 0.7 * (anomaly_map[..., None].astype(np.float32) / 255)
     return np.asarray((grey * (1 - weight) + heat * weight).round().clip(0, 255).astype(np.uint8))
 
 

@@ -30,19 +30,14 @@ _VARIABLES = ("value",)
 
 
 def labelling_config() -> str:
-    """The page: why it is asked, the image beside its anomaly map, the verdict, a brush, and the kind of defect.
+    """The page: why it is asked, the verdict, a brush, the image beside its anomaly map, and the kind of defect.
 
     Returns:
         XML that ``check_config`` accepts.
     """
     page = ElementTree.Element("View")
     _add(page, "Header", value="$why", size="5")
-    pictures = _add(page, "View", style="display:flex; gap:2%; align-items:flex-start")
-    for name, title in ((IMAGE, "Part: paint flaws here"), (OVERLAY, "Anomaly map: where the detector looked")):
-        # A class with `flex: 1` shrinks both pictures to a pixel.
-        column = _add(pictures, "View", style="flex:0 0 49%")
-        _add(column, "Header", value=title, size="6")
-        _add(column, "Image", name=name, value=f"${name}", zoom="true", zoomControl="true", rotateControl="false")
+    # Above the pictures: a tall one would push it off the screen.
     choices = _add(
         page,
         "Choices",
@@ -57,6 +52,13 @@ def labelling_config() -> str:
         _add(choices, "Choice", value=verdict, hotkey=key)
     brush = _add(page, "BrushLabels", name=REGION, toName=IMAGE, showInline="true")
     _add(brush, "Label", value=FLAW, background="#e6194b", hotkey="f")
+    pictures = _add(page, "View", style="display:flex; gap:2%; align-items:flex-start")
+    for name, title in ((IMAGE, "Part: paint flaws here"), (OVERLAY, "Anomaly map: where the detector looked")):
+        # A class with `flex: 1` shrinks both pictures to a pixel.
+        column = _add(pictures, "View", style="flex:0 0 49%")
+        _add(column, "Header", value=title, size="6")
+        controls = "true" if name == IMAGE else "false"
+        _add(column, "Image", name=name, value=f"${name}", zoom="true", zoomControl=controls, rotateControl="false")
     _add(
         page,
         "TextArea",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from integrations.label_studio.client import list_tasks, server_errors, url_of
 from integrations.label_studio.masks import mask_of
@@ -17,7 +17,7 @@ from learning.progress import Progress, silent
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
-    from curation.ledger import AskRow, Ledger, VerdictEntry
+    from curation.ledger import AskRow, Ledger, Verdict, VerdictEntry
 
 OVERLAP = timedelta(seconds=30)
 """Read again before the cursor: tasks can share a time stamp, and a slow write can land with an earlier one."""
@@ -145,7 +145,7 @@ class _TaskReader:
     def verdict(self, annotation: dict[str, Any]) -> VerdictEntry | None:
         """What an annotation says; None where it names no verdict."""
         results: Sequence[dict[str, Any]] = annotation.get("result") or []
-        said = "skipped" if annotation.get("was_cancelled") else next(_choices(results), None)
+        said: Verdict | None = "skipped" if annotation.get("was_cancelled") else next(_choices(results), None)
         if said is None:
             return None
         mask_path = self._write_mask(annotation, results) if said == "defect" else None
@@ -165,7 +165,7 @@ class _TaskReader:
         annotation_id: str,
         revision: str,
         inspector: str,
-        verdict: str,
+        verdict: Verdict,
         at: datetime,
         mask_path: Path | None,
         defect_class: str | None,
@@ -176,7 +176,7 @@ class _TaskReader:
             ask_id=self.ask.ask_id,
             image_id=self.ask.image_id,
             inspector=inspector,
-            verdict=verdict,  # type: ignore[arg-type]
+            verdict=verdict,
             at=at,
             source=self.source,
             external_id=annotation_id,
@@ -202,10 +202,10 @@ class _TaskReader:
         return path
 
 
-def _choices(results: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _choices(results: Iterable[dict[str, Any]]) -> Iterator[Verdict]:
     for result in results:
         if result.get("from_name") == VERDICT:
-            yield from (choice for choice in result["value"].get("choices", []) if choice in HOTKEYS)
+            yield from (cast("Verdict", choice) for choice in result["value"].get("choices", []) if choice in HOTKEYS)
 
 
 def _text(results: Iterable[dict[str, Any]]) -> str | None:

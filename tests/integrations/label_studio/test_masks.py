@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from integrations.label_studio.masks import mask_of, propose_regions, region
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 13), (64, 80)])
+def test_a_mask_survives_the_encoding(shape: tuple[int, int]) -> None:
+    mask = np.random.default_rng(0).random(shape) > 0.6
+    mask[0, 0] = True
+    decoded = mask_of([region(mask, "a")])
+    assert decoded is not None
+    np.testing.assert_array_equal(decoded, mask)
+
+
+def test_regions_are_united_and_other_results_left_out() -> None:
+    left, right = np.zeros((2, 6, 8), bool)
+    left[:, :2] = True
+    right[2, 5:] = True
+    verdict = {"from_name": "verdict", "value": {"choices": ["defect"]}}
+    united = mask_of([region(left, "a"), verdict, region(right, "b")])
+    assert united is not None
+    np.testing.assert_array_equal(united, left | right)
+
+
+def test_nothing_painted_is_no_mask() -> None:
+    assert mask_of([]) is None
+    assert mask_of([region(np.zeros((4, 4), bool), "a")]) is None
+
+
+def test_proposals_lie_where_the_map_peaks() -> None:
+    anomaly_map = np.zeros((60, 80), np.uint8)
+    anomaly_map[5:10, 5:12] = 240
+    anomaly_map[40:46, 60:70] = 180
+    anomaly_map[30, 30] = 200  # a single pixel is noise
+    anomaly_map[50:55, 10:15] = 90  # below half of the peak
+    first, second = propose_regions(anomaly_map)
+    np.testing.assert_array_equal(np.argwhere(first).min(0), [5, 5])
+    assert first.sum() == 5 * 7
+    assert second.sum() == 6 * 10
+
+
+@pytest.mark.parametrize("value", [0, 7, 255])
+def test_a_flat_map_proposes_nothing(value: int) -> None:
+    assert propose_regions(np.full((20, 20), value, np.uint8)) == []
+
+
+def test_a_noisy_map_never_covers_the_image() -> None:
+    noise = np.random.default_rng(1).integers(100, 140, (100, 100)).astype(np.uint8)
+    assert sum(mask.mean() for mask in propose_regions(noise)) <= 0.2
