@@ -1,0 +1,69 @@
+import os
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from curation.app import open_app
+from curation.errors import DatabaseError
+from curation.mongo import MongoServer
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def dataset(server: MongoServer) -> Iterator[Any]:
+    import fiftyone as fo
+
+    dataset = fo.Dataset(f"app-{uuid.uuid4().hex[:6]}", persistent=True)
+    yield dataset
+    dataset.delete()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_only_loopback(dataset: Any) -> None:
+    with pytest.raises(DatabaseError, match="SSH tunnel"):
+        open_app(dataset.name, address="0.0.0.0")
+
+
+def test_a_taken_port_is_named(dataset: Any) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(DatabaseError, match=f"Port {port} is taken"):
+            open_app(dataset.name, port=port)
+
+
+def test_a_missing_data_set_says_what_to_do(server: MongoServer) -> None:
+    with pytest.raises(DatabaseError, match="sync first"):
+        open_app("no such thing", port=_free_port())
+
+
+@pytest.mark.slow
+def test_the_app_answers_and_leaves_nothing(dataset: Any) -> None:
+    port = _free_port()
+    code = f"""
+import json, urllib.request
+from curation.app import open_app
+with open_app({dataset.name!r}, port={port}) as app:
+    print(json.load(urllib.request.urlopen(app.url + "fiftyone"))["version"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    import fiftyone as fo
+
+    assert fo.__version__ in done.stdout
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
