@@ -1,0 +1,17 @@
+"""Reports for people: one HTML file with figures and pictures."""
+
+from integrations.report.content import Answered, Comparison, Decided, Figures, Measurement, Outcome, Report, Share
+from integrations.report.html import render_report, write_report
+
+__all__ = [
+    "Answered",
+    "Comparison",
+    "Decided",
+    "Figures",
+    "Measurement",
+    "Outcome",
+    "Report",
+    "Share",
+    "render_report",
+    "write_report",
+]
