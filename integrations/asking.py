@@ -33,7 +33,7 @@ def top_up_asks(ledger: "Ledger", bundle: "Bundle", budget: int, seed: int = 0, 
     from curation.ledger import AskEntry
 
     threshold = bundle.thresholds.current()
-    rows = [row for row in ledger.scores(model_id=bundle.fingerprint) if batch is None or row.batch == batch]
+    rows = ledger.scores(model_id=bundle.fingerprint, batch=batch)
     if not rows:
         where = f" in batch {batch!r}" if batch else ""
         msg = (

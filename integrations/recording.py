@@ -1,6 +1,7 @@
 """Scoring with a record: what a bundle says of images goes into the ledger, maps and embeddings into files."""
 
 import hashlib
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -133,11 +134,6 @@ def score_images(
     return result
 
 
-def image_id(path: Path) -> str:
-    """Name of an image in the ledger: the first 32 hexadecimal digits of its content's SHA-256."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
-
-
 def record_model(ledger: "Ledger", bundle: Bundle) -> None:
     """Write down a model and all versions of its threshold. Repeatable."""
     from curation.ledger import ModelEntry
@@ -171,12 +167,18 @@ def load_bundle(ledger: "Ledger", folder: Path | None = None) -> Bundle:
         BundleError: If the bundle is damaged.
     """
     if folder is None:
-        folders = [model.path for model in ledger.models() if model.path is not None]
-        if not folders:
-            msg = "the ledger knows no model: score images first, or say which with --bundle"
+        model_id = last_model(ledger)
+        folder = next((model.path for model in ledger.models() if model.model_id == model_id), None)
+        if folder is None:
+            msg = "the ledger does not know where the bundle is: score images first, or say it with --bundle"
             raise DataError(msg)
-        folder = folders[-1]
     return Bundle.load(folder)
+
+
+def last_model(ledger: "Ledger") -> str | None:
+    """The model that scored last, or None where nothing was scored."""
+    scores = ledger.scores()
+    return scores[-1].model_id if scores else None
 
 
 def confirmed_images(ledger: "Ledger") -> tuple[list[Confirmed], int]:
@@ -210,10 +212,14 @@ class _Recorder:
         record_model(ledger, bundle)
 
     def map_path(self, image: Path) -> Path:
-        return self.folder / "maps" / self.bundle.fingerprint / f"{image_id(image)}.png"
+        from curation.ledger import image_id_of
+
+        return self.folder / "maps" / self.bundle.fingerprint / f"{image_id_of(image)}.png"
 
     def known(self, records: Iterable[ImageRecord]) -> dict[Path, ScoredImage]:
         """What the ledger has of these images under this model and threshold."""
+        from curation.ledger import image_id_of
+
         version = self.bundle.thresholds.current().version
         rows = {
             row.image_id: row
@@ -222,7 +228,7 @@ class _Recorder:
         }
         found = {}
         for record in records if rows else ():
-            row = rows.get(image_id(record.path)) if record.path.is_file() else None
+            row = rows.get(image_id_of(record.path)) if record.path.is_file() else None
             if row is not None:
                 found[record.path] = ScoredImage(
                     image=record.path,
@@ -231,7 +237,7 @@ class _Recorder:
                     score=row.score,
                     fallback_score=row.fallback_score,
                     decision_score=row.decision_score,
-                    percentile=row.percentile,
+                    percentile=row.percentile if row.percentile is not None else math.nan,
                     decision=row.decision,
                     threshold_version=row.threshold_version,
                     map=Path(row.map_path) if row.map_path else None,

@@ -33,9 +33,10 @@ def sync(
     existing_ledger(ledger)
     from curation.dataset import index_similarity
     from curation.dataset import sync as sync_dataset
+    from curation.errors import LedgerError
     from curation.ledger import Ledger
     from curation.mongo import MongoServer
-    from integrations.recording import models_with_embeddings
+    from integrations.recording import last_model
 
     with (
         bar("run it again: it goes on from there") as progress,
@@ -44,17 +45,19 @@ def sync(
     ):
         progress(0, 1, "starting FiftyOne")
         report = sync_dataset(opened, name, model, progress)
-        indexed = models_with_embeddings(opened, model)
-        if indexed:
-            index_similarity(opened, name, indexed[-1], progress)
+        problem = ""
+        try:
+            index_similarity(opened, name, model or last_model(opened) or "", progress)
+        except LedgerError as error:
+            problem = str(error)
     say(
         f"data set [bold]{name}[/]: {report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
         f"{report.removed} removed; look at it with: flawsmith curate open --name {name}"
     )
     if report.missing:
         say(f"[yellow]{len(report.missing)} image files are gone from the disk[/], the first is {report.missing[0]}")
-    if not indexed:
-        say("[yellow]no embeddings in the ledger[/]: search by similarity is not available")
+    if problem:
+        say(f"[yellow]no search by similarity:[/] {problem}")
 
 
 @app.command("open")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from integrations.cli.console import bar, print_json
+from integrations.cli.console import bar, print_json, say
 from integrations.cli.options import BundleArgument, Device, JsonOption, existing_bundle, existing_data, resolve_device
 
 
@@ -55,16 +55,28 @@ def _print_table(figures: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in figures.items():
-        table.add_row(name.replace("_", " "), _shown(value))
+    table.add_row("images", f"{figures['n_good']} good, {figures['n_defective']} defective")
+    table.add_row("image AUROC", _with_interval(figures, "image_auroc"))
+    for name, value in figures["image_auroc_by_class"].items():
+        escapes = figures["escape_rate_by_class"][name]["value"]
+        table.add_row(f"  {name}", f"{_shown(value)}, escape rate {_shown(escapes)}")
+    table.add_row("pixel AUROC", _shown(figures["pixel_auroc"]))
+    table.add_row("AUPRO", _shown(figures["aupro"]))
+    table.add_row("false-reject rate", _with_interval(figures, "false_reject_rate"))
+    table.add_row("escape rate", _with_interval(figures, "escape_rate"))
+    threshold = figures["threshold"]
+    table.add_row("threshold", f"version {threshold['version']}, {_shown(threshold['value'])}: {threshold['promise']}")
+    table.add_row("time", f"{_shown(figures['ms_per_image'])} ms an image")
+    table.add_row("model", f"{figures['model']}, weights {figures['weights']}")
     Console().print(table, highlight=False)
+    for failure in figures["failed"]:
+        say(f"[red]not scored:[/] {failure['image']}: {failure['reason']}")
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_shown(entry)}" for name, entry in value.items())
-    if isinstance(value, list | tuple):
-        return " – ".join(_shown(entry) for entry in value)
-    return str(value)
+def _with_interval(figures: dict[str, Any], name: str) -> str:
+    low, high = figures[f"{name}_interval"]
+    return f"{_shown(figures[name])} (95 %: {_shown(low)} to {_shown(high)})"
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"

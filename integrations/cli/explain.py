@@ -38,16 +38,14 @@ def explain(
     """
     existing_data(image)
     existing_ledger(ledger)
-    from curation.ledger import Ledger
-    from integrations.recording import image_id
+    from curation.ledger import Ledger, LedgerError, image_id_of
 
     with Ledger.open(ledger) as opened:
-        key = image_id(image)
-        if all(known.image_id != key for known in opened.images()):
-            how = f"flawsmith score BUNDLE {image} --ledger {ledger}"
-            msg = f"{image} is not in the ledger {ledger}; put it there with: {how}"
-            raise DataError(msg)
-        history = opened.history(key)
+        try:
+            history = opened.history(image_id_of(image))
+        except LedgerError as error:
+            msg = f"{image}: {error}: flawsmith score BUNDLE {image} --ledger {ledger}"
+            raise DataError(msg) from error
     scores = sorted(history.scores, key=lambda score: score.recorded_at)
     similar, missing = _similar(image, scores, history, bundle, neighbors)
     if as_json:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Ask inspectors about borderline parts in Label Studio, and fetch what they say.\n\nA Label Studio of your "
-    "own is used if FLAWSMITH_LABEL_STUDIO_URL and FLAWSMITH_LABEL_STUDIO_TOKEN are set; else one runs on this machine, "
+    help="Ask inspectors about borderline parts in Label Studio, and fetch what they say.\n\nA Label Studio of "
+    "your own is used if FLAWSMITH_LABEL_STUDIO_URL and FLAWSMITH_LABEL_STUDIO_TOKEN are set; else one runs here, "
     "while [bold]review serve[/bold] is open.",
 )
 

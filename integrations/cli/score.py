@@ -113,10 +113,10 @@ def _below(folder: Path, records: "Sequence[ImageRecord]") -> dict[Path, Path]:
     """A map for each image, below ``folder`` as the images are below the folder that they share."""
     absolute = [record.path.absolute() for record in records]
     shared = Path(os.path.commonpath([path.parent for path in absolute])) if absolute else Path()
-    return {
-        record.path: folder.absolute() / path.relative_to(shared).with_name(f"{path.name}.png")
-        for record, path in zip(records, absolute, strict=True)
-    }
+    targets = [folder.absolute() / path.relative_to(shared).with_suffix(".png") for path in absolute]
+    if len(set(targets)) < len(targets):  # a.png and a.jpg
+        targets = [target.with_name(f"{path.name}.png") for target, path in zip(targets, absolute, strict=True)]
+    return {record.path: target for record, target in zip(records, targets, strict=True)}
 
 
 def _write(scored: "Sequence[ScoredImage]", out: Path | None) -> None:

@@ -38,12 +38,13 @@ def synth(
     from learning.images.readers import find_images
     from synth.dataset import write_dataset
 
-    with bar("run it again: it begins anew") as progress:
+    with bar("the same command goes on from there") as progress:
         write_dataset(
             find_images(images),
             out,
             count=n,
             seed=seed,
+            format=layout.value,
             families=families.split(",") if families else None,
             progress=progress,
         )

@@ -1,0 +1,310 @@
+"""The command line as a person meets it: help, mistakes, and the steps of the loop on parts made up for it."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from integrations.cli import app
+
+COMMANDS = (
+    "demo parts synth train score evaluate threshold curate review retrain doctor explain".split()  # noqa: SIM905
+)
+NESTED = (("curate", "sync"), ("curate", "open"), ("review", "push"), ("review", "pull"), ("review", "status"))
+
+
+def run(*arguments: object) -> Result:
+    """Run ``flawsmith``; an exception that is not a clean exit fails the test."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def mistake(*arguments: object) -> str:
+    """Run what a user should not; return the one line that says so."""
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error:")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("parts") / "tiles"
+    result = run(
+        "parts", "--kind", "tile", "--out", folder, "--good", 24, "--test-good", 4, "--defective", 7, "--size", 64
+    )
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("bundles")
+    config = root / "small.yaml"
+    config.write_text("size: 64\n")
+    result = run("train", tiles, "--out", root / "tile", "--config", config, "--steps", 2, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    return root / "tile"
+
+
+def test_help_names_every_command() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert all(name in result.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("words", [*((name,) for name in COMMANDS), *NESTED], ids=" ".join)
+def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
+    result = run(*words, "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+    if words not in {("curate",), ("review",)}:
+        assert "Example" in result.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "torch fiftyone label_studio_sdk pandas sqlalchemy timm kornia lightning"
+    code = (
+        "import sys; from integrations.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        f"sys.exit(' '.join(m for m in '{heavy}'.split() if m in sys.modules) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_evaluate_prints_one_json_object(bundle: Path, tiles: Path) -> None:
+    result = run("evaluate", bundle, tiles, "--json")
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    wanted = (
+        "image_auroc image_auroc_by_class pixel_auroc aupro false_reject_rate false_reject_rate_interval escape_rate "
+        "escape_rate_interval ms_per_image n_good n_defective weights"
+    )
+    assert set(wanted.split()) <= set(figures)
+    assert (figures["n_good"], figures["n_defective"]) == (4, 7)
+    assert "image AUROC" in run("evaluate", bundle, tiles).stdout
+
+
+def test_score_lists_a_corrupt_image_and_scores_the_others(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    corrupt = tmp_path / "corrupt.png"
+    corrupt.write_bytes(next((tiles / "test" / "good").iterdir()).read_bytes()[:200])
+    out, maps = tmp_path / "scores.csv", tmp_path / "maps"
+    result = run("score", bundle, tiles / "test", corrupt, "--out", out, "--maps", maps)
+    assert result.exit_code == 1
+    assert "corrupt.png" in result.stderr
+    assert result.stdout == ""
+    with out.open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 11
+    assert all(Path(row["map"]).is_file() for row in rows)
+    assert {row["decision"] for row in rows} <= {"accept", "reject"}
+
+
+def test_score_into_a_ledger_twice_records_once_and_explain_tells(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    from curation.ledger import Ledger
+
+    ledger, home = tmp_path / "line.db", tmp_path / "home"
+    for _ in range(2):
+        result = run("score", bundle, tiles / "test", "--ledger", ledger, "--home", home, "--batch", "monday")
+        assert result.exit_code == 0, result.output
+        assert len(result.stdout.strip().splitlines()) == 12
+    with Ledger.open(str(ledger)) as opened:
+        assert len(opened.scores(latest=False)) == 11
+        (model,) = opened.models()
+        images, embeddings = opened.embeddings(model.model_id)
+        assert len(images) == len(embeddings) == 11
+
+    image = next((tiles / "test" / "good").iterdir())
+    told = run("explain", image, "--ledger", ledger).stdout
+    assert "like good part" in told
+    assert "with 95 % confidence" in told
+    assert json.loads(run("explain", image, "--ledger", ledger, "--json").stdout)["nearest_good"]
+    assert json.loads(run("review", "status", "--ledger", ledger, "--json").stdout)["waiting"] == 0
+
+    unknown = next((tiles / "train" / "good").iterdir())
+    assert "flawsmith score" in mistake("explain", unknown, "--ledger", ledger)
+
+
+def test_interrupted_scoring_goes_on(
+    bundle: Path, tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from curation.ledger import Ledger
+    from integrations import recording
+
+    monkeypatch.setattr(recording, "_CHUNK", 3)
+    whole = recording.save_map
+    written: list[Path] = []
+
+    def ctrl_c(anomaly_map: object, path: Path, map_range: tuple[float, float]) -> None:
+        if len(written) == 5:
+            raise KeyboardInterrupt
+        written.append(path)
+        whole(anomaly_map, path, map_range)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(recording, "save_map", ctrl_c)
+    command = ("score", bundle, tiles / "test", "--ledger", tmp_path / "l.db", "--home", tmp_path)
+    stopped = run(*command)
+    assert stopped.exit_code == 130
+    assert "run it again" in stopped.stderr
+    assert len(stopped.stderr.strip().splitlines()) == 1
+    with Ledger.open(str(tmp_path / "l.db")) as opened:
+        assert len(opened.scores()) == 3
+
+    monkeypatch.setattr(recording, "save_map", whole)
+    assert run(*command).exit_code == 0
+    with Ledger.open(str(tmp_path / "l.db")) as opened:
+        assert len(opened.scores(latest=False)) == 11
+
+
+def test_a_part_with_several_images_gets_one_decision(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    images = sorted((tiles / "test").rglob("*.png"))
+    table = tmp_path / "stream.csv"
+    table.write_text("image,part\n" + "".join(f"{image},part-{i % 2}\n" for i, image in enumerate(images)))
+    result = run("score", bundle, table, "--ledger", tmp_path / "l.db", "--home", tmp_path)
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader(result.stdout.splitlines()))
+    assert len(rows) == 11
+    assert {len({row["decision"] for row in rows if row["part"] == part}) for part in ("part-0", "part-1")} == {1}
+
+
+def test_threshold_moves_or_says_how_many_parts_it_takes(bundle: Path) -> None:
+    refused = mistake("threshold", bundle, "--max-false-reject", 0.01)
+    assert "299" in refused
+    moved = run("threshold", bundle, "--max-false-reject", 0.6, "--json")
+    assert moved.exit_code == 0, moved.output
+    assert json.loads(moved.stdout)["promise"]["limit"] == 0.6
+
+
+def test_threshold_out_of_range(bundle: Path) -> None:
+    assert "between 0 and 1" in mistake("threshold", bundle, "--max-false-reject", 7)
+
+
+def test_synth_writes_images_and_masks(tiles: Path, tmp_path: Path) -> None:
+    result = run("synth", tiles / "train" / "good", "--n", 3, "--out", tmp_path / "flawed", "--format", "mvtec")
+    assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "flawed").rglob("*.png"))) == 6
+
+
+@pytest.mark.parametrize("command", ["train", "synth"])
+def test_missing_and_empty_folders(command: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "nowhere" in mistake(command, tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert "no images" in mistake(command, tmp_path / "empty", "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_configuration_names_file_key_and_what_is_allowed(tiles: Path, tmp_path: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text("sise: 64\n")
+    message = mistake("train", tiles, "--out", tmp_path / "out", "--config", config)
+    assert "mine.yaml" in message
+    assert "sise" in message
+    assert "size" in message
+    assert "glass" in mistake("train", tiles, "--out", tmp_path / "out", "--detector", "magic")
+
+
+def test_minutes_and_steps_exclude_each_other(tiles: Path, tmp_path: Path) -> None:
+    assert "--steps" in mistake("train", tiles, "--out", tmp_path / "out", "--steps", 1, "--minutes", 1)
+
+
+def test_train_leaves_a_folder_alone_that_is_no_bundle(tiles: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert "not a bundle" in mistake("train", tiles, "--out", tmp_path, "--steps", 1)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_a_flipped_byte_in_a_bundle_is_found(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    import shutil
+
+    damaged = shutil.copytree(bundle, tmp_path / "damaged")
+    content = bytearray((damaged / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (damaged / "weights.safetensors").write_bytes(content)
+    assert "damaged" in mistake("score", damaged, tiles / "test" / "good")
+
+
+def test_a_folder_that_is_no_bundle(tiles: Path) -> None:
+    assert "flawsmith train" in mistake("evaluate", tiles, tiles)
+
+
+@pytest.mark.parametrize(
+    "words", [("review", "status"), ("review", "push"), ("review", "pull"), ("retrain",), ("curate", "sync")]
+)
+def test_a_ledger_that_is_not_there_is_not_made(words: tuple[str, ...], tmp_path: Path) -> None:
+    assert "no ledger" in mistake(*words, "--ledger", tmp_path / "typo.db")
+    assert not (tmp_path / "typo.db").exists()
+
+
+def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
+    (tmp_path / "notes.db").write_text("not a database, but long enough to be looked at by one" * 20)
+    assert "notes.db" in mistake("review", "status", "--ledger", tmp_path / "notes.db")
+
+
+def test_retrain_without_verdicts_changes_nothing(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    ledger = tmp_path / "l.db"
+    assert run("score", bundle, tiles / "test", "--ledger", ledger, "--home", tmp_path).exit_code == 0
+    result = run("retrain", "--ledger", ledger, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["changed"] is False
+
+
+def test_retrain_moves_the_threshold_by_verdicts(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from curation.ledger import Ledger, VerdictEntry
+
+    own = shutil.copytree(bundle, tmp_path / "bundle")
+    ledger = tmp_path / "l.db"
+    assert run("score", own, tiles / "test", "--ledger", ledger, "--home", tmp_path).exit_code == 0
+    with Ledger.open(str(ledger)) as opened:
+        verdicts = [
+            VerdictEntry(
+                ask_id=None,
+                image_id=image.image_id,
+                inspector="ina",
+                verdict="good" if image.path.parent.name == "good" else "defect",
+                at="2026-01-31T10:15:00",
+                source="test",
+                external_id=image.image_id,
+                revision="1",
+            )
+            for image in opened.images()
+        ]
+        assert opened.record_verdicts(verdicts) == 11
+    result = run("retrain", "--ledger", ledger, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["changed"] is True
+    with Ledger.open(str(ledger)) as opened:
+        (model,) = opened.models()
+        assert len(opened.thresholds(model.model_id)) >= 2
+    again = run("score", own, tiles / "test", "--ledger", ledger, "--home", tmp_path)
+    assert again.exit_code == 0, again.output
+
+
+def test_doctor_reports_in_json(tmp_path: Path) -> None:
+    result = run("doctor", "--json", "--home", tmp_path)
+    findings = {entry["name"]: entry for entry in json.loads(result.stdout)["findings"]}
+    assert findings["torch"]["ok"] is True
+    assert findings["mongod"]["ok"] is True
+    assert {"pretrained", "free space"} <= set(findings)
+
+
+def test_doctor_names_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAWSMITH_LABEL_STUDIO_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("FLAWSMITH_LABEL_STUDIO_TOKEN", "0" * 40)
+    result = run("doctor", "--json", "--home", tmp_path)
+    assert result.exit_code == 1
+    wrong = [entry for entry in json.loads(result.stdout)["findings"] if entry["ok"] is False]
+    assert any("127.0.0.1:9" in entry["text"] for entry in wrong)
