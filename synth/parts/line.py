@@ -37,7 +37,7 @@ def make_line(
     """Make a production line: good parts in ``train/good``, then streams of what came off the line later.
 
     ``stream_1`` and so on hold ``images/`` and ``images.csv`` (image, part, lot, camera, time), as a plant would have
-    them. What nobody at the plant knows lies beside: ``truth.csv`` has the columns label and mask as well, ``masks/``
+    them. What nobody at the plant knows lies beside: ``truth.csv`` has the columns label, split (``test``) and mask as well, ``masks/``
     shows where a defect changed the picture, and ``severity.csv`` says how clear each is meant to be.
 
     Args:
@@ -198,13 +198,13 @@ def _stream_tables(root: str, items: Sequence[Item]) -> list[Table]:
             row = (image, item.part, item.lot_name, f"{item.kind}-camera", item.time)
             mask = str(Path(item.masks[place]).relative_to(root)) if item.masks else ""
             known.append(row)
-            truth.append((*row, item.defect or "good", mask))
+            truth.append((*row, item.defect or "good", "test", mask))
             if item.defect:
                 severities.append((image, item.defect, item))
     columns = ("image", "part", "lot", "camera", "time")
     return [
         Table(f"{root}/images.csv", columns, known),
-        Table(f"{root}/truth.csv", (*columns, "label", "mask"), truth),
+        Table(f"{root}/truth.csv", (*columns, "label", "split", "mask"), truth),
         Table(f"{root}/severity.csv", ("image", "defect", "severity"), severities),
     ]
 

@@ -97,6 +97,7 @@ def test_a_line_is_read_by_the_readers_and_its_streams_hide_the_truth(tmp_path: 
     assert all(record.mask is None and record.lot and record.camera and record.time for record in stream)
     truth = read_data(line / "stream_1" / "truth.csv")
     assert [record.path for record in truth] == [record.path for record in stream]
+    assert {record.split for record in truth} == {"test"}
     assert [record.part for record in truth] == [record.part for record in stream]
     assert sum(record.defective for record in truth) == 12
     for record in truth:
