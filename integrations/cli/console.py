@@ -27,7 +27,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 class OneLineErrors(TyperGroup):
     """Prints what the user can put right as one red line and leaves with 2; a bug keeps its traceback."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         from synth.errors import SynthError
 
@@ -97,7 +97,8 @@ def _drawn(console: Console) -> Iterator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
     )
-    with RichProgress(*columns, console=console) as rich:
+    # Rich would write what goes to stdout above the bar, on stderr; right on a terminal, wrong in a pipe.
+    with RichProgress(*columns, console=console, redirect_stdout=sys.stdout.isatty()) as rich:
         task = rich.add_task("starting", total=None)
 
         def report(done: float, total: float, text: str) -> None:

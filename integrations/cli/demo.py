@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from integrations.cli.console import bar
+from integrations.cli.console import INTERRUPTED, bar
 from integrations.cli.options import SeedOption
 
 
@@ -23,7 +23,11 @@ def demo(
         typer.Option(help="scripted: answered through Label Studio's API; me: it waits until you have answered."),
     ] = Inspector.SCRIPTED,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for everything.")] = Path("runs/demo"),
+    minutes: Annotated[
+        float | None, typer.Option(help="Budget of the training.", min=0.05, show_default="3, of about 8 in all")
+    ] = None,
     seed: SeedOption = 0,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave FiftyOne and Label Studio open until Ctrl-C.")] = False,
 ) -> None:
     """Run the whole loop on made-up parts: learn, score, ask, answer, improve. About eight minutes on two cores.
 
@@ -35,5 +39,9 @@ def demo(
     """
     from integrations.demo import run_demo
 
-    with bar("the same command goes on from there") as progress:
-        run_demo(out, inspector=inspector.value, seed=seed, progress=progress)
+    with bar() as progress:
+        try:
+            run_demo(out, inspector.value, minutes, seed, progress, keep=keep)
+        except KeyboardInterrupt:
+            # It has said itself how to go on.
+            raise typer.Exit(INTERRUPTED) from None
