@@ -14,7 +14,6 @@ from PIL import Image
 
 from integrations.label_studio.project import ASKS_FOLDER
 from learning.errors import DataError
-from learning.images.readers import read_image
 
 _BROWSER_FORMATS = {"PNG": {"L", "P", "RGB", "RGBA"}, "JPEG": {"L", "RGB"}, "WEBP": {"RGB", "RGBA"}}
 """Formats and modes that browsers show as they are; the rest is rewritten as 8-bit PNG."""
@@ -47,6 +46,8 @@ def write_pictures(folder: Path, ask_id: str, image: Path, map_path: Path | None
     Raises:
         DataError: If the image or its map cannot be read.
     """
+    from learning.images.readers import read_image  # brings torch along
+
     pixels = (read_image(image).permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
     if _browser_shows(image):
         shown = folder / f"{ask_id}{image.suffix.lower()}"
