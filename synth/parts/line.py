@@ -37,8 +37,8 @@ def make_line(
     """Make a production line: good parts in ``train/good``, then streams of what came off the line later.
 
     ``stream_1`` and so on hold ``images/`` and ``images.csv`` (image, part, lot, camera, time), as a plant would have
-    them. What nobody at the plant knows lies beside: ``truth.csv`` has the columns label, split (``test``) and mask as well, ``masks/``
-    shows where a defect changed the picture, and ``severity.csv`` says how clear each is meant to be.
+    them. What nobody at the plant knows lies beside: ``truth.csv`` has the columns label, split (``test``) and mask as
+    well, ``masks/`` shows where a defect changed the picture, and ``severity.csv`` says how clear each is meant to be.
 
     Args:
         folder: Is made; one that an earlier call made is replaced, or kept where the arguments were the same.
@@ -159,7 +159,7 @@ def _stream(
 ) -> list[Item]:
     """Parts in the order in which they came off; lots go on where training left off."""
     order = np.random.default_rng((seed, _ORDER, number))
-    defective = order.permutation(count) < round(defect_rate * count)
+    defective = _even_draw(order, count, len(kinds), round(defect_rate * count))
     made = dict.fromkeys(kinds, 0)
     flawed = dict.fromkeys(kinds, int(order.integers(100)))
     items = []
@@ -188,6 +188,15 @@ def _stream(
             )
         )
     return items
+
+
+def _even_draw(rng: np.random.Generator, count: int, kinds: int, wanted: int) -> list[bool]:
+    """Which places of a stream are drawn: ``wanted`` of them, as many of each kind, up to one."""
+    rank = np.empty(count)
+    for kind in range(min(kinds, count)):
+        places = np.arange(kind, count, kinds)
+        rank[places] = rng.permutation(len(places)) * kinds + kind
+    return [bool(place) for place in np.argsort(np.argsort(rank)) < wanted]
 
 
 def _stream_tables(root: str, items: Sequence[Item]) -> list[Table]:

@@ -1,5 +1,6 @@
 import csv
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,9 @@ def test_a_line_is_read_by_the_readers_and_its_streams_hide_the_truth(tmp_path: 
     assert {record.split for record in truth} == {"test"}
     assert [record.part for record in truth] == [record.part for record in stream]
     assert sum(record.defective for record in truth) == 12
+    assert Counter(record.camera for record in truth if record.defective) == dict.fromkeys(
+        ("tile-camera", "fastener-camera", "label-camera"), 4
+    )
     for record in truth:
         assert (record.mask is not None) == record.defective
     severities = list(csv.DictReader((line / "stream_1" / "severity.csv").open()))
