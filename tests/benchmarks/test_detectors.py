@@ -1,0 +1,52 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import detectors
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, float]]:
+    """Stands in for training; says what was asked for."""
+    asked: list[tuple[str, int, float]] = []
+
+    def run(data: Path, detector: str, seed: int, minutes: float, device: str = "cpu") -> dict[str, Any]:
+        asked.append((detector, seed, minutes))
+        figures = {"image_auroc": 0.8 + 0.1 * seed, "pixel_auroc": None, "ms_per_image": 20.0}
+        return {"detector": detector, "seed": seed, **figures}
+
+    monkeypatch.setattr(detectors, "run", run)
+    return asked
+
+
+def test_last_line_of_stdout_is_one_object(
+    trained: list[tuple[str, int, float]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detectors.main(["--data", str(tmp_path), "--detectors", "segment,glass", "--seeds", "0,1", "--json"])
+    (line,) = capsys.readouterr().out.splitlines()
+    result = json.loads(line)
+    assert [(name, seed) for name, seed, _ in trained] == [("segment", 0), ("segment", 1), ("glass", 0), ("glass", 1)]
+    assert result["seeds"] == [0, 1]
+    assert result["machine"]["cores"] >= 1
+    assert len(result["runs"]) == 4
+    summary = result["summary"][0]
+    assert summary["image_auroc"] == pytest.approx({"mean": 0.85, "std": 0.1 / 2**0.5})
+    assert "pixel_auroc" not in summary
+
+
+def test_quick_is_one_seed_and_short(
+    trained: list[tuple[str, int, float]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detectors.main(["--data", str(tmp_path), "--detectors", "segment,glass", "--quick"])
+    assert [seed for _, seed, _ in trained] == [0, 0]
+    assert sum(minutes for _, _, minutes in trained) < 1
+    assert "segment" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", [["--data", "nowhere"], ["--data", ".", "--detectors", "magic"]])
+def test_mistakes_are_named(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        detectors.main(wrong)
+    assert wrong[-1] in capsys.readouterr().err
