@@ -98,7 +98,8 @@ class Segment(Detector):
         """Embed a batch: the deepest features, as a whole and where the anomaly map is high; ``[B, 2D]``."""
         levels = self.network.encode(self._inputs(images))
         deepest = levels[-1].float()
-        heat = functional.adaptive_avg_pool2d(self.network.decode(levels).float().sigmoid(), deepest.shape[-2:])
+        size = (deepest.shape[-2], deepest.shape[-1])
+        heat = functional.adaptive_avg_pool2d(self.network.decode(levels).float().sigmoid(), size)
         heat = heat / heat.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-6)
         return torch.cat([deepest.mean(dim=(-2, -1)), (deepest * heat).sum(dim=(-2, -1))], dim=1)
 
@@ -121,7 +122,7 @@ class Segment(Detector):
 
     def _new_network(self) -> UNet:
         network = UNet(2 * self.preprocessing.channels, self.config.widths, self.config.stem)
-        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _inputs(self, images: Tensor) -> Tensor:
         """Standardised images, their right and lower edges replicated up to multiples of the network's stride."""
