@@ -22,6 +22,7 @@ _CAUSES = {
     "readonly database": "the file or its folder is read-only; a ledger needs to write both",
     "not a database": "the file is no SQLite database; name another, or restore it from a backup",
     "malformed": "the file is damaged; restore it from a backup",
+    "deadlock": "another program wrote the same rows at the same time; run this again",
     "append-only": "verdicts and asks are never changed or deleted; record a new revision instead",
     "foreign key": "a row names an image, ask or model that the ledger does not know",
     "no space left": "the server's disk is full; make room, then run this again",
@@ -86,7 +87,6 @@ def _sqlite(url: URL) -> Engine:
         _use_wal(cursor)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA recursive_triggers=ON")  # else INSERT OR REPLACE deletes unseen
         cursor.close()
 
     @event.listens_for(engine, "begin")

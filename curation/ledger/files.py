@@ -23,6 +23,11 @@ def image_id_of(path: Path | str) -> str:
     return sha256_of(Path(path))[:32]
 
 
+def text_of(path: Path | str | None) -> str | None:
+    """A path as the ledger keeps it: absolute, so that it is the same file for every program."""
+    return None if path is None else str(Path(path).resolve())
+
+
 def describe(entries: Sequence[ImageEntry]) -> list[dict[str, Any]]:
     """Read image files into rows.
 

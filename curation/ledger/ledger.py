@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -14,14 +13,13 @@ import numpy as np
 from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from curation.errors import LedgerError
-from curation.ledger import embedding_files, history
+from curation.ledger import asking, embedding_files, history
 from curation.ledger.bulk import chunks, insert_new, select_in, upsert
 from curation.ledger.database import ledger_errors, make_engine, url_of
 from curation.ledger.entries import AskEntry, AskState, ImageEntry, ModelEntry, ScoreEntry, VerdictEntry
-from curation.ledger.files import describe
+from curation.ledger.files import describe, text_of
 from curation.ledger.migrate import migrate
 from curation.ledger.reading import ask_row, image_row, model_row, score_row, tag_row, threshold_row, verdict_row
-from curation.ledger.resolution import counted
 from curation.ledger.rows import (
     AskRow,
     History,
@@ -148,7 +146,7 @@ class Ledger:
 
     def record_model(self, entry: ModelEntry) -> None:
         """Record a model; recorded again, its facts are brought up to date."""
-        row = asdict(entry) | {"path": _text(entry.path), "trained_at": _time(entry.trained_at), "recorded_at": now()}
+        row = asdict(entry) | {"path": text_of(entry.path), "trained_at": _time(entry.trained_at), "recorded_at": now()}
         with self._write() as connection:
             upsert(connection, models, [row], ["path", "detector", "weights", "trained_at"])
 
@@ -191,7 +189,7 @@ class Ledger:
         Returns:
             How many were new.
         """
-        rows = [asdict(entry) | {"map_path": _text(entry.map_path), "recorded_at": now()} for entry in entries]
+        rows = [asdict(entry) | {"map_path": text_of(entry.map_path), "recorded_at": now()} for entry in entries]
         with self._write() as connection:
             _know_models(connection, {entry.model_id for entry in entries})
             return len(insert_new(connection, scores, rows, "number"))
@@ -249,16 +247,9 @@ class Ledger:
         Returns:
             Ask ids in the order given.
         """
-        rows = [
-            asdict(entry) | {"ask_id": uuid.uuid4().hex, "state": "created", "created_at": now()} for entry in entries
-        ]
         with self._write() as connection:
             _know_models(connection, {entry.model_id for entry in entries})
-            insert_new(connection, asks, rows, "ask_id")
-            keys = list({entry.image_id for entry in entries})
-            found = select_in(connection, select(asks.c.image_id, asks.c.ask_id).where(OPEN), asks.c.image_id, keys)
-            ids: dict[str, str] = dict(map(tuple, found))
-            return [ids[entry.image_id] for entry in entries]
+            return asking.create(connection, entries)
 
     def asks(self, state: AskState | None = None) -> list[AskRow]:
         """Asks in the order they were made; all, or those in one state."""
@@ -298,40 +289,8 @@ class Ledger:
         Raises:
             LedgerError: If an ask or image is unknown, or the ask is about another image; nothing is appended then.
         """
-        keys = sorted({entry.ask_id for entry in entries if entry.ask_id is not None})
         with self._write() as connection:
-            # Locked, so that of two writers the second one sees the first one's verdicts when it sets the states.
-            statement = select(asks).order_by(asks.c.ask_id).with_for_update()
-            asked = {row.ask_id: row for row in select_in(connection, statement, asks.c.ask_id, keys)}
-            rows = [_verdict(entry, asked) for entry in entries]
-            new = len(insert_new(connection, verdicts, rows, "number"))
-            if new:
-                self._set_states(connection, asked)
-            return new
-
-    def _set_states(self, connection: Connection, asked: dict[str, Any]) -> None:
-        """An ask with an answer that counts is answered; one whose answers were all withdrawn is open again."""
-        found = select_in(connection, select(verdicts), verdicts.c.ask_id, sorted(asked))
-        by_ask: dict[str, list[VerdictRow]] = {}
-        for row in found:
-            by_ask.setdefault(row.ask_id, []).append(verdict_row(row))
-        answers = {key: counted(by_ask.get(key, [])) for key in asked}
-        open_again = [row.image_id for key, row in asked.items() if not answers[key] and row.state == "answered"]
-        others = select_in(connection, select(asks.c.image_id).where(OPEN), asks.c.image_id, open_again)
-        busy = {image_id for (image_id,) in others}
-        changes = []
-        for key, row in asked.items():
-            state, answered_at = row.state, None
-            if answers[key]:
-                state, answered_at = "answered", answers[key][0].at
-            elif row.state == "answered":
-                state = "withdrawn" if row.image_id in busy else "pushed" if row.task_id is not None else "created"
-                busy.add(row.image_id)
-            if (state, answered_at) != (row.state, row.answered_at):
-                changes.append({"key": key, "new_state": state, "new_time": answered_at})
-        if changes:
-            here = asks.update().where(asks.c.ask_id == bindparam("key"))
-            connection.execute(here.values(state=bindparam("new_state"), answered_at=bindparam("new_time")), changes)
+            return asking.answer(connection, entries)
 
     def verdicts(self, ask_id: str | None = None, image_id: str | None = None) -> list[VerdictRow]:
         """Verdicts in the order they were recorded; all, or those on an ask or an image."""
@@ -392,25 +351,6 @@ class Ledger:
 def _know_models(connection: Connection, model_ids: set[str]) -> None:
     """Make room for the facts about models that were not recorded yet."""
     insert_new(connection, models, [{"model_id": key, "recorded_at": now()} for key in sorted(model_ids)], "model_id")
-
-
-def _verdict(entry: VerdictEntry, asked: dict[str, Any]) -> dict[str, Any]:
-    ask = asked.get(entry.ask_id) if entry.ask_id is not None else None
-    if entry.ask_id is not None and (ask is None or ask.image_id != entry.image_id):
-        about = "is not in the ledger" if ask is None else f"is about image {ask.image_id}"
-        msg = f"a verdict of {entry.inspector} on image {entry.image_id} answers ask {entry.ask_id}, which {about}"
-        raise LedgerError(msg)
-    return asdict(entry) | {
-        "at": utc(entry.at),
-        "regions_mask": _text(entry.regions_mask),
-        "model_id": ask.model_id if ask else None,
-        "threshold_version": ask.threshold_version if ask else None,
-        "recorded_at": now(),
-    }
-
-
-def _text(path: Path | str | None) -> str | None:
-    return None if path is None else str(Path(path).resolve())
 
 
 def _time(value: datetime | str | None) -> datetime | None:

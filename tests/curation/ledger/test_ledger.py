@@ -1,7 +1,10 @@
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +96,68 @@ def test_verdicts_cannot_be_changed_or_deleted(ledger: Ledger, image_ids: list[s
     ):
         with create_engine(url).connect() as connection, pytest.raises(DBAPIError, match="append-only"):
             connection.execute(text(sql))
+
+
+VERDICT_COLUMNS = "ask_id, image_id, inspector, verdict, at, source, external_id, revision, recorded_at"
+ASK_COLUMNS = "image_id, reason, inclusion_probability, strategy, model_id, threshold_version, seed, state, created_at"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"INSERT OR REPLACE INTO verdicts (number, {VERDICT_COLUMNS}) SELECT number, {VERDICT_COLUMNS} FROM verdicts",
+        f"INSERT OR REPLACE INTO verdicts ({VERDICT_COLUMNS}) SELECT {VERDICT_COLUMNS} FROM verdicts",
+        f"INSERT OR REPLACE INTO asks (number, ask_id, {ASK_COLUMNS}) SELECT number, 'x', {ASK_COLUMNS} FROM asks",
+        f"INSERT OR REPLACE INTO asks (ask_id, {ASK_COLUMNS}) SELECT ask_id, {ASK_COLUMNS} FROM asks",
+        f"INSERT OR REPLACE INTO asks (ask_id, {ASK_COLUMNS}) SELECT 'x', {ASK_COLUMNS} FROM asks WHERE number = 2",
+        "UPDATE OR REPLACE asks SET state = 'pushed' WHERE number = 1",
+    ],
+)
+def test_no_other_program_replaces_rows(tmp_path: Path, sql: str) -> None:
+    image = tmp_path / "0.png"
+    image.write_bytes(b"0")
+    with Ledger.open(tmp_path / "l.db") as ledger:
+        (image_id,) = ledger.add_images([ImageEntry(image)])
+        (ask_id,) = ledger.create_asks([ask(image_id)])
+        ledger.record_verdicts([answer(ask_id, image_id, "good")])
+        ledger.create_asks([ask(image_id)])
+        before = ledger.history(image_id)
+        # Without our settings: in such a connection REPLACE fires no trigger for what it deletes.
+        with (
+            contextlib.closing(sqlite3.connect(tmp_path / "l.db", isolation_level=None)) as other,
+            pytest.raises(sqlite3.IntegrityError, match="append-only"),
+        ):
+            other.execute(sql)
+        assert ledger.history(image_id) == before
+
+
+def test_asks_are_created_while_others_are_answered(ledger: Ledger, image_ids: list[str], url: str) -> None:
+    """Every call gives an ask that was open when it ended, and no two are open at once."""
+    rounds = 40
+
+    def ask_again() -> list[str]:
+        with Ledger.open(url) as mine:
+            return [key for _ in range(rounds) for key in mine.create_asks([ask(name) for name in image_ids])]
+
+    def answer_all() -> None:
+        with Ledger.open(url) as mine:
+            for turn in range(rounds):
+                opened = mine.asks("created")
+                mine.record_verdicts([answer(row.ask_id, row.image_id, "good", key=row.ask_id) for row in opened])
+                if turn % 2:
+                    gone = [
+                        answer(row.ask_id, row.image_id, "withdrawn", key=row.ask_id, revision="2") for row in opened
+                    ]
+                    mine.record_verdicts(gone)
+
+    with ThreadPoolExecutor() as pool:
+        askers, answering = [pool.submit(ask_again) for _ in range(2)], pool.submit(answer_all)
+        answering.result()
+        given = {key for asker in askers for key in asker.result()}
+    rows = ledger.asks()
+    assert {row.ask_id for row in rows} == given
+    still_open = [row.image_id for row in rows if row.state in ("created", "pushed")]
+    assert len(still_open) == len(set(still_open))
 
 
 def test_a_wrong_verdict_leaves_nothing_behind(ledger: Ledger, image_ids: list[str]) -> None:

@@ -16,6 +16,7 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 FINAL_OF_ASKS = (
     "number, ask_id, image_id, reason, inclusion_probability, strategy, model_id, threshold_version, seed, created_at"
 )
+OPEN = "state IN ('created', 'pushed')"
 REFUSAL = "the ledger is append-only: rows of %s are final"
 
 
@@ -86,8 +87,8 @@ def upgrade() -> None:
         "asks",
         ["image_id"],
         unique=True,
-        sqlite_where=sa.text("state IN ('created', 'pushed')"),
-        postgresql_where=sa.text("state IN ('created', 'pushed')"),
+        sqlite_where=sa.text(OPEN),
+        postgresql_where=sa.text(OPEN),
     )
     op.create_table(
         "embedding_files",
@@ -205,6 +206,19 @@ def _sqlite_triggers() -> None:
         refuse = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL % table}'); END"
         op.execute(f"CREATE TRIGGER {table}_update BEFORE UPDATE {columns}ON {table} {refuse}")
         op.execute(f"CREATE TRIGGER {table}_delete BEFORE DELETE ON {table} {refuse}")
+    # INSERT OR REPLACE deletes without the trigger above, unless the connection asks for it; others than ours do not.
+    # A number that SQLite is still to give is -1 here.
+    taken = "number = NEW.number OR (source, external_id, revision) = (NEW.source, NEW.external_id, NEW.revision)"
+    _refuse_taken("verdicts", "insert", "INSERT", taken)
+    taken = f"image_id = NEW.image_id AND {OPEN} AND NEW.{OPEN}"
+    _refuse_taken("asks", "insert", "INSERT", f"number = NEW.number OR ask_id = NEW.ask_id OR ({taken})")
+    _refuse_taken("asks", "open", "UPDATE OF state", f"{taken} AND number <> NEW.number")
+
+
+def _refuse_taken(table: str, name: str, change: str, taken: str) -> None:
+    when = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {taken})"
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL % table}'); END"
+    op.execute(f"CREATE TRIGGER {table}_{name} BEFORE {change} ON {table} {when} {refuse}")
 
 
 def _postgresql_triggers() -> None:
