@@ -25,6 +25,9 @@ OVERLAP = timedelta(seconds=30)
 DELETED = "deleted"
 """Revision of the withdrawal that a deleted annotation becomes."""
 
+_Revisions = dict[str, dict[str, str]]
+"""Inspector by revision by annotation id."""
+
 _FIELDS = "id,data,updated_at,annotations,result,completed_by,was_cancelled"
 
 
@@ -83,6 +86,8 @@ def pull(
     source = project_key(client, project)
     cursor = None if everything else _time(ledger.cursor(source))
     asks = {ask.ask_id: ask for ask in ledger.asks()}
+    # Before the tasks: what another pull records from now on would look deleted in tasks that were read earlier.
+    known = _known(ledger, source)
     with server_errors(url_of(client)):
         inspectors = {user.id: user.email for user in client.users.list()}
         newest = cursor
@@ -94,7 +99,7 @@ def pull(
                 report.foreign += 1
             else:
                 reader = _TaskReader(source, ask, inspectors, masks_folder)
-                _record(ledger, reader, task, report)
+                _record(ledger, reader, task, known.setdefault(ask.ask_id, {}), report)
             if task.updated_at and (newest is None or task.updated_at > newest):
                 newest = task.updated_at
     if newest is not None and newest != cursor:
@@ -102,8 +107,7 @@ def pull(
     return report
 
 
-def _record(ledger: Ledger, reader: _TaskReader, task: Any, report: PullReport) -> None:
-    known = _known(ledger, reader.ask, reader.source)
+def _record(ledger: Ledger, reader: _TaskReader, task: Any, known: _Revisions, report: PullReport) -> None:
     annotations = {str(annotation["id"]): annotation for annotation in task.annotations or []}
     fresh = [a for key, a in annotations.items() if _revision(a) not in known.get(key, {})]
     entries = []
@@ -124,14 +128,18 @@ def _record(ledger: Ledger, reader: _TaskReader, task: Any, report: PullReport) 
             report.withdrawn += 1
     if entries:
         ledger.record_verdicts(entries)
+    for entry in entries:
+        # A task that is changed while the pull turns the pages can come twice.
+        known.setdefault(entry.external_id, {})[entry.revision] = entry.inspector
 
 
-def _known(ledger: Ledger, ask: AskRow, source: str) -> dict[str, dict[str, str]]:
-    """Inspector by revision by annotation id, of what the ledger has of an ask."""
-    known: dict[str, dict[str, str]] = {}
-    for verdict in ledger.verdicts(ask_id=ask.ask_id):
-        if verdict.source == source:
-            known.setdefault(verdict.external_id, {})[verdict.revision] = verdict.inspector
+def _known(ledger: Ledger, source: str) -> dict[str, _Revisions]:
+    """What the ledger has of each ask."""
+    known: dict[str, _Revisions] = {}
+    for verdict in ledger.verdicts():
+        if verdict.source == source and verdict.ask_id is not None:
+            revisions = known.setdefault(verdict.ask_id, {}).setdefault(verdict.external_id, {})
+            revisions[verdict.revision] = verdict.inspector
     return known
 
 
