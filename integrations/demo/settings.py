@@ -22,9 +22,9 @@ class DemoSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = Field(default=0, ge=0)
-    minutes: float = Field(default=3.0, gt=0)
+    minutes: float = Field(default=4.0, gt=0)
     steps: int | None = Field(default=None, gt=0)
-    good: int = Field(default=80, ge=5)
+    good: int = Field(default=120, ge=5)
     stream: int = Field(default=180, ge=6)
     defect_rate: float = Field(default=0.3, gt=0, lt=1)
     size: int = Field(default=256, ge=64, le=1024)

@@ -175,7 +175,7 @@ def missing_print(part: Part, rng: np.random.Generator, severity: float) -> Scen
     first = int(rng.choice(inner, p=areas / areas.sum()))
     centres = (marks[:, :2] + marks[:, 2:4]) / 2
     nearest = inner[np.argsort(np.hypot(*(centres[inner] - centres[first]).T))][: 1 + int(2.5 * severity)]
-    marks[nearest, 4] *= 0.65 * (1 - severity)
+    marks[nearest, 4] *= 0.6 * (1 - severity) ** 1.5
     return part.build(replace(part.plan, marks=marks))
 
 
@@ -230,7 +230,7 @@ def wrinkle(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     scene = part.scene
     distance, along = _stroke(scene, rng, 30 + 60 * severity, bend=0.08)
     ridge = np.exp(-((distance / np.float32(2.4)) ** 2)) * np.clip(np.sin(along * np.pi), 0, 1)
-    return replace(scene, height=scene.height + np.float32(0.3 + 0.7 * severity) * ridge * scene.cover)
+    return replace(scene, height=scene.height + np.float32(0.4 + 1.1 * severity) * ridge * scene.cover)
 
 
 DEFECTS: Mapping[str, Mapping[str, Defect]] = {
@@ -267,7 +267,7 @@ DEFECTS: Mapping[str, Mapping[str, Defect]] = {
 
 def draw_severity(rng: np.random.Generator) -> float:
     """Severity of a defect as a line meets it, 0..1: most are middling, some are hardly visible, few are glaring."""
-    return float(rng.beta(1.6, 1.9))
+    return float(rng.beta(2.0, 1.7))
 
 
 def _body(part: Part) -> tuple[float, float, float]:
