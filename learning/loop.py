@@ -5,9 +5,9 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +65,21 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 1_000_003 + step * 7919 + 1) % 2**63)
 
 
+@contextmanager
+def _flush_denormals() -> Iterator[None]:
+    """Round numbers next to zero to zero, without which a small network slows down fivefold as it learns.
+
+    The processor's state is put back afterwards: other code in the process may rely on it.
+    """
+    flushed = bool(torch.tensor(torch.finfo(torch.float32).tiny) / 2 == 0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed)
+
+
+@_flush_denormals()
 def train(
     model: nn.Module,
     make_batch: Callable[[torch.Generator], Any],
@@ -99,7 +114,6 @@ def train(
     Returns:
         Steps, seconds, and the losses over the run.
     """
-    torch.set_flush_denormal(True)
     fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=precision(device))  # type: ignore[arg-type]
     optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.peak, weight_decay=weight_decay)
     averaged = deepcopy(model)

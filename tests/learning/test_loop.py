@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from learning.detectors.base import Budget
-from learning.loop import Schedule, train
+from learning.loop import Schedule, _flush_denormals, train
 
 STEPS = 12
 
@@ -100,3 +100,10 @@ def test_a_budget_in_minutes_is_kept() -> None:
 def test_a_budget_is_minutes_or_steps(given: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="either minutes or steps"):
         Budget(**given)
+
+
+def test_denormals_are_flushed_while_training_and_not_after() -> None:
+    tiny = float(torch.finfo(torch.float32).tiny)
+    with _flush_denormals():
+        assert torch.tensor(tiny) / 2 == 0
+    assert torch.tensor(tiny) / 2 > 0
