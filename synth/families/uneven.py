@@ -17,9 +17,9 @@ class UnevenParameters(RegionParameters):
 
     Attributes:
         cells: ``[B, 2]`` bumps along height and width.
-        amount: ``[B]`` relative change of brightness at the extremes of the field; may be negative.
-        hardness: ``[B]`` steepness of the field at its zero: about 1 is soft, 20 a hard edge.
-        level: ``[B]`` where the zero lies in the noise, -1..1.
+        amount: ``[B]`` relative change of brightness where the field is full; may be negative.
+        hardness: ``[B]`` steepness of the field at its border: about 1 is soft, 20 a hard edge.
+        level: ``[B]`` noise above which the field lies; what lies below keeps its brightness.
         local: ``[B]`` bool, the field is confined to a region.
     """
 
@@ -52,8 +52,8 @@ class Uneven(Family[UnevenParameters]):
             **draw_region(draws, (0.1, 0.6), softness=(0.1, 1.0), square=0.3),
             cells=draws.log_uniform(*self.cells, 2),
             amount=draws.signed(*self.amount, negative=0.5),
-            hardness=draws.log_uniform(0.8, 20.0),
-            level=draws.uniform(-0.3, 0.3),
+            hardness=draws.log_uniform(1.5, 20.0),
+            level=draws.uniform(-0.1, 0.5),
             local=draws.chance(0.5),
         )
 
@@ -61,7 +61,7 @@ class Uneven(Family[UnevenParameters]):
         """Multiply the images by the field."""
         height, width = images.shape[-2:]
         noise = perlin(parameters.seed + 1, parameters.cells, (height, width), octaves=2).to(images)
-        field = ((noise - column(parameters.level, images)) * column(parameters.hardness, images)).clamp(-1, 1)
+        field = ((noise - column(parameters.level, images)) * column(parameters.hardness, images)).clamp(0, 1)
         inside = region(parameters, images, foreground)
-        field = torch.where(column(parameters.local, images) > 0, (0.5 + 0.5 * field) * inside, field)
+        field = torch.where(column(parameters.local, images) > 0, inside * (0.5 + 0.5 * field), field)
         return images * (1 + column(parameters.amount, images) * field)

@@ -21,6 +21,7 @@ from learning.loop import Schedule
 from learning.loop import train as train_loop
 from learning.progress import Progress, silent
 from synth.families.base import Context
+from synth.foreground import foreground
 from synth.image_level import Synthesizer
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _make_batch(train: "ImageSet", synthesizer: Synthesizer, config: SegmentConf
     pictures = augment(train.batch(chosen), generator)
     good, sources = pictures.chunk(2)
     sound = round(config.batch * config.good_share)
-    context = Context(foreground=None, sources=sources)
+    context = Context(foreground(good[sound:])[0], sources)
     recipe = synthesizer.draw(generator, config.batch - sound)
     flawed, masks = synthesizer.apply(good[sound:], recipe, context)
     images = torch.cat([good[:sound], flawed])
