@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import httpx
 import timm
 import torch
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
@@ -19,6 +21,8 @@ from learning.errors import ConfigError
 
 _HUB_FILE = "model.safetensors"
 _HUB_SECONDS = 5.0
+_HUB_ERRORS = (*HfHubHTTPError.__bases__, LocalEntryNotFoundError, OSError, ValueError)
+"""The bases are those of the HTTP client that the hub's own client uses, whichever that is."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +166,24 @@ def _hub_file(name: str) -> Path:
         "or `weights: scratch`"
     )
     try:
-        # The hub's client retries for most of a minute before it gives up on a network that is not there.
-        httpx.head(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=_HUB_SECONDS)
+        _reach_hub()
         return Path(hf_hub_download(repository, _HUB_FILE))
-    except (httpx.HTTPError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except _HUB_ERRORS as error:
         msg = f"{advice} ({type(error).__name__})"
         raise ConfigError(msg) from error
+
+
+def _reach_hub() -> None:
+    """Fail at once where there is no network: the hub's client retries for most of a minute before it gives up.
+
+    Raises:
+        OSError: Neither the hub nor the proxy in front of it accepts a connection.
+        ValueError: The address of one of them is none.
+    """
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    scheme = urlsplit(hub).scheme
+    name = urlsplit(hub).hostname or ""
+    proxy = "" if proxy_bypass(name) else getproxies().get(scheme, "")
+    address = urlsplit(proxy or hub)
+    port = address.port or (443 if address.scheme == "https" else 80)
+    socket.create_connection((address.hostname or "", port), timeout=_HUB_SECONDS).close()

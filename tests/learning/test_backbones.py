@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import timm
 import torch
@@ -126,7 +125,7 @@ def test_nothing_is_fetched_unless_asked(monkeypatch: pytest.MonkeyPatch) -> Non
     def refuse(*_: object, **__: object) -> None:
         pytest.fail("the network was used")
 
-    monkeypatch.setattr(httpx, "head", refuse)
+    monkeypatch.setattr("socket.create_connection", refuse)
     monkeypatch.setattr("learning.backbones.factory.hf_hub_download", refuse)
     create_backbone(BackboneConfig(name=NAME), 3, 0)
     bare_backbone(BackboneConfig(name=NAME, weights=Origin.PRETRAINED), 3)
