@@ -37,13 +37,13 @@ Defect = Callable[[Part, np.random.Generator, float], Scene]
 def scratch(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """A groove with raised sides, slightly bent; how bright it is depends on where the light comes from."""
     scene = part.scene
-    length, width = 14 + 70 * severity * rng.uniform(0.5, 1), 0.9 + 0.9 * severity
+    length, width = 20 + 80 * severity * rng.uniform(0.5, 1), 1.1 + 1.4 * severity
     distance, along = _stroke(scene, rng, length, bend=0.12)
     ends = np.clip(np.minimum(along, 1 - along) * 6, 0, 1) * scene.cover
     across = distance / np.float32(width)
     groove = (np.exp(-(across**2)) - 0.45 * np.exp(-((across - 1.7) ** 2))) * ends
-    depth = np.float32(0.35 + 0.8 * severity)
-    bare = np.exp(-(across**2)) * ends * np.float32(0.12 + 0.25 * severity)
+    depth = np.float32(0.6 + 1.4 * severity)
+    bare = np.exp(-(across**2)) * ends * np.float32(0.2 + 0.4 * severity)
     return replace(scene, height=scene.height - depth * groove, albedo=scene.albedo * (1 + bare))
 
 
@@ -53,12 +53,12 @@ def pits(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     height, albedo, gloss = scene.height.copy(), scene.albedo.copy(), scene.gloss.copy()
     at_u, at_v = _spot(scene, rng, margin=8)
     for _ in range(int(rng.integers(1, 4))):
-        radius = np.float32(1.6 + 3.2 * severity * rng.uniform(0.4, 1))
+        radius = np.float32(2.2 + 4.5 * severity * rng.uniform(0.4, 1))
         u, v = scene.u - np.float32(at_u), scene.v - np.float32(at_v)
         distance = np.hypot(u, v * np.float32(rng.uniform(0.8, 1.25))) / radius
         hollow = np.clip(1 - distance**2, 0, 1) * scene.cover
         height -= np.float32(0.5 + 0.7 * severity) * radius * 0.6 * hollow
-        albedo *= 1 - np.float32(0.3 + 0.35 * severity) * hollow
+        albedo *= 1 - np.float32(0.4 + 0.45 * severity) * hollow
         gloss *= 1 + np.float32(1.2) * np.exp(-(((distance - 1.15) / 0.25) ** 2)) - 0.7 * hollow
         at_u, at_v = at_u + rng.normal(0, 9), at_v + rng.normal(0, 9)
     return replace(scene, height=height, albedo=albedo, gloss=gloss)
@@ -67,7 +67,7 @@ def pits(part: Part, rng: np.random.Generator, severity: float) -> Scene:
 def crack(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """A hairline that wanders and forks, narrow and dark."""
     scene = part.scene
-    length, width = 16 + 60 * severity * rng.uniform(0.5, 1), 0.4 + 0.5 * severity
+    length, width = 24 + 70 * severity * rng.uniform(0.5, 1), 0.7 + 0.8 * severity
     start = _spot(scene, rng, margin=5)
     heading = rng.uniform(0, 2 * np.pi)
     trunk = _walk(rng, start, heading, length)
@@ -76,14 +76,14 @@ def crack(part: Part, rng: np.random.Generator, severity: float) -> Scene:
         fork = trunk[len(trunk) // 2]
         branch = _walk(rng, (fork[0], fork[1]), heading + rng.choice([-0.8, 0.8]), length * 0.4)
         dark = np.maximum(dark, _hairline(scene, branch, width * 0.8))
-    dark *= np.float32(0.4 + 0.4 * severity) * scene.cover
+    dark *= np.float32(0.5 + 0.45 * severity) * scene.cover
     return replace(scene, albedo=scene.albedo * (1 - dark), gloss=scene.gloss * (1 - dark))
 
 
 def stain(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """Oil that has run: a blot with an edge darker than its middle, drawn out in the direction of flow."""
     scene = part.scene
-    radius = 7 + 15 * severity * rng.uniform(0.5, 1)
+    radius = 10 + 20 * severity * rng.uniform(0.5, 1)
     flow = rng.uniform(0, 2 * np.pi)
     at_u, at_v = _spot(scene, rng, margin=6)
     u, v = scene.u - np.float32(at_u), scene.v - np.float32(at_v)
@@ -94,7 +94,7 @@ def stain(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     distance = np.hypot(down, across) / np.float32(radius) + np.float32(0.16) * cloud(rng, size, 16)
     film = 1 / (1 + np.exp(np.clip((distance - 1) * 14, -30, 30)))
     rim = np.exp(-(((distance - 0.95) / 0.1) ** 2))
-    strength = np.float32(0.07 + 0.2 * severity)
+    strength = np.float32(0.12 + 0.28 * severity)
     darker = strength * (film + 0.6 * rim) * scene.cover
     return replace(scene, albedo=scene.albedo * (1 - darker), gloss=scene.gloss * (1 - 1.4 * darker))
 
@@ -103,14 +103,14 @@ def inclusion(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """A speck of foreign material: angular, dull, a little darker or lighter than what is around it."""
     scene = part.scene
     at_u, at_v = _spot(scene, rng, margin=6)
-    radius = 2.0 + 4.0 * severity * rng.uniform(0.5, 1)
+    radius = 3.0 + 6.0 * severity * rng.uniform(0.5, 1)
     u, v = scene.u - np.float32(at_u), scene.v - np.float32(at_v)
     sides = [
         (u * np.float32(np.cos(a)) + v * np.float32(np.sin(a))) / np.float32(radius * rng.uniform(0.6, 1.3))
         for a in rng.uniform(0, 1) + np.arange(5) * 2 * np.pi / 5
     ]
     inside = np.clip((1 - np.max(sides, axis=0)) * np.float32(radius), 0, 1) * scene.cover
-    change = np.float32(rng.choice([-1, 1]) * (0.14 + 0.3 * severity))
+    change = np.float32(rng.choice([-1, 1]) * (0.25 + 0.4 * severity))
     return replace(
         scene,
         albedo=scene.albedo * (1 + change * inside),
@@ -122,11 +122,11 @@ def chatter(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """The wheel has vibrated: a patch of ripples across its tracks."""
     scene = part.scene
     at_u, at_v = _spot(scene, rng, margin=20)
-    extent_u, extent_v = 14 + 26 * severity * rng.uniform(0.5, 1), 10 + 14 * severity
+    extent_u, extent_v = 18 + 34 * severity * rng.uniform(0.5, 1), 14 + 18 * severity
     u, v = scene.u - np.float32(at_u), scene.v - np.float32(at_v)
     patch = np.exp(-((u / np.float32(extent_u)) ** 4) - (v / np.float32(extent_v)) ** 4) * scene.cover
     wave = np.sin((u + 0.2 * v) * np.float32(2 * np.pi / rng.uniform(4.5, 8)))
-    return replace(scene, height=scene.height + np.float32(0.045 + 0.09 * severity) * wave * patch)
+    return replace(scene, height=scene.height + np.float32(0.08 + 0.2 * severity) * wave * patch)
 
 
 def chip(part: Part, rng: np.random.Generator, severity: float) -> Scene:
@@ -134,7 +134,7 @@ def chip(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     half_u, half_v, centre = _body(part)
     corner_u, corner_v = rng.choice([-1, 1]), rng.choice([-1, 1])
     direction = float(np.arctan2(corner_v, corner_u) + rng.normal(0, 0.25))
-    depth = 3.5 + 8 * severity
+    depth = 5 + 12 * severity
     cut = (centre + corner_u * half_u - depth * np.cos(direction), corner_v * half_v - depth * np.sin(direction))
     plan = replace(part.plan, broken=((*cut, direction, 0.5 + 0.7 * severity),))
     return part.build(plan)
@@ -143,38 +143,38 @@ def chip(part: Part, rng: np.random.Generator, severity: float) -> Scene:
 def missing_thread(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """A stretch of thread that was not cut, or was rolled flat, wholly or in part."""
     at = rng.uniform(fastener.SHANK + 14, fastener.TIP - 16)
-    extent = 3.5 + 9 * severity
+    extent = 6 + 12 * severity
     across = rng.uniform(-0.4, 0.4) * part.plan.radius
-    worn = (at, across, extent, part.plan.radius * (0.45 + 0.9 * severity), 0.45 + 0.55 * severity)
+    worn = (at, across, extent, part.plan.radius * (0.7 + 0.9 * severity), 0.6 + 0.4 * severity)
     return part.build(replace(part.plan, worn=(worn,)))
 
 
 def burr(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """Metal that was pushed up by a tool: a sharp bright lip, often at an edge."""
     scene = part.scene
-    distance, along = _stroke(scene, rng, 5 + 12 * severity, bend=0.4)
-    lip = np.exp(-((distance / np.float32(1.1 + 1.1 * severity)) ** 2)) * np.clip(np.sin(along * np.pi), 0, 1)
+    distance, along = _stroke(scene, rng, 9 + 18 * severity, bend=0.4)
+    lip = np.exp(-((distance / np.float32(1.4 + 1.6 * severity)) ** 2)) * np.clip(np.sin(along * np.pi), 0, 1)
     lip *= scene.cover
     return replace(
         scene,
-        height=scene.height + np.float32(0.9 + 1.6 * severity) * lip,
-        gloss=scene.gloss * (1 + 0.9 * lip),
+        height=scene.height + np.float32(1.5 + 2.5 * severity) * lip,
+        gloss=scene.gloss * (1 + 1.4 * lip),
     )
 
 
 def bent(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """A shaft that is not straight."""
-    return part.build(replace(part.plan, bend=float(rng.choice([-1, 1])) * (0.0003 + 0.0008 * severity)))
+    return part.build(replace(part.plan, bend=float(rng.choice([-1, 1])) * (0.0006 + 0.0014 * severity)))
 
 
 def missing_print(part: Part, rng: np.random.Generator, severity: float) -> Scene:
-    """One to three neighbouring marks that came out thin or not at all."""
+    """Two to six neighbouring marks that came out thin or not at all."""
     marks = part.plan.marks.copy()
     inner = np.arange(6, len(marks))
     areas = (marks[inner, 2] - marks[inner, 0]) * (marks[inner, 3] - marks[inner, 1])
     first = int(rng.choice(inner, p=areas / areas.sum()))
     centres = (marks[:, :2] + marks[:, 2:4]) / 2
-    nearest = inner[np.argsort(np.hypot(*(centres[inner] - centres[first]).T))][: 1 + int(2.5 * severity)]
+    nearest = inner[np.argsort(np.hypot(*(centres[inner] - centres[first]).T))][: 2 + int(4 * severity)]
     marks[nearest, 4] *= 0.6 * (1 - severity) ** 1.5
     return part.build(replace(part.plan, marks=marks))
 
@@ -184,9 +184,9 @@ def shifted_print(part: Part, rng: np.random.Generator, severity: float) -> Scen
     sign = rng.choice([-1, 1], size=3)
     pose = replace(
         part.plan.print,
-        x=part.plan.print.x + sign[0] * 3.5 * severity,
-        y=part.plan.print.y + sign[1] * 3.5 * severity,
-        angle=part.plan.print.angle + sign[2] * (0.018 + 0.045 * severity),
+        x=part.plan.print.x + sign[0] * (1 + 5 * severity),
+        y=part.plan.print.y + sign[1] * (1 + 5 * severity),
+        angle=part.plan.print.angle + sign[2] * (0.03 + 0.07 * severity),
     )
     return part.build(replace(part.plan, print=pose))
 
@@ -199,12 +199,12 @@ def smear(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     for _ in range(8):
         at_u, at_v = rng.uniform(-78, 78), rng.uniform(-55, 52)
         u, v = scene.u - np.float32(at_u), scene.v - np.float32(at_v)
-        patch = np.exp(-((u / np.float32(9 + 12 * severity)) ** 4) - (v / np.float32(6 + 8 * severity)) ** 4)
+        patch = np.exp(-((u / np.float32(12 + 16 * severity)) ** 4) - (v / np.float32(8 + 11 * severity)) ** 4)
         if float(scene.albedo[patch > 0.5].std()) > 0.08:
             break
     dragged = np.minimum(scene.albedo, uniform_filter1d(scene.albedo, pixels, axis=1, origin=-(pixels // 2) + 1))
     wiped = 0.75 * dragged + 0.25 * uniform_filter1d(scene.albedo, pixels, axis=1)
-    mixed = over(scene.albedo, wiped, patch * scene.cover * np.float32(0.25 + 0.55 * severity))
+    mixed = over(scene.albedo, wiped, patch * scene.cover * np.float32(0.45 + 0.5 * severity))
     return replace(scene, albedo=mixed)
 
 
@@ -216,12 +216,12 @@ def ink_spots(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     for i in range(1 + int(rng.integers(0, 5))):
         far = 0.0 if i == 0 else rng.uniform(4, 14)
         where = rng.uniform(0, 2 * np.pi)
-        radius = (1.3 + 2.6 * severity) * (1 if i == 0 else rng.uniform(0.3, 0.6))
+        radius = (2 + 4 * severity) * (1 if i == 0 else rng.uniform(0.3, 0.6))
         distance = np.hypot(
             scene.u - np.float32(at_u + far * np.cos(where)), scene.v - np.float32(at_v + far * np.sin(where))
         )
         drop = np.clip((np.float32(radius) - distance) / 1.2 + 0.5, 0, 1) * scene.cover
-        albedo *= 1 - np.float32(0.3 + 0.45 * severity) * drop
+        albedo *= 1 - np.float32(0.4 + 0.5 * severity) * drop
     return replace(scene, albedo=albedo)
 
 
@@ -230,7 +230,7 @@ def wrinkle(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     scene = part.scene
     distance, along = _stroke(scene, rng, 30 + 60 * severity, bend=0.08)
     ridge = np.exp(-((distance / np.float32(2.4)) ** 2)) * np.clip(np.sin(along * np.pi), 0, 1)
-    return replace(scene, height=scene.height + np.float32(0.4 + 1.1 * severity) * ridge * scene.cover)
+    return replace(scene, height=scene.height + np.float32(0.8 + 2.0 * severity) * ridge * scene.cover)
 
 
 DEFECTS: Mapping[str, Mapping[str, Defect]] = {
