@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from curation.ledger import Ledger
     from learning.bundle import Bundle
 
-STRATEGY = "borderline and audits, one of each group, randomised systematic"
+STRATEGY = "borderline and audits, one of each part, randomised systematic"
 
 
 def top_up_asks(ledger: "Ledger", bundle: "Bundle", budget: int, seed: int = 0, batch: str | None = None) -> int:
     """Draw as many asks as it takes until ``budget`` of them are open.
 
-    Images that have been asked about before are left out, so that running it again asks nothing twice.
+    Parts that have been asked about before are left out, so that running it again asks nothing twice.
 
     Args:
         ledger: With scores of this bundle.
@@ -44,12 +44,13 @@ def top_up_asks(ledger: "Ledger", bundle: "Bundle", budget: int, seed: int = 0, 
     open_ = sum(ask.state in ("created", "pushed") for ask in asks)
     asked = {ask.image_id for ask in asks if ask.state != "withdrawn"}
     images = {image.image_id: image for image in ledger.images()}
-    groups_asked = {images[image_id].group for image_id in asked}
-    candidates = [row for row in rows if images[row.image_id].group not in groups_asked]
+    # By part, not by group: a group may be a whole lot, of which one image would ever be asked about.
+    parts_asked = {images[image_id].part for image_id in asked}
+    candidates = [row for row in rows if images[row.image_id].part not in parts_asked]
     draws = draw_asks(
         [row.decision_score for row in candidates],
         threshold.value,
-        [images[row.image_id].group for row in candidates],
+        [images[row.image_id].part for row in candidates],
         max(0, budget - open_),
         seed=seed,
     )

@@ -52,7 +52,7 @@ def draw_asks(
     audit_share: float = 0.15,
     seed: int = 0,
 ) -> list[Draw]:
-    """Draw the images that inspectors are asked about, at most one of each group.
+    """Draw the images that inspectors are asked about, at most one of each group (of exposures).
 
     A group (a part with several exposures) is shown by its highest-scoring image, the one that decides about it. The
     sample has exactly ``min(budget, number of groups)`` images.
