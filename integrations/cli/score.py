@@ -95,16 +95,20 @@ def score(
 
 
 def _read(images: list[Path], groups: str | None) -> list["ImageRecord"]:
-    """Records of all images; those in a folder below a class folder keep its label."""
+    """Records of all images, in folders of any layout; a table says what else is known of them."""
+    from learning.images.groups import apply_groups
     from learning.images.readers import find_images, read_data
-    from learning.images.records import ImageRecord
+    from learning.images.records import GOOD, ImageRecord
 
     records: dict[Path, ImageRecord] = {}
     for path in images:
-        if path.suffix.lower() == ".csv" or (path.is_dir() and (groups or (path / "groups.csv").is_file())):
+        if path.suffix.lower() == ".csv" or (path / "train" / GOOD).is_dir():  # a data set, its masks aside
             found = read_data(path, groups=groups)
         else:
+            # Any folders will do: what is scored has no classes, and its folders may be lots, or days.
             found = [ImageRecord(path=image) for image in find_images([path])]
+            if path.is_dir():
+                found = apply_groups(found, path, groups)
         records |= {record.path: record for record in found}
     return list(records.values())
 

@@ -111,6 +111,22 @@ def test_score_lists_a_corrupt_image_and_scores_the_others(bundle: Path, tiles: 
     assert {row["decision"] for row in rows} <= {"accept", "reject"}
 
 
+def test_score_takes_any_folders_and_leaves_masks_out(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    images = sorted((tiles / "test").rglob("*.png"))
+    for place, image in enumerate(images):
+        copy = tmp_path / "photos" / f"lot{place % 2}" / "day" / f"{place}.png"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(image.read_bytes())
+    result = run("score", bundle, tmp_path / "photos", "--groups", "lot[0-9]")
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader(result.stdout.splitlines()))
+    assert len({row["image"] for row in rows}) == len({row["part"] for row in rows}) == len(images)
+    assert {row["group"] for row in rows} == {"lot0", "lot1"}
+    rows = list(csv.DictReader(run("score", bundle, tiles).stdout.splitlines()))
+    assert rows
+    assert not [row for row in rows if "ground_truth" in row["image"]]
+
+
 def test_score_into_a_ledger_twice_records_once_and_explain_tells(bundle: Path, tiles: Path, tmp_path: Path) -> None:
     from curation.ledger import Ledger
 
