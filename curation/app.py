@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from curation.connection import database_errors, require_database
 from curation.errors import DatabaseError
+from curation.ports import is_free
 
 LOOPBACK = ("127.0.0.1", "localhost")
 DEFAULT_PORT = 5151
+RETRY = "Could not connect session, trying again"
 
 
 @dataclass
@@ -64,7 +65,7 @@ def open_app(name: str, port: int = DEFAULT_PORT, address: str = "127.0.0.1") ->
     if address not in LOOPBACK:
         msg = f"The App has no log-in and opens on 127.0.0.1 only, not on {address}: use an SSH tunnel to port {port}"
         raise DatabaseError(msg)
-    if not _is_free(port):
+    if not is_free(port):
         msg = f"Port {port} is taken, perhaps by an App that is still open: close it or choose another port"
         raise DatabaseError(msg)
     import fiftyone as fo
@@ -73,15 +74,19 @@ def open_app(name: str, port: int = DEFAULT_PORT, address: str = "127.0.0.1") ->
         if not fo.dataset_exists(name):
             msg = f"There is no data set {name!r} in FiftyOne: score images into the ledger and sync first"
             raise DatabaseError(msg)
+        _silence_retries()
         session = fo.launch_app(fo.load_dataset(name), port=port, address=address, auto=False)
     return App(f"http://{address}:{port}/", session)
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+def _silence_retries() -> None:
+    """Keep off the terminal that FiftyOne's client waits for the App's server, which takes a while to start."""
+    import fiftyone.core.session.client as client
+
+    client.print = _print_no_retries
+
+
+def _print_no_retries(*values: Any, **options: Any) -> None:
+    """What FiftyOne's client calls instead of ``print``, which it uses where others would log."""
+    if not any(RETRY in str(value) for value in values):
+        print(*values, **options)  # noqa: T201

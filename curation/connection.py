@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from curation.errors import DatabaseError
 
 COLORSCALE = "inferno"
 FAISS_CONFIG = "curation.faiss_backend.FaissSimilarityConfig"
+OLDEST_MONGODB = "You are running the oldest supported major version of MongoDB"
+"""How a notice of FiftyOne begins. The version comes with our installation, so a person can do nothing about it."""
 
 
 def fiftyone_environment(uri: str, folder: Path) -> dict[str, str]:
@@ -48,6 +51,7 @@ def point_fiftyone_at(uri: str, folder: Path) -> None:
     """
     for key, value in fiftyone_environment(uri, folder).items():
         os.environ[key] = value
+    logging.getLogger("fiftyone.core.odm.database").addFilter(_not_about_oldest_mongodb)
     if "fiftyone" not in sys.modules:
         return
     import fiftyone as fo
@@ -62,6 +66,10 @@ def point_fiftyone_at(uri: str, folder: Path) -> None:
         fo.config.database_uri = uri
         _forget_datasets()
         database.establish_db_conn(fo.config)
+
+
+def _not_about_oldest_mongodb(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(OLDEST_MONGODB)
 
 
 @contextmanager

