@@ -21,7 +21,7 @@ from learning.errors import ConfigError
 
 _HUB_FILE = "model.safetensors"
 _HUB_SECONDS = 5.0
-_HUB_ERRORS = (*HfHubHTTPError.__bases__, LocalEntryNotFoundError, OSError, ValueError)
+_HUB_ERRORS: tuple[type[BaseException], ...] = (*HfHubHTTPError.__bases__, LocalEntryNotFoundError, OSError, ValueError)
 """The bases are those of the HTTP client that the hub's own client uses, whichever that is."""
 
 
