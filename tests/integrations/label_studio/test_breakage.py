@@ -58,7 +58,9 @@ def _run_and_kill(review: Review, what: str) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize(("what", "arrived"), [("before import", 0), ("after import", 2)])
+@pytest.mark.parametrize(
+    ("what", "arrived"), [pytest.param("before import", 0, marks=pytest.mark.slow), ("after import", 2)]
+)
 def test_a_push_that_is_killed_loses_and_doubles_nothing(review: Review, what: str, arrived: int) -> None:
     asks = review.add_asks(5)
     _run_and_kill(review, what)
@@ -72,7 +74,9 @@ def test_a_push_that_is_killed_loses_and_doubles_nothing(review: Review, what: s
 
 
 @pytest.mark.server
-@pytest.mark.parametrize(("what", "recorded"), [("before verdicts", 0), ("before cursor", 3)])
+@pytest.mark.parametrize(
+    ("what", "recorded"), [("before verdicts", 0), pytest.param("before cursor", 3, marks=pytest.mark.slow)]
+)
 def test_a_pull_that_is_killed_loses_and_doubles_nothing(review: Review, what: str, recorded: int) -> None:
     asks = review.add_asks(3)
     push(review.ledger, review.client, review.project, review.images_root)
