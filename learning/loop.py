@@ -22,11 +22,18 @@ from torch import Tensor, nn
 from learning.detectors.base import Budget
 from learning.progress import Progress, silent
 
-# Fabric announces its precision on every set-up; the report says it once.
-logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-
 CHECKPOINT_SECONDS = 60.0
 """How much work a kill can cost at most, when a checkpoint folder is given."""
+
+
+def _not_about_precision(record: logging.LogRecord) -> bool:
+    """Keep what Fabric says on every set-up about its precision off the terminal, and nothing else."""
+    return "Automatic Mixed Precision (AMP)" not in record.getMessage()
+
+
+# Fabric logs under PyTorch Lightning's name where that is imported too, as the package itself does.
+for _name in ("lightning.fabric.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
+    logging.getLogger(_name).addFilter(_not_about_precision)
 
 
 @dataclass

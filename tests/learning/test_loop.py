@@ -1,5 +1,6 @@
 """The training loop: repeatable by steps, bounded by minutes, and gone on from after an interruption."""
 
+import logging
 import os
 import signal
 import time
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.fabric import Fabric
 from torch import Generator, Tensor, nn
 
 from learning.detectors.base import Budget
@@ -107,3 +109,17 @@ def test_denormals_are_flushed_while_training_and_not_after() -> None:
     with _flush_denormals():
         assert torch.tensor(tiny) / 2 == 0
     assert torch.tensor(tiny) / 2 > 0
+
+
+def test_only_the_precision_is_not_announced(caplog: pytest.LogCaptureFixture) -> None:
+    import lightning_utilities.core.rank_zero as said
+
+    caplog.handler.setLevel(logging.INFO)
+    said.log.addHandler(caplog.handler)  # Lightning's loggers hand nothing on
+    try:
+        Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+        said.log.info("something else")
+    finally:
+        said.log.removeHandler(caplog.handler)
+    assert "something else" in caplog.messages
+    assert not [message for message in caplog.messages if "Mixed Precision" in message]
