@@ -1,6 +1,8 @@
-"""Decision scores of the good parts that calibrate a bundle, with the fallback where one is switched on."""
+"""Held-out good parts as a bundle keeps them, and their decision scores where a fallback is switched on."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -9,13 +11,29 @@ from learning.errors import BundleError
 from learning.fusion import fuse
 from learning.scoring import load_fallback
 from learning.thresholds import Threshold
+from learning.weighing import Floats, Scored
 
 if TYPE_CHECKING:
     from learning.bundle import Bundle
 
+_HEAD_SCORES = "calibration.parquet"
+
+
+def held_out_parts(bundle: "Bundle", name: Literal["selection", "calibration"]) -> Scored:
+    """Scores and embeddings of held-out good parts, in the order of the bundle's table of that name."""
+    table: pd.DataFrame = bundle.calibration if name == "calibration" else bundle.selection
+    names, embedded = bundle.embeddings(name)
+    row = table["image"].map({image: i for i, image in enumerate(names)})
+    embeddings = np.full((len(table), embedded.shape[1]), np.nan)
+    there = row.notna().to_numpy()
+    embeddings[there] = embedded[row[there].to_numpy(dtype=np.int64)]
+    return Scored(table["score"].to_numpy(dtype=np.float64), embeddings, table["group"].to_numpy(dtype=str))
+
 
 def calibration_decisions(bundle: "Bundle", threshold: Threshold) -> pd.DataFrame:
     """Score the calibration parts as the threshold would have them scored.
+
+    Nothing is read but the bundle: what a segmentation head says of them was kept beside it when it was trained.
 
     Args:
         bundle: A loaded bundle.
@@ -23,24 +41,38 @@ def calibration_decisions(bundle: "Bundle", threshold: Threshold) -> pd.DataFram
 
     Returns:
         Columns image, part, group, score and decision_score. With a fallback, groups whose images are not all embedded
-        are left out: which are embedded was drawn by a seed, so that those that stay are as good a sample.
+        are left out, see ``Scored.embedded``.
 
     Raises:
-        BundleError: If the fallback is damaged, or needs more than the embeddings that a bundle keeps.
+        BundleError: If the fallback is damaged, or the scores of its head are missing.
     """
     table = bundle.calibration
     fallback = load_fallback(bundle, threshold)
     if fallback is None or fallback.scale is None:
         return table.assign(decision_score=table["score"])
+    parts = held_out_parts(bundle, "calibration")
+    rows = parts.embedded()
+    parts, table = parts.rows(rows), table[rows]
+    head_scores = None
     if fallback.needs_dense:
+        head_scores = _read_head_scores(bundle.fallback_folder(str(threshold.fallback)), table["image"])
+    fused = fuse(parts.scores, fallback.combine(parts.embeddings, head_scores), fallback.scale)
+    return table.assign(decision_score=fused)
+
+
+def save_head_scores(folder: Path, images: Sequence[str], scores: Floats) -> None:
+    """Keep what a segmentation head says of the calibration parts beside it, as their images may not stay."""
+    pd.DataFrame({"image": list(images), "score": scores}).to_parquet(folder / _HEAD_SCORES, index=False)
+
+
+def _read_head_scores(folder: Path, images: pd.Series) -> Floats:
+    file = folder / _HEAD_SCORES
+    kept = pd.read_parquet(file) if file.is_file() else pd.DataFrame({"image": [], "score": []})
+    scores = images.map(dict(zip(kept["image"], kept["score"], strict=True))).to_numpy(dtype=np.float64)
+    if not np.isfinite(scores).all():
         msg = (
-            f"fallback {threshold.fallback} of {bundle.folder} looks at images and not at embeddings alone; set its "
-            "threshold with flawsmith retrain --max-false-reject"
+            f"{file} does not have what the segmentation head says of every calibration part; set the threshold with "
+            "flawsmith retrain --max-false-reject"
         )
         raise BundleError(msg)
-    names, embeddings = bundle.embeddings("calibration")
-    row = table["image"].map({image: i for i, image in enumerate(names)})
-    whole = table[~table["group"].isin(table.loc[row.isna(), "group"])]
-    seen = embeddings[row[whole.index].to_numpy(dtype=np.int64)]
-    fused = fuse(whole["score"].to_numpy(dtype=np.float64), fallback.predict(seen), fallback.scale)
-    return whole.assign(decision_score=fused)
+    return scores

@@ -101,6 +101,8 @@ def choose_fallback(
     good_weights: NDArray[np.float64],
     max_false_reject: float,
     largest_chance: float = 0.125,
+    simpler: str = "the detector alone",
+    richer: str = "the fallback",
 ) -> Choice:
     """Switch the fallback on only if the pair catches more confirmed defects at the same rate of false rejects.
 
@@ -114,6 +116,8 @@ def choose_fallback(
         max_false_reject: The rate at which both are compared.
         largest_chance: Switched on if a useless fallback would do as well with at most this probability; 0.125 is
             three gained and none lost.
+        simpler: What gives the scores called ``detector``, in words.
+        richer: What is added to it in those called ``pair``, in words.
 
     Raises:
         ValueError: If there are no defects or no goods.
@@ -127,9 +131,9 @@ def choose_fallback(
     chance = float(binomtest(gained, gained + lost, alternative="greater").pvalue) if gained + lost else 1.0
     switched_on = gained > lost and chance <= largest_chance
     text = (
-        f"held out by part, at {max_false_reject:.1%} false rejects: the detector alone catches {alone.sum()} of "
-        f"{len(alone)} confirmed defects, with the fallback {pair.sum()} ({gained} gained, {lost} lost); "
-        f"the fallback {'is switched on' if switched_on else 'stays off'}"
+        f"held out by part, at {max_false_reject:.1%} false rejects: {simpler} catches {alone.sum()} of "
+        f"{len(alone)} confirmed defects, with {richer} {pair.sum()} ({gained} gained, {lost} lost); "
+        f"{richer} {'is switched on' if switched_on else 'stays off'}"
     )
     return Choice(switched_on, int(alone.sum()), int(pair.sum()), gained, lost, chance, text)
 

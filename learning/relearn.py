@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 
+from learning.calibration import held_out_parts, save_head_scores
+from learning.heads import score_heads
 from learning.images.image_set import ImageSet
 from learning.progress import Progress, silent
 from learning.supervised.fallback import Fallback
@@ -17,8 +18,10 @@ from learning.weighing import (
     MIN_OF_A_KIND,
     Costs,
     Floats,
+    HeadScores,
     Scored,
     Verdicts,
+    deal_folds,
     enough_for_threshold,
     expected_cost,
     weigh,
@@ -99,19 +102,21 @@ def relearn(
             f"threshold takes {MIN_OF_A_KIND} independent ones of each: nothing changed"
         )
         return Relearned(parent, {"changed": False, "text": text})
-    # The smallest promise that so many groups carry is a rounding error away from one that they do not.
-    limit = parent.promise.limit * (1 + 1e-9) if max_false_reject is None else max_false_reject
+    heads = score_heads(bundle, confirmed, deal_folds(verdicts, seed), seed, progress)
     weighed = weigh(
         verdicts,
         bundle.embeddings("train")[1].astype(np.float64),
-        _good_parts(bundle, "selection"),
-        _good_parts(bundle, "calibration"),
+        held_out_parts(bundle, "selection"),
+        held_out_parts(bundle, "calibration"),
         costs,
-        limit,
+        parent.promise.limit if max_false_reject is None else max_false_reject,
         parent.promise.confidence,
         seed,
+        None if isinstance(heads, str) else heads,
     )
-    name = None if weighed.fallback is None else _save(bundle, weighed.fallback)
+    name = None if weighed.fallback is None else _save(bundle, weighed.fallback, heads)
+    if isinstance(heads, str):
+        weighed.report["fallback"]["text"] += f"; {heads}"
     text = (
         f"least expected cost over {len(verdicts.defective)} confirmed parts, within the promise; "
         f"{weighed.report['fallback']['text']}"
@@ -140,19 +145,7 @@ def _verdicts(bundle: "Bundle", confirmed: Sequence[Confirmed], progress: Progre
     )
 
 
-def _good_parts(bundle: "Bundle", name: str) -> Scored:
-    """Scores and embeddings of held-out good parts."""
-    table: pd.DataFrame = bundle.calibration if name == "calibration" else bundle.selection
-    names, embedded = bundle.embeddings(name)
-    row = {image: i for i, image in enumerate(names)}
-    embeddings = np.full((len(table), embedded.shape[1]), np.nan)
-    for i, image in enumerate(table["image"]):
-        if image in row:
-            embeddings[i] = embedded[row[image]]
-    return Scored(table["score"].to_numpy(dtype=np.float64), embeddings, table["group"].to_numpy(dtype=str))
-
-
-def _save(bundle: "Bundle", fallback: Fallback) -> str:
+def _save(bundle: "Bundle", fallback: Fallback, heads: HeadScores | str) -> str:
     """Store a fallback under the next free name, and return that."""
     number = 1
     while True:
@@ -163,6 +156,8 @@ def _save(bundle: "Bundle", fallback: Fallback) -> str:
             number += 1
             continue
         fallback.save(folder)
+        if fallback.needs_dense and not isinstance(heads, str):
+            save_head_scores(folder, bundle.calibration["image"].tolist(), heads.calibration)
         return folder.name
 
 

@@ -16,6 +16,8 @@ from learning.errors import BundleError, ConfigError, PromiseError
 from learning.sealed import file_sha256, read_sealed, seal, write_sealed
 
 _CURRENT = "current.json"
+_ROUNDING = 1e-9
+"""Relative tolerance of probabilities that are compared with a confidence."""
 
 
 @dataclass(frozen=True)
@@ -218,8 +220,7 @@ def conformal_threshold(
             f"add {needed - len(scores)} more, or promise less"
         )
         raise PromiseError(msg, needed=needed, available=len(scores))
-    allowed = np.arange(len(scores))
-    kept = binom.cdf(allowed, len(scores), max_false_reject) <= 1 - confidence
+    kept = _keeps(np.arange(len(scores)), len(scores), max_false_reject, confidence)
     rank = max(1, int(kept.sum()))  # kept is true up to some number of exceedances, and false from there on
     value = float(np.sort(scores)[::-1][rank - 1])
     return value, _promise(max_false_reject, confidence, len(scores))
@@ -307,8 +308,12 @@ def _between(low: float, high: float) -> float:
     return middle if low <= middle < high else low
 
 
-def _keeps(exceedances: int, n: int, limit: float, confidence: float) -> bool:
-    return bool(binom.cdf(exceedances, n, limit) <= 1 - confidence)
+def _keeps(exceedances: int | NDArray[np.int64], n: int, limit: float, confidence: float) -> NDArray[np.bool_]:
+    """Whether so many of n above a threshold keep the limit: an array of the shape of ``exceedances``.
+
+    Rounding must not take away the smallest promise that n groups carry, hence the tolerance.
+    """
+    return np.asarray(binom.cdf(np.asarray(exceedances), n, limit) <= (1 - confidence) * (1 + _ROUNDING))
 
 
 def _promise(limit: float, confidence: float, groups: int) -> Promise:

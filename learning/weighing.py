@@ -1,6 +1,6 @@
 """What confirmed verdicts change: the fallback on or off, and the threshold. Arrays in, arrays out."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from learning.fusion import Choice, HeldOut, choose_fallback, fit_scale, fuse
 from learning.supervised.fallback import Fallback
+from learning.supervised.linear import LinearModel
 from learning.thresholds import Promise, conformal_threshold, false_reject_bound, least_cost_value, needed_groups
 
 MIN_OF_A_KIND = 3
@@ -35,6 +36,18 @@ class Scored:
     embeddings: Floats
     groups: NDArray[np.str_]
 
+    def embedded(self) -> NDArray[np.bool_]:
+        """``[N]``: false for every part of a group that was not embedded as a whole.
+
+        Which are embedded was drawn by a seed, not by a score, so that those that stay are as good a sample.
+        """
+        lacking = self.groups[~np.isfinite(self.embeddings).all(axis=1)]
+        return ~np.isin(self.groups, lacking)
+
+    def rows(self, chosen: NDArray[np.bool_]) -> "Scored":
+        """Some of the parts."""
+        return Scored(self.scores[chosen], self.embeddings[chosen], self.groups[chosen])
+
 
 @dataclass(frozen=True)
 class Verdicts:
@@ -49,6 +62,23 @@ class Verdicts:
     seen: Scored
     defective: NDArray[np.bool_]
     weights: Floats
+
+
+@dataclass(frozen=True)
+class HeadScores:
+    """What segmentation heads say: one for each of the folds, trained without it, and the last trained on all.
+
+    Attributes:
+        heads: ``F + 1`` of them.
+        verdicts: ``[N]`` of the confirmed parts, each by the head of the fold that held it out.
+        selection: ``[F + 1, S]`` of the selection parts.
+        calibration: ``[C]`` of the calibration parts, by the last head.
+    """
+
+    heads: tuple[LinearModel, ...]
+    verdicts: Floats
+    selection: Floats
+    calibration: Floats
 
 
 @dataclass(frozen=True)
@@ -95,6 +125,7 @@ def weigh(
     max_false_reject: float,
     confidence: float,
     seed: int,
+    heads: HeadScores | None = None,
 ) -> Weighed:
     """Choose fallback and threshold.
 
@@ -112,6 +143,7 @@ def weigh(
         max_false_reject: What the promise is to keep.
         confidence: With which confidence.
         seed: Of the folds.
+        heads: Of the same folds, if there are enough masks: a fallback with a segmentation head is weighed too.
 
     Raises:
         PromiseError: If the calibration parts cannot carry the promise.
@@ -119,16 +151,25 @@ def weigh(
     """
     decision_scores = verdicts.seen.scores
     groups = _highest_of_each_group(calibration.scores, calibration.groups)
-    fallback, choice = None, None
-    selection, embedded = _embedded(selection), _embedded(calibration)
+    fallback, choices = None, []
+    selected, embedded_rows = selection.embedded(), calibration.embedded()
+    selection, embedded = selection.rows(selected), calibration.rows(embedded_rows)
     missing = _what_is_missing(verdicts, selection, embedded, needed_groups(max_false_reject, confidence))
     if not missing:
-        fused, fused_selection = _score_held_out(verdicts, train_embeddings, selection, seed)
-        choice = _judge(verdicts, selection, fused, fused_selection, max_false_reject)
-        if choice.switched_on:
-            fallback = _fit(verdicts, np.ones(len(fused), dtype=bool), train_embeddings, selection)
-            decision_scores = fused
-            groups = _highest_of_each_group(_pair(fallback, embedded), embedded.groups)
+        if heads is not None:
+            heads = replace(heads, selection=heads.selection[:, selected], calibration=heads.calibration[embedded_rows])
+        best, chosen = _Candidate("the detector alone", decision_scores, selection.scores), None
+        # From simple to complex: each has to do better than the best of those before it.
+        for candidate_heads in [None] if heads is None else [None, heads]:
+            candidate = _score_held_out(verdicts, train_embeddings, selection, seed, candidate_heads)
+            choices.append(_judge(verdicts, best, candidate, max_false_reject))
+            if choices[-1].switched_on:
+                best, chosen = candidate, candidate_heads
+        if any(choice.switched_on for choice in choices):
+            decision_scores = best.verdicts
+            fallback = _fit(verdicts, np.ones(len(decision_scores), dtype=bool), train_embeddings, selection, chosen)
+            pair = _pair(fallback, embedded, None if chosen is None else chosen.calibration)
+            groups = _highest_of_each_group(pair, embedded.groups)
 
     lowest, promise = conformal_threshold(groups, max_false_reject, confidence)
     cheapest = least_cost_value(decision_scores, verdicts.defective, verdicts.weights, costs.escape, costs.false_reject)
@@ -141,7 +182,7 @@ def weigh(
         "bound": false_reject_bound(groups, value, confidence).limit,
         "costs": {"escape": costs.escape, "false_reject": costs.false_reject},
         "expected_cost_per_part": expected_cost(decision_scores, verdicts, value, costs),
-        "fallback": _describe(choice, missing),
+        "fallback": _describe(choices, fallback, missing),
     }
     return Weighed(value, promise, fallback, report)
 
@@ -153,49 +194,8 @@ def expected_cost(decision_scores: Floats, verdicts: Verdicts, value: float, cos
     return float((wrong * verdicts.weights).sum() / verdicts.weights.sum())
 
 
-def _score_held_out(verdicts: Verdicts, train: Floats, selection: Scored, seed: int) -> tuple[Floats, Floats]:
-    """Decision scores of the pair, each by a fallback that did not see the part's group; and of the selection parts."""
-    fused = np.empty(len(verdicts.defective))
-    of_selection = []
-    for held_out in _folds(verdicts, seed):
-        fallback = _fit(verdicts, ~held_out, train, selection)
-        fused[held_out] = _pair(fallback, verdicts.seen)[held_out]
-        of_selection.append(_pair(fallback, selection))
-    return fused, np.mean(of_selection, axis=0)
-
-
-def _judge(
-    verdicts: Verdicts, selection: Scored, fused: Floats, fused_selection: Floats, max_false_reject: float
-) -> Choice:
-    good, bad = ~verdicts.defective, verdicts.defective
-    weights = verdicts.weights[good]
-    # Verdicts with unequal weights say less than as many parts drawn evenly: Kish's effective sample size.
-    effective = weights.sum() / (weights**2).sum() if len(weights) else 0.0
-    return choose_fallback(
-        HeldOut(verdicts.seen.scores[bad], fused[bad]),
-        HeldOut(
-            np.concatenate([selection.scores, verdicts.seen.scores[good]]),
-            np.concatenate([fused_selection, fused[good]]),
-        ),
-        np.concatenate([np.ones(len(selection.scores)), weights * effective]),
-        max_false_reject,
-    )
-
-
-def _fit(verdicts: Verdicts, rows: NDArray[np.bool_], train: Floats, selection: Scored) -> Fallback:
-    embeddings = np.concatenate([verdicts.seen.embeddings[rows], train])
-    defective = np.concatenate([verdicts.defective[rows], np.zeros(len(train), dtype=bool)])
-    fallback = Fallback.fit(embeddings, defective)
-    return fallback.with_scale(fit_scale(selection.scores, fallback.predict(selection.embeddings)))
-
-
-def _pair(fallback: Fallback, parts: Scored) -> Floats:
-    assert fallback.scale is not None
-    return fuse(parts.scores, fallback.predict(parts.embeddings), fallback.scale)
-
-
-def _folds(verdicts: Verdicts, seed: int) -> list[NDArray[np.bool_]]:
-    """Masks of the groups that each fold holds out; defective groups are dealt out evenly."""
+def deal_folds(verdicts: Verdicts, seed: int) -> list[NDArray[np.bool_]]:
+    """Masks ``[N]`` of the parts that each fold holds out: whole groups, the defective ones dealt out evenly."""
     generator = np.random.default_rng(seed)
     defective = np.unique(verdicts.seen.groups[verdicts.defective])
     others = np.setdiff1d(verdicts.seen.groups, defective)
@@ -203,14 +203,65 @@ def _folds(verdicts: Verdicts, seed: int) -> list[NDArray[np.bool_]]:
     return [np.isin(verdicts.seen.groups, dealt[fold::_FOLDS]) for fold in range(_FOLDS)]
 
 
-def _embedded(parts: Scored) -> Scored:
-    """Without the groups of parts that were not embedded.
+@dataclass(frozen=True)
+class _Candidate:
+    """Decision scores by which something is judged: of the verdicts, and of the selection parts."""
 
-    Which are embedded was drawn by a seed, not by a score, so that those that stay are as good a sample.
-    """
-    lacking = parts.groups[~np.isfinite(parts.embeddings).all(axis=1)]
-    rows = ~np.isin(parts.groups, lacking)
-    return Scored(parts.scores[rows], parts.embeddings[rows], parts.groups[rows])
+    name: str
+    verdicts: Floats
+    selection: Floats
+
+
+def _score_held_out(
+    verdicts: Verdicts, train: Floats, selection: Scored, seed: int, heads: HeadScores | None
+) -> _Candidate:
+    """Score the pair, each verdict by a fallback that did not see the part's group."""
+    fused = np.empty(len(verdicts.defective))
+    of_selection = []
+    for fold, held_out in enumerate(deal_folds(verdicts, seed)):
+        fallback = _fit(verdicts, ~held_out, train, selection, heads, fold)
+        fused[held_out] = _pair(fallback, verdicts.seen, None if heads is None else heads.verdicts)[held_out]
+        of_selection.append(_pair(fallback, selection, None if heads is None else heads.selection[fold]))
+    name = "the fallback" if heads is None else "a fallback with a segmentation head"
+    return _Candidate(name, fused, np.mean(of_selection, axis=0))
+
+
+def _judge(verdicts: Verdicts, simpler: _Candidate, richer: _Candidate, max_false_reject: float) -> Choice:
+    good, bad = ~verdicts.defective, verdicts.defective
+    weights = verdicts.weights[good]
+    # Verdicts with unequal weights say less than as many parts drawn evenly: Kish's effective sample size.
+    effective = weights.sum() / (weights**2).sum() if len(weights) else 0.0
+    return choose_fallback(
+        HeldOut(simpler.verdicts[bad], richer.verdicts[bad]),
+        HeldOut(
+            np.concatenate([simpler.selection, simpler.verdicts[good]]),
+            np.concatenate([richer.selection, richer.verdicts[good]]),
+        ),
+        np.concatenate([np.ones(len(simpler.selection)), weights * effective]),
+        max_false_reject,
+        simpler=simpler.name,
+        richer=richer.name,
+    )
+
+
+def _fit(
+    verdicts: Verdicts,
+    rows: NDArray[np.bool_],
+    train: Floats,
+    selection: Scored,
+    heads: HeadScores | None,
+    fold: int = -1,
+) -> Fallback:
+    embeddings = np.concatenate([verdicts.seen.embeddings[rows], train])
+    defective = np.concatenate([verdicts.defective[rows], np.zeros(len(train), dtype=bool)])
+    fallback = Fallback.fit(embeddings, defective, None if heads is None else heads.heads[fold])
+    of_selection = fallback.combine(selection.embeddings, None if heads is None else heads.selection[fold])
+    return fallback.with_scale(fit_scale(selection.scores, of_selection))
+
+
+def _pair(fallback: Fallback, parts: Scored, head_scores: Floats | None) -> Floats:
+    assert fallback.scale is not None
+    return fuse(parts.scores, fallback.combine(parts.embeddings, head_scores), fallback.scale)
 
 
 def _what_is_missing(verdicts: Verdicts, selection: Scored, calibration: Scored, needed: int) -> str:
@@ -234,5 +285,11 @@ def _highest_of_each_group(scores: Floats, groups: NDArray[np.str_]) -> Floats:
     return np.array([scores[groups == group].max() for group in np.unique(groups)])
 
 
-def _describe(choice: Choice | None, missing: str) -> dict[str, Any]:
-    return {"switched_on": False, "text": missing} if choice is None else asdict(choice)
+def _describe(choices: list[Choice], fallback: Fallback | None, missing: str) -> dict[str, Any]:
+    chosen = "none" if fallback is None else "classifier and head" if fallback.needs_dense else "classifier"
+    return {
+        "switched_on": fallback is not None,
+        "chosen": chosen,
+        "text": missing or "; ".join(choice.text for choice in choices),
+        "weighed": [asdict(choice) for choice in choices],
+    }

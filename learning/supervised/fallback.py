@@ -67,13 +67,29 @@ class Fallback:
         Raises:
             ValueError: If dense features are needed and missing.
         """
+        if self.head is None or dense is None:
+            return self.combine(embeddings)
+        return self.combine(embeddings, predict_score(self.head, dense))
+
+    def combine(
+        self, embeddings: NDArray[np.floating], head_scores: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Score parts whose dense features the head has seen before; see ``predict``.
+
+        Args:
+            embeddings: ``[N, D]``.
+            head_scores: ``[N]`` from ``learning.supervised.head.predict_score``, if ``needs_dense``.
+
+        Raises:
+            ValueError: If they are needed and missing.
+        """
         whole = self.classifier.predict(embeddings)
         if self.head is None:
             return whole
-        if dense is None:
+        if head_scores is None:
             msg = "this fallback has a segmentation head: it needs dense features beside embeddings"
             raise ValueError(msg)
-        return (whole + predict_score(self.head, dense)) / 2
+        return (whole + head_scores) / 2
 
     def with_scale(self, scale: Scale) -> Self:
         """The same fallback, its scores made comparable with the detector's."""

@@ -1,6 +1,7 @@
 """A segmentation head: the same regression at every place, which is a 1 x 1 convolution."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,37 +14,47 @@ _HIGHEST_SHARE = 0.005
 """Share of the places, the highest, whose mean log-odds is the score of an image."""
 
 
-def fit_head(
-    dense: Sequence[NDArray[np.floating]], masks: Sequence[NDArray[np.bool_] | None], seed: int
-) -> LinearModel | None:
-    """Learn to tell defective places from good ones.
+@dataclass(frozen=True)
+class Places:
+    """Features at some places of an image, little enough to be kept of every image.
+
+    Attributes:
+        features: ``[P, D]``.
+        defective: ``[P]``.
+    """
+
+    features: NDArray[np.floating]
+    defective: NDArray[np.bool_]
+
+
+def sample_places(
+    dense: NDArray[np.floating], mask: NDArray[np.bool_] | None, generator: np.random.Generator
+) -> Places:
+    """Draw places to learn from, at most 200 of a kind.
 
     Args:
-        dense: Features of each image, ``[D, h, w]``.
-        masks: For each image where it is defective, ``[H, W]`` of any size; None for a good image.
-        seed: Of the draw of places: at most 200 of a kind in an image.
-
-    Returns:
-        The head, or None when no mask covers a place.
+        dense: ``[D, h, w]`` features of an image.
+        mask: ``[H, W]`` of any size: where it is defective; None for a good image.
+        generator: Draws them.
     """
-    generator = np.random.default_rng(seed)
-    rows: list[NDArray[np.floating]] = []
-    labels: list[NDArray[np.bool_]] = []
-    for features, mask in zip(dense, masks, strict=True):
-        height, width = features.shape[1:]
-        inside = np.zeros((height, width), dtype=bool)
-        if mask is not None:
-            share = resize(mask.astype(np.float32), (height, width), order=1, anti_aliasing=True)
-            inside = share >= min(0.5, float(share.max())) if share.max() > 0 else inside
-        for kind in (True, False):
-            places = np.flatnonzero((inside == kind).ravel())
-            chosen = generator.permutation(places)[:_PIXELS_PER_IMAGE]
-            rows.append(features.reshape(len(features), -1).T[chosen])
-            labels.append(np.full(len(chosen), kind))
-    defective = np.concatenate(labels)
-    if not defective.any():
+    height, width = dense.shape[1:]
+    inside = np.zeros((height, width), dtype=bool)
+    if mask is not None and mask.any():
+        share = resize(mask.astype(np.float32), (height, width), order=1, anti_aliasing=True)
+        # A defect smaller than half a place still marks the place that holds most of it.
+        inside = share >= min(0.5, float(share.max())) if share.max() > 0 else inside
+    chosen = np.concatenate(
+        [generator.permutation(np.flatnonzero((inside == kind).ravel()))[:_PIXELS_PER_IMAGE] for kind in (True, False)]
+    )
+    return Places(dense.reshape(len(dense), -1).T[chosen], inside.ravel()[chosen])
+
+
+def fit_head(places: Sequence[Places]) -> LinearModel | None:
+    """Learn to tell defective places from good ones; None where one of the kinds is missing."""
+    defective = np.concatenate([one.defective for one in places]) if places else np.zeros(0, dtype=bool)
+    if defective.all() or not defective.any():
         return None
-    return fit_logistic(np.concatenate(rows), defective, iterations=200)
+    return fit_logistic(np.concatenate([one.features for one in places]), defective, iterations=200)
 
 
 def predict_map(head: LinearModel, dense: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """What verdicts change, on simulated lines: the promise holds, and a fallback is on only when it helps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,16 +11,20 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
+from learning.bundle import by_group
+from learning.calibration import calibration_decisions
 from learning.detectors.base import Prediction
-from learning.errors import PromiseError
+from learning.errors import BundleError, PromiseError
 from learning.fusion import fuse
+from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from learning.relearn import Confirmed, relearn
 from learning.sampling import draw_asks
-from learning.supervised import Fallback
-from learning.thresholds import Threshold, ThresholdStore, smallest_promise_threshold
-from learning.weighing import Costs, Scored, Verdicts, Weighed, weigh
+from learning.supervised import Fallback, fit_logistic
+from learning.thresholds import Threshold, ThresholdStore, conformal_threshold, smallest_promise_threshold
+from learning.weighing import Costs, HeadScores, Scored, Verdicts, Weighed, weigh
 
 WIDTH = 12
 COSTS = Costs(escape=20, false_reject=1)
@@ -94,6 +98,20 @@ def test_a_useless_fallback_stays_off() -> None:
     assert np.mean(on) < 0.08
 
 
+def test_a_head_that_says_anything_stays_off() -> None:
+    head = fit_logistic(np.eye(2), np.array([False, True]))
+
+    def chosen(seed: int) -> str:
+        line, random = Line(seed, visible=0), np.random.default_rng([seed, 99])
+        (stream, defective), good = line.parts(90, 0.3, 1), line.parts(90, 0, 4)[0]
+        heads = HeadScores((head,) * 6, *(random.normal(size=size) for size in (90, (6, 30), 90)))
+        verdicts = Verdicts(stream, defective, np.ones(90))
+        train, selection = line.parts(80, 0, 2)[0].embeddings, line.parts(30, 0, 3)[0]
+        return str(weigh(verdicts, train, selection, good, COSTS, 0.05, 0.95, 0, heads).report["fallback"]["chosen"])
+
+    assert np.mean([chosen(seed) != "none" for seed in range(40)]) < 0.08
+
+
 def test_calibration_parts_choose_nothing() -> None:
     line = Line(1)
     stream, defective = line.parts(60, 0.4, 1)
@@ -152,7 +170,7 @@ def bundle(tmp_path: Path) -> Any:
 
     def good(count: int, name: str) -> tuple[pd.DataFrame, tuple[list[str], np.ndarray]]:
         embeddings = 0.3 + 0.02 * random.normal(size=(count, 2)).astype(np.float32)
-        names = [f"{name}/{i}.png" for i in range(count)]
+        names = [str(tmp_path / name / f"{i}.png") for i in range(count)]
         table = pd.DataFrame({"image": names, "part": names, "group": names, "score": embeddings[:, 0].astype(float)})
         order = random.permutation(count)
         return table, ([names[i] for i in order], embeddings[order])
@@ -206,3 +224,123 @@ def test_too_few_verdicts_change_nothing(bundle: Any, tmp_path: Path) -> None:
         assert not relearned.report["changed"]
         assert "nothing changed" in relearned.report["text"]
         assert bundle.thresholds.current().version == 1
+
+
+class Contrast(Brightness):
+    """Its dense features see how far a place is from the image's mean; its score and embedding see means alone."""
+
+    def dense(self, images: Tensor) -> Tensor:
+        far = (images[:, :1] - images[:, :1].mean(dim=(2, 3), keepdim=True)).abs()
+        return functional.avg_pool2d(torch.cat([far, images[:, :1]], dim=1), 2)
+
+
+def draw_held_out(bundle: Any) -> None:
+    for table in (bundle.selection, bundle.calibration):
+        for i, file in enumerate(table["image"]):
+            Path(file).parent.mkdir(exist_ok=True)
+            draw(Path(file), np.random.default_rng([7, i]))
+
+
+def draw(file: Path, random: np.random.Generator, spot: tuple[int, int] | None = None) -> None:
+    """An even picture; with a spot that no mean sees, as half of it is brighter and half darker."""
+    pixels = np.full((16, 16), 0.3) + 0.02 * random.normal() + 0.02 * random.normal(size=(16, 16))
+    if spot is not None:
+        row, column = spot
+        pixels[row : row + 2, column : column + 2] += 0.25
+        pixels[row : row + 2, column + 2 : column + 4] -= 0.25
+    Image.fromarray((255 * pixels.clip(0, 1)).astype(np.uint8)).save(file)
+
+
+def spotted(folder: Path, index: int, defective: bool, contrast: bool = True) -> Confirmed:
+    random = np.random.default_rng([3, index])
+    spot = (int(random.integers(0, 7)) * 2, int(random.integers(0, 6)) * 2)
+    file, mask = folder / f"spotted{index}.png", folder / f"mask{index}.png"
+    draw(file, random, spot if defective and contrast else None)
+    if not defective:
+        return Confirmed(file, str(index), str(index), defective=False)
+    pixels = np.zeros((16, 16), dtype=np.uint8)
+    pixels[spot[0] : spot[0] + 2, spot[1] : spot[1] + 4] = 255
+    Image.fromarray(pixels).save(mask)
+    return Confirmed(file, str(index), str(index), defective=True, mask=mask)
+
+
+def test_defects_that_only_dense_features_see_switch_the_head_on(bundle: Any, tmp_path: Path) -> None:
+    bundle.detector = Contrast()
+    draw_held_out(bundle)
+    confirmed = [spotted(tmp_path, i, defective=i % 3 == 0) for i in range(45)]
+    relearned = relearn(bundle, confirmed, COSTS)
+    weighed = relearned.report["fallback"]
+    assert [one["switched_on"] for one in weighed["weighed"]] == [False, True]
+    assert weighed["chosen"] == "classifier and head"
+    assert weighed["weighed"][1]["caught_by_pair"] >= 13
+    assert "the detector alone" in weighed["text"]
+    assert "a fallback with a segmentation head is switched on" in relearned.threshold.reason
+    assert Fallback.load(bundle.fallback_folder(str(relearned.threshold.fallback))).needs_dense
+
+    again = relearn(bundle, confirmed, COSTS)
+    assert (again.threshold.value, again.report["fallback"]) == (relearned.threshold.value, weighed)
+
+
+def test_what_the_head_says_of_calibration_parts_outlives_their_images(bundle: Any, tmp_path: Path) -> None:
+    bundle.detector = Contrast()
+    draw_held_out(bundle)
+    confirmed = [spotted(tmp_path, i, defective=i % 3 == 0) for i in range(45)]
+    relearned = relearn(bundle, confirmed, COSTS)
+    folder = bundle.fallback_folder(str(relearned.threshold.fallback))
+    fallback = Fallback.load(folder)
+    assert fallback.scale is not None
+    images = ImageSet([Path(file) for file in bundle.calibration["image"]], bundle.preprocessing).batch(range(90))
+    names, embeddings = bundle.embeddings("calibration")
+    kept = embeddings[[names.index(file) for file in bundle.calibration["image"]]]
+    expected = fallback.predict(kept, bundle.detector.dense(images).numpy())
+    for file in bundle.calibration["image"]:
+        Path(file).unlink()
+
+    decisions = calibration_decisions(bundle, relearned.threshold)
+    np.testing.assert_allclose(
+        decisions["decision_score"], fuse(bundle.calibration["score"].to_numpy(), expected, fallback.scale)
+    )
+    lowest = relearned.report["lowest_value_that_keeps_the_promise"]
+    limit = relearned.threshold.promise.limit
+    assert conformal_threshold(by_group(decisions, "decision_score"), limit)[0] == lowest
+
+    (folder / "calibration.parquet").unlink()
+    with pytest.raises(BundleError, match="flawsmith retrain"):
+        calibration_decisions(bundle, relearned.threshold)
+
+
+def test_a_useless_head_stays_off(bundle: Any, tmp_path: Path) -> None:
+    bundle.detector = Contrast()
+    draw_held_out(bundle)
+    confirmed = [spotted(tmp_path, i, defective=i % 3 == 0, contrast=False) for i in range(45)]
+    relearned = relearn(bundle, confirmed, COSTS)
+    assert relearned.threshold.fallback is None
+    assert relearned.report["fallback"]["chosen"] == "none"
+    assert len(relearned.report["fallback"]["weighed"]) == 2
+
+
+def test_where_the_classifier_does_as_well_the_head_stays_off(bundle: Any, tmp_path: Path) -> None:
+    bundle.detector = Contrast()
+    draw_held_out(bundle)
+    confirmed = [picture(tmp_path, i, defective=i % 3 == 0) for i in range(36)]
+    mask = tmp_path / "lower_half.png"
+    Image.fromarray(np.repeat([[0], [255]], 8, axis=0).repeat(16, axis=1).astype(np.uint8)).save(mask)
+    confirmed = [replace(one, mask=mask if one.defective else None) for one in confirmed]
+    weighed = relearn(bundle, confirmed, COSTS).report["fallback"]
+    assert len(weighed["weighed"]) == 2
+    assert weighed["chosen"] == "classifier"
+
+
+def test_without_images_masks_or_dense_features_no_head_is_weighed(bundle: Any, tmp_path: Path) -> None:
+    confirmed = [spotted(tmp_path, i, defective=i % 3 == 0) for i in range(45)]
+    few = [replace(one, mask=one.mask if i < 15 else None) for i, one in enumerate(confirmed)]
+
+    def text(verdicts: list[Confirmed]) -> str:
+        weighed = relearn(bundle, verdicts, COSTS).report["fallback"]
+        assert len(weighed["weighed"]) == 1
+        return str(weighed["text"])
+
+    assert "5 confirmed defects have a mask, and it takes 6" in text(few)
+    assert "offers no dense features" in text(confirmed)
+    bundle.detector = Contrast()
+    assert "120 images of held-out good parts are not there any more" in text(confirmed)

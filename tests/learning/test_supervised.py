@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from learning.errors import BundleError
 from learning.fusion import Scale
 from learning.supervised import Fallback, fit_logistic
-from learning.supervised.head import fit_head, predict_map, predict_score
+from learning.supervised.head import Places, fit_head, predict_map, predict_score, sample_places
 
 WIDTH = 64
 
@@ -28,6 +28,11 @@ def dense(count: int, seed: int, flawed: bool) -> tuple[np.ndarray, np.ndarray]:
         masks[:, 8:16, 16:24] = True
         features[:, 2, 4:8, 8:12] += 3
     return features, masks
+
+
+def places(features: list[np.ndarray], masks: list[np.ndarray | None]) -> list[Places]:
+    generator = np.random.default_rng(0)
+    return [sample_places(one, mask, generator) for one, mask in zip(features, masks, strict=True)]
 
 
 def test_few_confirmed_defects_are_enough() -> None:
@@ -54,18 +59,19 @@ def test_one_kind_alone_is_refused() -> None:
 def test_the_head_finds_the_place() -> None:
     flawed, masks = dense(8, 0, flawed=True)
     good, _ = dense(8, 1, flawed=False)
-    head = fit_head([*flawed, *good], [*masks, *[None] * 8], seed=0)
+    head = fit_head(places([*flawed, *good], [*masks, *[None] * 8]))
     assert head is not None
     fresh, truth = dense(8, 2, flawed=True)
     assert roc_auc_score(truth[:, ::2, ::2].ravel(), predict_map(head, fresh).ravel()) > 0.95
     assert predict_score(head, fresh).min() > predict_score(head, dense(8, 3, flawed=False)[0]).max()
-    assert fit_head([*good], [None] * 8, seed=0) is None
+    assert fit_head(places([*good], [None] * 8)) is None
+    assert fit_head([]) is None
 
 
 @pytest.mark.parametrize("with_head", [False, True])
 def test_saved_and_loaded_it_says_the_same(tmp_path: Path, with_head: bool) -> None:
     flawed, masks = dense(8, 0, flawed=True)
-    head = fit_head(list(flawed), list(masks), seed=0) if with_head else None
+    head = fit_head(places(list(flawed), list(masks))) if with_head else None
     embeddings = np.concatenate([parts(20, False, 0), parts(6, True, 1)])
     fallback = Fallback.fit(embeddings, np.arange(26) >= 20, head).with_scale(Scale((0.1, 2.0), (-3.0, 1.5)))
     fallback.save(tmp_path)

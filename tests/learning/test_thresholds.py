@@ -45,6 +45,15 @@ def test_smallest_promise(groups: int, text: str) -> None:
     assert (1 - smallest_promise(groups)) ** groups == pytest.approx(0.05)
 
 
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
+def test_groups_carry_the_smallest_promise_that_they_carry(confidence: float) -> None:
+    for groups in [*range(1, 400), 2995, 50_000]:
+        limit = smallest_promise(groups, confidence)
+        assert needed_groups(limit, confidence) == groups
+    value, promise = conformal_threshold(np.arange(90), smallest_promise(90, confidence), confidence)
+    assert (value, promise.limit) == (89, smallest_promise(90, confidence))
+
+
 def test_one_percent_takes_299_groups_and_says_how_many_more() -> None:
     with pytest.raises(PromiseError, match=r"takes 299 .* there are 298.*add 1 more") as refused:
         conformal_threshold(np.arange(298), 0.01)
