@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from learning.detectors.segment.inputs import standardise
-from learning.detectors.segment.losses import dice, focal
+from learning.detectors.segment.losses import image_loss, pixel_loss
 from learning.detectors.segment.network import UNet
 
 
@@ -39,27 +39,36 @@ class TestInputs:
 
 
 class TestLosses:
-    def test_focal_against_its_formula(self) -> None:
-        logits, masks = rand(2, 1, 5, 5) * 6 - 3, (rand(2, 1, 5, 5, seed=1) > 0.5).float()
+    def test_pixels_against_the_formula(self) -> None:
+        logits, masks = rand(2, 1, 5, 5) * 6 - 3, (rand(2, 1, 5, 5, seed=1) > 0.7).float()
         expected = 0.0
-        for logit, mask in zip(logits.flatten().tolist(), masks.flatten().tolist(), strict=True):
-            p = 1 / (1 + math.exp(-logit))
-            p_true, alpha = (p, 0.75) if mask else (1 - p, 0.25)
-            expected -= alpha * (1 - p_true) ** 2 * math.log(p_true)
-        assert float(focal(logits, masks)) == pytest.approx(expected / 50, rel=1e-4)
+        for image in range(2):
+            area = float(masks[image].sum())
+            for logit, mask in zip(logits[image].flatten().tolist(), masks[image].flatten().tolist(), strict=True):
+                p = 1 / (1 + math.exp(-logit))
+                expected -= math.sqrt(144 / area) * math.log(p) if mask else math.log(1 - p)
+        assert float(pixel_loss(logits, masks)) == pytest.approx(expected / 50, rel=1e-4)
 
-    def test_dice_is_zero_for_a_perfect_map_and_ignores_sound_images(self) -> None:
-        masks = torch.zeros(2, 1, 8, 8)
-        masks[0, :, 2:5, 2:5] = 1
-        perfect = (masks * 2 - 1) * 30
-        assert float(dice(perfect, masks)) == pytest.approx(0, abs=1e-4)
-        shouting = perfect.clone()
-        shouting[1] = 30
-        assert float(dice(shouting, masks)) == pytest.approx(float(dice(perfect, masks)), abs=1e-6)
-        assert float(dice(-perfect, masks)) > 0.8
+    def test_a_small_flaw_is_worth_finding(self) -> None:
+        masks = torch.zeros(1, 1, 64, 64)
+        masks[..., 10:12, 10:12] = 1
+        sound = torch.full_like(masks, -4)
+        assert pixel_loss(masks * 8 - 4, masks) < 0.5 * pixel_loss(sound, masks)
 
-    def test_a_batch_without_flaws_has_no_dice(self) -> None:
-        assert float(dice(rand(2, 1, 4, 4), torch.zeros(2, 1, 4, 4))) == 0
+    def test_the_image_loss_sees_the_one_place_that_decides(self) -> None:
+        masks = torch.zeros(4, 1, 32, 32)
+        masks[:2, :, 5:9, 5:9] = 1
+        right = masks * 12 - 6
+        shouting = right.clone()
+        shouting[3, :, 20:24, 20:24] = 6
+        share = 16 / 1024
+        assert float(image_loss(right, masks, share)) == pytest.approx(math.log1p(math.exp(-6)), rel=1e-3)
+        assert float(image_loss(shouting, masks, share)) == pytest.approx(6 / 4, rel=0.02)
+
+    def test_a_batch_of_one_kind_has_a_loss(self) -> None:
+        assert float(image_loss(torch.zeros(3, 1, 8, 8), torch.zeros(3, 1, 8, 8), 0.1)) == pytest.approx(
+            0.5 * math.log(2), rel=1e-4
+        )
 
 
 class TestNetwork:
@@ -81,6 +90,6 @@ class TestNetwork:
         images = images + masks
         for _ in range(40):
             optimizer.zero_grad()
-            (focal(network(images), masks) + dice(network(images), masks)).backward()
+            pixel_loss(network(images), masks).backward()
             optimizer.step()
         assert ((network(images) > 0) == masks.bool()).float().mean() > 0.97

@@ -15,7 +15,7 @@ from torch.nn import functional
 from learning.augmentation import augment
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
 from learning.detectors.segment.inputs import standardise
-from learning.detectors.segment.losses import dice, focal
+from learning.detectors.segment.losses import image_loss, pixel_loss
 from learning.detectors.segment.network import UNet
 from learning.loop import Schedule
 from learning.loop import train as train_loop
@@ -74,7 +74,7 @@ class Segment(Detector):
         report = train_loop(
             self.network,
             partial(_make_batch, train, Synthesizer(self.config.families), self.config),
-            partial(_compute_losses, self._inputs),
+            partial(_compute_losses, self._inputs, self.config),
             budget,
             seed,
             Schedule(self.config.learning_rate),
@@ -157,11 +157,13 @@ def _make_batch(train: "ImageSet", synthesizer: Synthesizer, config: SegmentConf
     return _Batch(images, torch.cat([torch.zeros_like(images[:sound, :1]), masks]))
 
 
-def _compute_losses(inputs: Callable[[Tensor], Tensor], network: nn.Module, batch: _Batch) -> dict[str, Tensor]:
+def _compute_losses(
+    inputs: Callable[[Tensor], Tensor], config: SegmentConfig, network: nn.Module, batch: _Batch
+) -> dict[str, Tensor]:
     images = inputs(batch.images)
     logits = network(images).float()
     masks = functional.pad(batch.masks.to(logits), _padding(batch.masks.shape, logits.shape))
-    return {"focal": 10 * focal(logits, masks), "dice": dice(logits, masks)}
+    return {"pixels": 10 * pixel_loss(logits, masks), "images": 0.3 * image_loss(logits, masks, config.score_share)}
 
 
 def _padding(small: torch.Size, large: torch.Size) -> tuple[int, int, int, int]:
