@@ -1,5 +1,6 @@
 """The pieces of the ``glass`` detector."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from learning.backbones import BackboneConfig, create_backbone
 from learning.detectors import Budget, create
 from learning.detectors.glass import Glass
+from learning.detectors.glass.losses import focal
 from learning.detectors.glass.network import GlassNetwork, to_rows
 from learning.errors import ConfigError
 from learning.images.image_set import ImageSet
@@ -114,3 +116,14 @@ def test_a_bundle_needs_the_file_of_weights_only_once(good: ImageSet, tmp_path: 
     assert loaded.dense(images).shape == (3, 32, 16, 16)
     with pytest.raises(ConfigError, match="no file of weights"):
         create("glass", options, good.preprocessing).fit(good, good, 0, Budget(steps=1))
+
+
+def test_focal_against_its_formula() -> None:
+    logits = torch.rand(2, 1, 5, 5, generator=torch.Generator().manual_seed(0)) * 6 - 3
+    masks = (torch.rand(2, 1, 5, 5, generator=torch.Generator().manual_seed(1)) > 0.5).float()
+    expected = 0.0
+    for logit, mask in zip(logits.flatten().tolist(), masks.flatten().tolist(), strict=True):
+        p = 1 / (1 + math.exp(-logit))
+        p_true, alpha = (p, 0.75) if mask else (1 - p, 0.25)
+        expected -= alpha * (1 - p_true) ** 2 * math.log(p_true)
+    assert float(focal(logits, masks)) == pytest.approx(expected / 50, rel=1e-4)

@@ -14,8 +14,8 @@ from torch.nn import functional
 from learning.augmentation import augment
 from learning.backbones import Backbone, BackboneConfig, Origin, bare_backbone, create_backbone
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
+from learning.detectors.glass.losses import focal
 from learning.detectors.glass.network import GlassNetwork, to_rows
-from learning.detectors.segment.losses import focal
 from learning.loop import Schedule
 from learning.loop import train as train_loop
 from learning.progress import Progress, silent
