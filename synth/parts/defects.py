@@ -94,7 +94,7 @@ def stain(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     distance = np.hypot(down, across) / np.float32(radius) + np.float32(0.16) * cloud(rng, size, 16)
     film = 1 / (1 + np.exp(np.clip((distance - 1) * 14, -30, 30)))
     rim = np.exp(-(((distance - 0.95) / 0.1) ** 2))
-    strength = np.float32(0.12 + 0.28 * severity)
+    strength = np.float32(0.15 + 0.3 * severity)
     darker = strength * (film + 0.6 * rim) * scene.cover
     return replace(scene, albedo=scene.albedo * (1 - darker), gloss=scene.gloss * (1 - 1.4 * darker))
 
@@ -164,7 +164,7 @@ def burr(part: Part, rng: np.random.Generator, severity: float) -> Scene:
 
 def bent(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """A shaft that is not straight."""
-    return part.build(replace(part.plan, bend=float(rng.choice([-1, 1])) * (0.0006 + 0.0014 * severity)))
+    return part.build(replace(part.plan, bend=float(rng.choice([-1, 1])) * (0.001 + 0.0024 * severity)))
 
 
 def missing_print(part: Part, rng: np.random.Generator, severity: float) -> Scene:
@@ -266,8 +266,8 @@ DEFECTS: Mapping[str, Mapping[str, Defect]] = {
 
 
 def draw_severity(rng: np.random.Generator) -> float:
-    """Severity of a defect as a line meets it, 0..1: most are middling, some are hardly visible, few are glaring."""
-    return float(rng.beta(2.0, 1.7))
+    """Severity of a defect as a line meets it, 0..1: most are clear, some middling, few hardly visible."""
+    return float(rng.beta(3.5, 1.0))
 
 
 def _body(part: Part) -> tuple[float, float, float]:

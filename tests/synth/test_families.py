@@ -119,7 +119,8 @@ def test_flaws_land_on_a_part_that_is_small_in_its_image(name: str) -> None:
     foreground = torch.zeros(32, 1, 96, 96)
     foreground[..., 10:34, 60:84] = 1
     _, masks = FAMILIES[name]().apply(good_parts(32, 1, (96, 96)), drawn(name, 32), Context(foreground))
-    assert (masks.flatten(1).sum(1) > 0).float().mean() > 0.85
+    # Unevenness is patchy: a small part can lie between its patches.
+    assert (masks.flatten(1).sum(1) > 0).float().mean() > (0.75 if name == "uneven" else 0.85)
 
 
 @family_names

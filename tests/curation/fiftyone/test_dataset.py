@@ -148,8 +148,8 @@ def test_database_killed_in_the_middle_is_one_sentence_and_the_next_sync_recover
         sync(ledger, name, progress=kill)
     server.start()
     report = sync(ledger, name)
-    assert report.added == 0
-    assert report.updated >= COUNT - 10
+    # mongod writes its journal every 0.1 s: a kill can also lose what was acknowledged just before.
+    assert report.added + report.updated >= COUNT - 10
     assert sorted(_load(name).values("score")) == pytest.approx(sorted(r.score for r in ledger.score_rows.values()))
     assert _counts(sync(ledger, name)) == (0, 0, COUNT, 0)
 
