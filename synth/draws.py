@@ -1,23 +1,51 @@
 """Random draws, all from a ``torch.Generator`` on the CPU, one row per flaw."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
 
-@dataclass(frozen=True)
 class Draws:
     """Draws ``count`` rows of whatever is asked for.
 
-    Attributes:
+    Severity says how visible a flaw is, and size and contrast share it: of two flaws of one severity, one may be small
+    and strong and the other large and faint.
+
+    Args:
         generator: On the CPU; the same state gives the same draws.
         count: Number of rows.
+        severity: ``[count]``, 0 (barely visible) to 1 (gross); None draws it uniformly.
+
+    Attributes:
+        severity: ``[count]``, as given or drawn.
     """
 
-    generator: Generator
-    count: int
+    def __init__(self, generator: Generator, count: int, severity: Tensor | None = None) -> None:
+        self.generator = generator
+        self.count = count
+        self.severity = torch.rand(count, generator=generator) if severity is None else severity.float()
+        trade = self.uniform(-0.5, 0.5)
+        self._size = (self.severity + trade).clamp(0, 1)
+        self._contrast = (self.severity - trade).clamp(0, 1)
+
+    def sized(self, low: float, high: float, exponent: float = 1.0) -> Tensor:
+        """A length that grows with the flaw's size, evenly in the logarithm from the least to the greatest.
+
+        Args:
+            low: The least, above 0.
+            high: The greatest.
+            exponent: Above 1 small values are more frequent.
+        """
+        return low * (high / low) ** self._size**exponent
+
+    def strong(self, low: float, high: float) -> Tensor:
+        """An amount that grows with the flaw's contrast, evenly in the logarithm from the least to the greatest."""
+        return low * (high / low) ** self._contrast
+
+    def signed(self, low: float, high: float, negative: float) -> Tensor:
+        """As ``strong``, with a minus sign with probability ``negative``."""
+        return torch.where(self.chance(negative), -1.0, 1.0) * self.strong(low, high)
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
         """Uniform between two numbers, ``[count, *shape]``."""
@@ -35,16 +63,6 @@ class Draws:
         """True with that probability; bool."""
         return torch.rand(self.count, generator=self.generator) < probability
 
-    def signed(self, low: float, high: float, negative: float) -> Tensor:
-        """Log-uniform magnitude, with a minus sign with probability ``negative``."""
-        magnitude = self.log_uniform(low, high)
-        return torch.where(self.chance(negative), -magnitude, magnitude)
-
     def seeds(self) -> Tensor:
-        """Seeds of generators for what is too large to be a parameter, such as noise; int64."""
+        """Seeds of noise, which is too large to be a parameter; int64."""
         return torch.randint(2**31, (self.count,), generator=self.generator)
-
-
-def generators(seeds: Tensor) -> list[Generator]:
-    """One generator per seed, so that a flaw looks the same whatever shares its batch."""
-    return [Generator().manual_seed(seed) for seed in seeds.tolist()]

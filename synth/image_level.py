@@ -1,6 +1,6 @@
 """Image-level anomaly synthesis: several flaws of several families on every image of a batch, with exact masks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,17 +9,7 @@ from torch import Generator, Tensor
 
 from synth.errors import SynthError
 from synth.families import FAMILIES
-from synth.families.base import (
-    NO_CONTEXT,
-    Context,
-    Family,
-    check,
-    confine,
-    from_plain,
-    select,
-    to_plain,
-    visible_change,
-)
+from synth.families.base import NO_CONTEXT, Canvas, Context, Family, from_plain, select, to_plain
 
 
 @dataclass(frozen=True)
@@ -115,12 +105,35 @@ class Recipe:
         )
 
 
+@dataclass(frozen=True)
+class Odds:
+    """How often families and severities are drawn, relative to each other.
+
+    Attributes:
+        table: For each family its odds by severity: as many numbers as there are bins, the same for all families,
+            evenly from barely visible to gross; at least 0, not all of them 0.
+    """
+
+    table: Mapping[str, Sequence[float]]
+
+    def __post_init__(self) -> None:
+        numbers = [value for row in self.table.values() for value in row]
+        if len({len(row) for row in self.table.values()}) != 1 or not numbers:
+            msg = "odds need the same number of severity bins, at least one, for every family, and at least one family"
+            raise SynthError(msg)
+        if not all(0 <= value < float("inf") for value in numbers) or not any(numbers):
+            msg = "odds must be finite numbers of at least 0, not all of them 0"
+            raise SynthError(msg)
+
+
 class Synthesizer:
     """Draws recipes and applies them.
 
     Args:
-        families: Names of the families to draw from, equally often; None is all of them.
+        families: Families to draw from, by name or as they are, equally often; None is all of them.
         flaws_per_image: Least and greatest number of flaws on an image.
+        severity: Least and greatest severity, 0 (barely visible) to 1 (gross).
+        odds: Of the families named; None draws all of them equally often and severities uniformly.
 
     Example:
         >>> synthesizer = Synthesizer(["crack", "blob"])
@@ -130,31 +143,53 @@ class Synthesizer:
         (torch.Size([4, 1, 64, 64]), torch.Size([4, 1, 64, 64]))
 
     Raises:
-        SynthError: If a family is unknown or the numbers make no range.
+        SynthError: If a family is unknown or named twice, the numbers make no range, or odds are of other families.
     """
 
-    def __init__(self, families: Sequence[str] | None = None, flaws_per_image: tuple[int, int] = (1, 3)) -> None:
+    def __init__(
+        self,
+        families: Sequence[str | Family[Any]] | None = None,
+        flaws_per_image: tuple[int, int] = (1, 3),
+        severity: tuple[float, float] = (0.0, 1.0),
+        odds: Odds | None = None,
+    ) -> None:
         if families is not None and not families:
             msg = f"no flaw family is named; choose some of {', '.join(FAMILIES)}"
             raise SynthError(msg)
         if not 1 <= flaws_per_image[0] <= flaws_per_image[1]:
             msg = f"flaws per image must be a range from 1 upwards, not {flaws_per_image[0]}..{flaws_per_image[1]}"
             raise SynthError(msg)
-        self.families: dict[str, Family[Any]] = {name: family_class(name)() for name in families or FAMILIES}
+        if not 0 <= severity[0] <= severity[1] <= 1:
+            msg = f"severities must be a range within 0..1, not {severity[0]:g}..{severity[1]:g}"
+            raise SynthError(msg)
+        chosen = [family_class(f)() if isinstance(f, str) else f for f in families or FAMILIES]
+        self.families: dict[str, Family[Any]] = {family.name: family for family in chosen}
+        if len(self.families) < len(chosen):
+            msg = "a flaw family is named twice; use odds to draw it more often"
+            raise SynthError(msg)
         self.flaws_per_image = flaws_per_image
+        self.severity = severity
+        self.odds = odds or Odds(dict.fromkeys(self.families, (1.0,)))
+        if set(self.odds.table) != set(self.families):
+            msg = f"odds are of {', '.join(sorted(self.odds.table))}; families are {', '.join(sorted(self.families))}"
+            raise SynthError(msg)
 
     def draw(self, generator: Generator, count: int) -> Recipe:
         """Draw flaws for ``count`` images of whatever size; the same generator state gives the same recipe."""
         least, most = self.flaws_per_image
         numbers = torch.randint(least, most + 1, (count,), generator=generator)
-        names = list(self.families)
+        odds = torch.tensor([self.odds.table[name] for name in self.families], dtype=torch.float64)
+        bins = odds.shape[1]
         groups = []
         for order in range(most):
-            chosen = torch.randint(len(names), (count,), generator=generator)
-            for index, name in enumerate(names):
-                images = ((chosen == index) & (numbers > order)).nonzero().flatten()
+            drawn = torch.multinomial(odds.flatten(), count, replacement=True, generator=generator)
+            place = (drawn % bins + torch.rand(count, generator=generator)) / bins
+            severity = self.severity[0] + (self.severity[1] - self.severity[0]) * place
+            for index, (name, family) in enumerate(self.families.items()):
+                images = ((drawn // bins == index) & (numbers > order)).nonzero().flatten()
                 if len(images):
-                    groups.append(Group(order, name, images, self.families[name].draw(generator, len(images))))
+                    parameters = family.draw(generator, len(images), severity[images])
+                    groups.append(Group(order, name, images, parameters))
         return Recipe(count, tuple(groups))
 
     @staticmethod
@@ -164,7 +199,7 @@ class Synthesizer:
         Args:
             images: ``[B, C, H, W]``, float, 0..1, any device; sides of at least 8 pixels.
             recipe: For B images; of any families.
-            context: Foreground ``[B, 1, H, W]`` and sources ``[S, C, h, w]``, both optional.
+            context: Foreground, sources and textures, all optional.
 
         Returns:
             The flawed images, and ``[B, 1, H, W]`` masks (0 or 1) of the pixels that visibly differ from the good ones.
@@ -172,17 +207,13 @@ class Synthesizer:
         Raises:
             SynthError: If the images or the context cannot be used, or the recipe is for another number of images.
         """
-        foreground = check(images, context)
+        canvas = Canvas(images, context)
         if recipe.count != len(images):
             msg = f"the recipe is for {recipe.count} images, not for {len(images)}"
             raise SynthError(msg)
-        flawed = images.clone()
         for group in recipe.groups:
-            rows = group.images.to(images.device)
-            family = family_class(group.family)()
-            before, allowed = flawed[rows], foreground[rows]
-            flawed[rows] = confine(before, family.paint(before, group.parameters, allowed, context.sources), allowed)
-        return flawed, visible_change(images, flawed)
+            canvas.paint(family_class(group.family)(), group.parameters, group.images)
+        return canvas.finish()
 
 
 def family_class(name: str) -> type[Family[Any]]:

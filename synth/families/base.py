@@ -3,19 +3,26 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from synth.errors import SynthError
-from synth.masks import column, mean_inside
+from synth.windows import Ground, Window, boxes, cuts
+
+if TYPE_CHECKING:
+    from synth.masks import FlawParameters
 
 VISIBLE = 3
 """A pixel belongs to the mask when some channel changed by at least this many of 255 grey levels."""
 
 SMALLEST_SIDE = 8
 """Images need at least this many pixels along both sides."""
+
+EVERYWHERE = float("inf")
+"""Reach of a flaw that covers the whole picture."""
 
 
 @dataclass(frozen=True)
@@ -24,31 +31,72 @@ class Context:
 
     Attributes:
         foreground: ``[B, 1, H, W]``, where flaws are allowed; None is everywhere.
-        sources: ``[S, C, h, w]``, 0..1: other good parts or textures to take content from; None is the image itself.
+        sources: ``[S, C, h, w]``, 0..1: other good parts to take content from; None is the image itself.
+        textures: ``[T, C, h, w]``, 0..1: pictures of surfaces to take content from; None is procedural ones.
+        depth: Bits of the pictures that the images came from and will be written as; changes are seen after rounding.
     """
 
     foreground: Tensor | None = None
     sources: Tensor | None = None
+    textures: Tensor | None = None
+    depth: Literal[8, 16] = 8
 
 
 NO_CONTEXT = Context()
 
-P = TypeVar("P")
+P = TypeVar("P", bound="FlawParameters")
 
 
 class Family(ABC, Generic[P]):
-    """Base of the flaw families: a subclass says how to draw parameters and how to paint."""
+    """Base of the flaw families: a subclass says how to draw parameters, where flaws lie, and how to paint.
+
+    Attributes:
+        name: By which configurations and manifests know it.
+        parameters_class: Parameters of this family.
+        at_contour: Flaws lie at the contour of the part, and painting is told the background's colour.
+    """
 
     name: ClassVar[str]
     parameters_class: ClassVar[type[Any]]
+    at_contour: ClassVar[bool] = False
 
     @abstractmethod
-    def draw(self, generator: Generator, count: int) -> P:
-        """Draw parameters for ``count`` images; the same generator state gives the same flaws."""
+    def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> P:
+        """Draw parameters for ``count`` images; the same generator state gives the same flaws.
+
+        Args:
+            generator: On the CPU.
+            count: Number of flaws.
+            severity: ``[count]``, 0 (barely visible) to 1 (gross); None draws it uniformly.
+        """
 
     @abstractmethod
-    def paint(self, images: Tensor, parameters: P, foreground: Tensor, sources: Tensor | None) -> Tensor:
-        """Paint one flaw on each image ``[B, C, H, W]``; what falls outside 0..1 or the foreground is cut by others."""
+    def reach(self, parameters: P, size: tuple[int, int]) -> Tensor:
+        """How far flaws reach from their centre along x and y, in pixels of pictures of that size, ``[B, 2]``.
+
+        What is painted farther away is lost. ``EVERYWHERE`` is the whole picture.
+        """
+
+    @abstractmethod
+    def paint(self, window: Window, parameters: P, context: Context) -> Tensor:
+        """Paint one flaw on each image of a window.
+
+        Args:
+            window: Boxes around the flaws.
+            parameters: A row for each.
+            context: Sources and textures, brought to the size of the pictures; the foreground is not in it.
+
+        Returns:
+            ``[B, C, h, w]``; what falls outside 0..1 or the foreground is cut by others.
+        """
+
+    def fractions(self, parameters: P) -> Tensor:
+        """Where flaws lie, (x, y) in 0..1 of the part, ``[B, 2]``; see ``Ground.place``."""
+        return parameters.centre  # type: ignore[attr-defined]
+
+    def margin(self, parameters: P, size: tuple[int, int]) -> int:
+        """Pixels around a window that painting it needs to see, in pictures of that size."""
+        return 0
 
     def apply(self, images: Tensor, parameters: P, context: Context = NO_CONTEXT) -> tuple[Tensor, Tensor]:
         """Put one flaw on each image.
@@ -56,7 +104,7 @@ class Family(ABC, Generic[P]):
         Args:
             images: ``[B, C, H, W]``, float, 0..1, any device; sides of at least 8 pixels.
             parameters: One flaw for each image.
-            context: Foreground and sources.
+            context: Foreground, sources and textures.
 
         Returns:
             The flawed images, and ``[B, 1, H, W]`` masks (0 or 1) of the pixels that visibly changed.
@@ -64,19 +112,77 @@ class Family(ABC, Generic[P]):
         Raises:
             SynthError: If the images or the context cannot be used.
         """
-        foreground = check(images, context)
-        flawed = confine(images, self.paint(images, parameters, foreground, context.sources), foreground)
-        return flawed, visible_change(images, flawed)
+        canvas = Canvas(images, context)
+        canvas.paint(self, parameters, torch.arange(len(images)))
+        return canvas.finish()
 
 
-def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor:
+class Canvas:
+    """Copies of good images on which flaws are painted, one family after the other.
+
+    Args:
+        images: ``[B, C, H, W]``, float, 0..1.
+        context: Of these images.
+
+    Raises:
+        SynthError: If the images or the context cannot be used.
+    """
+
+    def __init__(self, images: Tensor, context: Context) -> None:
+        size = (images.shape[-2], images.shape[-1])
+        self._ground = Ground(check(images, context), size)
+        self._context = Context(
+            sources=_fit(context.sources, images), textures=_fit(context.textures, images), depth=context.depth
+        )
+        self._images = images
+        self._flawed = images.clone()
+        self._low = torch.tensor([size[1], size[0]]).repeat(len(images), 1)
+        self._high = torch.zeros(len(images), 2, dtype=torch.int64)
+
+    def paint(self, family: Family[Any], parameters: Any, rows: Tensor) -> None:
+        """Paint a flaw on each of some images.
+
+        Args:
+            family: Of the flaws.
+            parameters: N rows.
+            rows: ``[N]`` int64, which images; none twice.
+        """
+        ground = self._ground
+        place = ground.place_at_border if family.at_contour else ground.place
+        centre = place(rows, family.fractions(parameters))
+        around = boxes(centre, family.reach(parameters, ground.size), ground.size)
+        margin = family.margin(parameters, ground.size)
+        for cut in cuts(self._flawed, ground, rows, centre, around, margin, contour=family.at_contour):
+            window, (down, across) = cut.window, cut.inner
+            painted = family.paint(window, select(parameters, cut.flaws), self._context).clamp_(0, 1)
+            if window.allowed is not None:
+                painted = torch.where(window.allowed > 0, painted, window.images)
+            for i, (row, x, y) in enumerate(
+                zip(rows[cut.flaws].tolist(), window.left.tolist(), window.top.tolist(), strict=True)
+            ):
+                target = self._flawed[row, :, y + down.start : y + down.stop, x + across.start : x + across.stop]
+                target.copy_(painted[i, :, down, across])
+        self._low[rows] = self._low[rows].minimum(around[:, :2])
+        self._high[rows] = self._high[rows].maximum(around[:, :2] + around[:, 2:])
+
+    def finish(self) -> tuple[Tensor, Tensor]:
+        """The flawed images, and ``[B, 1, H, W]`` masks (0 or 1) of the pixels that visibly changed."""
+        masks = torch.zeros_like(self._images[:, :1])
+        for row, ((left, top), (right, bottom)) in enumerate(zip(self._low.tolist(), self._high.tolist(), strict=True)):
+            if right > left:
+                part = (slice(row, row + 1), slice(None), slice(top, bottom), slice(left, right))
+                masks[part] = visible_change(self._images[part], self._flawed[part], self._context.depth)
+        return self._flawed, masks
+
+
+def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor | None:
     """Refuse what flaws cannot be put on.
 
     Returns:
-        The foreground ``[B, 1, H, W]``, 0 or 1, of the images' type and on their device.
+        The foreground ``[B, 1, H, W]``, 0 or 1, of the images' type and on their device; None is everywhere.
 
     Raises:
-        SynthError: If shape, type or range of the images, the foreground or the sources is wrong.
+        SynthError: If shape, type or range of the images, the foreground, the sources or the textures is wrong.
     """
     _check_pictures(images, "images")
     if min(images.shape[-2:]) < SMALLEST_SIDE:
@@ -85,13 +191,14 @@ def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor:
             f"images of {height}×{width} pixels are too small for a flaw; {SMALLEST_SIDE}×{SMALLEST_SIDE} is the least"
         )
         raise SynthError(msg)
-    if context.sources is not None:
-        _check_pictures(context.sources, "sources")
-        if context.sources.shape[1] != images.shape[1]:
-            msg = f"sources have {context.sources.shape[1]} channels and images {images.shape[1]}; convert one of them"
-            raise SynthError(msg)
+    for pictures, what in ((context.sources, "sources"), (context.textures, "textures")):
+        if pictures is not None:
+            _check_pictures(pictures, what)
+            if pictures.shape[1] != images.shape[1]:
+                msg = f"{what} have {pictures.shape[1]} channels and images {images.shape[1]}; convert one of them"
+                raise SynthError(msg)
     if context.foreground is None:
-        return torch.ones_like(images[:, :1])
+        return None
     if context.foreground.shape != (images.shape[0], 1, *images.shape[-2:]):
         msg = f"foreground of shape {list(context.foreground.shape)} does not fit images {list(images.shape)}"
         raise SynthError(msg)
@@ -116,39 +223,48 @@ def _check_pictures(pictures: Tensor, what: str) -> None:
         raise SynthError(msg)
 
 
-def confine(images: Tensor, painted: Tensor, foreground: Tensor) -> Tensor:
-    """Cut what was painted to 0..1 and to the foreground."""
-    return torch.where(foreground > 0, painted.clamp(0, 1), images)
+def _fit(pictures: Tensor | None, images: Tensor) -> Tensor | None:
+    """Bring pictures to the images' size, type and device."""
+    if pictures is None or pictures.shape[-2:] == images.shape[-2:]:
+        return None if pictures is None else pictures.to(images)
+    size = (images.shape[-2], images.shape[-1])
+    return functional.interpolate(pictures.to(images), size, mode="bilinear", antialias=True).clamp(0, 1)
 
 
-def visible_change(before: Tensor, after: Tensor) -> Tensor:
-    """Where some channel changed by at least ``VISIBLE`` levels once both are rounded to 8 bit; ``[B, 1, H, W]``."""
-    levels = (after * 255).round() - (before * 255).round()
-    return (levels.abs().amax(dim=1, keepdim=True) >= VISIBLE).to(before)
+def visible_change(before: Tensor, after: Tensor, depth: int = 8) -> Tensor:
+    """Where some channel changed by at least ``VISIBLE`` of 255 of the range, once both are rounded; ``[B, 1, H, W]``.
+
+    Args:
+        before: ``[B, C, H, W]``, 0..1.
+        after: The same shape.
+        depth: Bits that both are rounded to.
+    """
+    levels = 2**depth - 1
+    change = (after * levels).round_().sub_((before * levels).round_()).abs_()
+    return (change.amax(dim=1, keepdim=True) >= VISIBLE * levels // 255).to(before)
 
 
-def shade(images: Tensor, profile: Tensor, amount: Tensor) -> Tensor:
+def shade(window: Window, profile: Tensor, amount: Tensor) -> Tensor:
     """Make images darker (amount below 0) or brighter (above 0) where a profile is high.
 
     Darkening takes a share of the brightness, brightening a share of what is missing to white. Where a part is almost
     black or white already, the other direction is taken, as the flaw could not be seen.
 
     Args:
-        images: ``[B, C, H, W]``.
-        profile: ``[B, 1, H, W]``.
+        window: Whose images, and whose level of brightness.
+        profile: ``[B, 1, h, w]``.
         amount: ``[B]``, -1..1.
     """
-    level = mean_inside(images.mean(dim=1, keepdim=True), profile.clamp_min(0))
-    amounts = column(amount, images)
-    wrong = ((amounts < 0) & (level < 0.12)) | ((amounts > 0) & (level > 0.88))
-    amounts = torch.where(wrong, -amounts, amounts)
-    return torch.where(amounts < 0, images, 1 - images).mul_(amounts).mul_(profile).add_(images)
+    level = window.level.mean(dim=1, keepdim=True)
+    amounts = window.column(amount)
+    bright = torch.where(level < 0.12, True, torch.where(level > 0.88, False, amounts > 0))
+    return torch.lerp(window.images, bright.to(window.images), profile * amounts.abs())
 
 
 def select(parameters: P, rows: Tensor | Sequence[int]) -> P:
     """Parameters of some of the images."""
     index = torch.as_tensor(rows, dtype=torch.int64)
-    return type(parameters)(**{f.name: getattr(parameters, f.name)[index] for f in fields(parameters)})  # type: ignore[arg-type]
+    return type(parameters)(**{f.name: getattr(parameters, f.name)[index] for f in fields(parameters)})
 
 
 def to_plain(parameters: Any, row: int) -> dict[str, Any]:
@@ -162,7 +278,7 @@ def from_plain(parameters_class: type[P], rows: Sequence[dict[str, Any]]) -> P:
     Raises:
         SynthError: If a row has other names than the parameters have.
     """
-    names = [f.name for f in fields(parameters_class)]  # type: ignore[arg-type]
+    names = [f.name for f in fields(parameters_class)]
     for row in rows:
         if set(row) != set(names):
             msg = f"{parameters_class.__name__} need {', '.join(names)}, not {', '.join(sorted(row))}"

@@ -7,13 +7,15 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Family
-from synth.masks import RegionParameters, border, column, draw_region, mean_inside, perlin, place, region_at
+from synth.families.base import Context, Family
+from synth.masks import RegionParameters, draw_region, region, region_reach
+from synth.noise import perlin
+from synth.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
 class BiteParameters(RegionParameters):
-    """One bite per image; ``centre`` lies on the border of the part.
+    """One bite per image; its centre lies on the border of the part.
 
     Attributes:
         brightness: ``[B]`` of what shows where material is missing, 0..1.
@@ -37,30 +39,32 @@ class Bite(Family[BiteParameters]):
 
     name: ClassVar[str] = "bite"
     parameters_class = BiteParameters
+    at_contour = True
 
     def __init__(self, size: tuple[float, float] = (0.02, 0.3)) -> None:
         self.size = size
 
-    def draw(self, generator: Generator, count: int) -> BiteParameters:
+    def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> BiteParameters:
         """Draw a bite per image; three in four show something dark, one in four something bright."""
-        draws = Draws(generator, count)
+        draws = Draws(generator, count, severity)
         dark = draws.chance(0.75)
         return BiteParameters(
             **draw_region(draws, self.size, aspect=(0.25, 1.0), softness=(0.02, 0.4), square=0.2),
             brightness=torch.where(dark, draws.uniform(0.0, 0.3), draws.uniform(0.5, 0.95)),
             background=draws.chance(0.6),
             grain=draws.uniform(0.0, 0.25),
-            opacity=draws.uniform(0.35, 1.0),
+            opacity=draws.strong(0.35, 1.0),
         )
 
-    def paint(self, images: Tensor, parameters: BiteParameters, foreground: Tensor, sources: Tensor | None) -> Tensor:
+    def reach(self, parameters: BiteParameters, size: tuple[int, int]) -> Tensor:
+        """As far as the region."""
+        return region_reach(parameters, size)
+
+    def paint(self, window: Window, parameters: BiteParameters, context: Context) -> Tensor:
         """Replace what was broken out."""
-        height, width = images.shape[-2:]
-        inside = region_at(place(border(foreground), parameters.centre), parameters, images)
-        fill = column(parameters.brightness, images).expand_as(images[:, :, :1, :1])
-        behind = (column(parameters.background, images) > 0) & (foreground.amin(dim=(-2, -1), keepdim=True) == 0)
-        fill = torch.where(behind, mean_inside(images, 1 - foreground), fill)
-        cells = torch.full((len(images), 2), 20.0)
-        grain = perlin(parameters.seed + 1, cells, (height, width), octaves=2).to(images)
-        content = fill + column(parameters.grain, images) * grain
-        return images + inside * column(parameters.opacity, images) * (content - images)
+        behind = (window.column(parameters.background) > 0) & window.has_background
+        fill = torch.where(behind, window.background, window.column(parameters.brightness))
+        grain = perlin(parameters.seed + 1, torch.full((len(parameters.seed), 2), 20.0), window, octaves=2)
+        content = fill + grain.mul_(window.column(parameters.grain))
+        inside = region(parameters, window).mul_(window.column(parameters.opacity))
+        return torch.lerp(window.images, content, inside)

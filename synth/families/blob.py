@@ -1,14 +1,16 @@
-"""Blobs: blowholes, pits, stains and inclusions of irregular outline, from three pixels upwards."""
+"""Blobs: blowholes, pits and inclusions of irregular outline, from three pixels upwards."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
-from synth.draws import Draws, generators
-from synth.families.base import Family, shade
-from synth.masks import RegionParameters, column, draw_region, place, region_at
+from synth.draws import Draws
+from synth.families.base import Context, Family, select, shade
+from synth.masks import RegionParameters, draw_region, half_axes, region, region_reach
+from synth.noise import normals
+from synth.windows import Window
 
 _MOST = 4
 
@@ -45,9 +47,9 @@ class Blob(Family[BlobParameters]):
         self.size = size
         self.depth = depth
 
-    def draw(self, generator: Generator, count: int) -> BlobParameters:
+    def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> BlobParameters:
         """Draw a blob per image; three in four are dark, one in four is a cluster."""
-        draws = Draws(generator, count)
+        draws = Draws(generator, count, severity)
         return BlobParameters(
             **draw_region(draws, self.size, aspect=(0.35, 1.0), softness=(0.1, 1.2), square=0.05),
             depth=draws.signed(*self.depth, negative=0.75),
@@ -56,26 +58,32 @@ class Blob(Family[BlobParameters]):
             spread=draws.uniform(1.5, 5.0),
         )
 
-    def paint(self, images: Tensor, parameters: BlobParameters, foreground: Tensor, sources: Tensor | None) -> Tensor:
+    def reach(self, parameters: BlobParameters, size: tuple[int, int]) -> Tensor:
+        """As far as the farthest blob of the cluster."""
+        reach = region_reach(parameters, size)
+        for i in range(1, int(parameters.number.max())):
+            shift, blob = _blob(parameters, i, size)
+            reach = torch.maximum(reach, (shift.abs() + region_reach(blob, size)) * (parameters.number > i)[:, None])
+        return reach
+
+    def paint(self, window: Window, parameters: BlobParameters, context: Context) -> Tensor:
         """Darken or brighten the images inside the blobs."""
-        height, width = images.shape[-2:]
-        half = (parameters.size * min(height, width)).clamp_min(1.5)
-        centre = place(foreground, parameters.centre)
-        rolls = torch.stack([torch.randn(_MOST, 3, generator=g) for g in generators(parameters.seed + 1)])
-        inside = region_at(centre, parameters, images)
+        inside = region(parameters, window)
         for i in range(1, int(parameters.number.max())):
             rows = (parameters.number > i).nonzero().flatten()
-            shift = rolls[rows, i, :2] * 0.5 * (half * parameters.spread)[rows, None]
-            another = _subset(
-                parameters, rows, seed=parameters.seed[rows] + 1 + i, grow=(0.3 * rolls[rows, i, 2]).exp()
-            )
-            more = region_at(centre[rows] + shift, another, images[rows])
-            inside = inside.index_copy(0, rows.to(images.device), torch.maximum(inside[rows], more))
+            shift, blob = _blob(select(parameters, rows), i, window.size)
+            beside = replace(window.rows(rows), centre=window.centre[rows] + shift)
+            there = rows.to(inside.device)
+            inside[there] = torch.maximum(inside[there], region(blob, beside))
         edge = 4 * inside * (1 - inside)
-        return shade(images, inside + column(parameters.rim, images) * edge, parameters.depth)
+        return shade(window, inside + window.column(parameters.rim) * edge, parameters.depth)
 
 
-def _subset(parameters: BlobParameters, rows: Tensor, seed: Tensor, grow: Tensor) -> RegionParameters:
-    names = RegionParameters.__dataclass_fields__
-    chosen = RegionParameters(**{name: getattr(parameters, name)[rows] for name in names})
-    return replace(chosen, seed=seed, size=chosen.size * grow)
+def _blob(parameters: BlobParameters, number: int, size: tuple[int, int]) -> tuple[Tensor, RegionParameters]:
+    """Another blob of each cluster: how far from the first it lies, in pixels ``[B, 2]``, and its region."""
+    rolls = normals(parameters.seed + number, 3)
+    half, _ = half_axes(parameters, size)
+    names = [f.name for f in fields(RegionParameters)]
+    same = {name: getattr(parameters, name) for name in names}
+    same.update(seed=parameters.seed + 1 + number, size=parameters.size * (0.3 * rolls[:, 2]).exp())
+    return rolls[:, :2] * 0.5 * (half * parameters.spread)[:, None], RegionParameters(**same)

@@ -1,5 +1,6 @@
 """Cracks: branching walks of varying width, mostly darker than the surface."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,20 +8,27 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from synth.draws import Draws, generators
-from synth.families.base import Family, shade
-from synth.masks import place
+from synth.draws import Draws
+from synth.families.base import Context, Family, shade
+from synth.masks import FlawParameters
+from synth.noise import normals, uniforms
+from synth.windows import Window
 
 _KNOTS = 40
 _BRANCHES = 3
+_MOST_RADIUS = 6
+"""Dots of a larger radius, in pixels, are drawn smaller and enlarged."""
+
+_APART = 0.8
+"""Distance of neighbouring dots in pixels, at most."""
 
 
-@dataclass(frozen=True)
-class CrackParameters:
+@dataclass(frozen=True, kw_only=True)
+class CrackParameters(FlawParameters):
     """One crack per image.
 
     Attributes:
-        start: ``[B, 2]`` where it begins, (x, y) in 0..1; see ``synth.masks.place``.
+        start: ``[B, 2]`` where it begins, (x, y) in 0..1; see ``Ground.place``.
         angle: ``[B]`` first direction, radians.
         length: ``[B]`` along the crack, as a fraction of the image's shorter side.
         wander: ``[B]`` how much the direction drifts from end to end, radians.
@@ -64,61 +72,68 @@ class Crack(Family[CrackParameters]):
         self.width = width
         self.depth = depth
 
-    def draw(self, generator: Generator, count: int) -> CrackParameters:
+    def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> CrackParameters:
         """Draw a crack per image; four in five are dark."""
-        draws = Draws(generator, count)
+        draws = Draws(generator, count, severity)
         return CrackParameters(
+            severity=draws.severity,
             start=draws.uniform(0, 1, 2),
             angle=draws.uniform(0, 2 * torch.pi),
-            length=draws.log_uniform(*self.length),
+            length=draws.sized(*self.length),
             wander=draws.uniform(0.1, 2.0),
             jitter=draws.uniform(0.05, 0.6),
-            width=draws.log_uniform(*self.width),
+            width=draws.sized(*self.width),
             depth=draws.signed(*self.depth, negative=0.8),
             branches=(draws.integers(0, 2 * _BRANCHES) - _BRANCHES).clamp_min(0),
             seed=draws.seeds(),
         )
 
-    def paint(self, images: Tensor, parameters: CrackParameters, foreground: Tensor, sources: Tensor | None) -> Tensor:
+    def fractions(self, parameters: CrackParameters) -> Tensor:
+        """Where the cracks begin."""
+        return parameters.start
+
+    def reach(self, parameters: CrackParameters, size: tuple[int, int]) -> Tensor:
+        """As far as the farthest point of the walks."""
+        points, radii = _knots(parameters, size)
+        return ((points.abs() + radii[..., None] + 1) * (radii > 0)[..., None]).flatten(1, 2).amax(dim=1)
+
+    def paint(self, window: Window, parameters: CrackParameters, context: Context) -> Tensor:
         """Darken or brighten the images along the walks."""
-        height, width = images.shape[-2:]
-        points, radii = _walks(parameters, place(foreground, parameters.start), min(height, width))
-        profile = _stamp(points, radii, height, width)[:, None].to(images)
-        return shade(images, profile, parameters.depth)
+        return shade(window, _draw(window, *_knots(parameters, window.size)), parameters.depth)
 
 
-def _walks(parameters: CrackParameters, start: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Points ``[B, N, 2]`` (x, y) in pixels, under a pixel apart, and the radius ``[B, N]`` there (0 draws nothing)."""
-    rolls = torch.stack([torch.randn(_BRANCHES + 1, 3, _KNOTS, generator=g) for g in generators(parameters.seed)])
-    uniforms = torch.stack([torch.rand(_BRANCHES, 3, generator=g) for g in generators(parameters.seed + 1)])
+def _knots(parameters: CrackParameters, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Walks as knots, the first of each crack from its start, then its branches.
+
+    Returns:
+        ``[B, W, K, 2]`` (x, y) in pixels from the start, and the radius ``[B, W, K]`` there; 0 draws nothing.
+    """
+    count = (_BRANCHES + 1) * 3 * _KNOTS
+    rolls = normals(parameters.seed, count).view(-1, _BRANCHES + 1, 3, _KNOTS)
+    chances = uniforms(parameters.seed + 1, _BRANCHES * 3).view(-1, _BRANCHES, 3)
     drift = parameters.wander[:, None, None] * rolls[:, :, 0].cumsum(dim=2) / _KNOTS**0.5
     turns = drift + parameters.jitter[:, None, None] * rolls[:, :, 1]
 
-    length = parameters.length * side
-    main = _walk(start, parameters.angle[:, None] + turns[:, 0], length)
-    widths = (parameters.width * side)[:, None, None] * _taper(rolls[:, :, 2])
-    points, radii = [main], [widths[:, 0]]
-    rows = torch.arange(len(start))
-    for branch in range(_BRANCHES):
-        where, aside, share = uniforms[:, branch].unbind(dim=1)
-        knot = (where * 0.8 * _KNOTS).long()
-        angle = parameters.angle + drift[:, 0][rows, knot] + (0.4 + 0.8 * aside) * rolls[:, branch + 1, 0, 0].sign()
-        reach = length * (0.15 + 0.4 * share)
-        points.append(_walk(main[rows, knot], angle[:, None] + turns[:, branch + 1], reach))
-        drawn = (parameters.branches > branch)[:, None]
-        radii.append(widths[:, branch + 1] * widths[:, 0].gather(1, knot[:, None]) * 0.7 / widths[:, :1, 0] * drawn)
+    length = parameters.length * min(size)
+    main = _walk(torch.zeros(len(length), 1, 2), (parameters.angle[:, None] + turns[:, 0])[:, None], length[:, None])
+    widths = (parameters.width * min(size))[:, None, None] * _taper(rolls[:, :, 2])
 
-    # As many points between knots as a walk of the greatest length needs to have no gaps.
-    between = max(2, int(1.3 * side / _KNOTS) + 1)
-    return (
-        torch.cat([_resample(walk, between) for walk in points], dim=1),
-        torch.cat([_resample(half[..., None], between)[..., 0] for half in radii], dim=1) / 2,
-    )
+    where, aside, share = chances.unbind(dim=2)
+    knot = (where * 0.8 * _KNOTS).long()
+    across = rolls[:, 1:, 0, 0].sign() * (0.4 + 0.8 * aside)
+    angle = parameters.angle[:, None] + drift[:, 0].gather(1, knot) + across
+    starts = main[:, 0].gather(1, knot[..., None].expand(-1, -1, 2))
+    branches = _walk(starts, angle[..., None] + turns[:, 1:], length[:, None] * (0.15 + 0.4 * share))
+    thinner = 0.7 * widths[:, 0].gather(1, knot) / widths[:, 0, :1]
+    drawn = torch.arange(_BRANCHES) < parameters.branches[:, None]
+    radii = torch.cat([widths[:, :1], widths[:, 1:] * (thinner * drawn)[..., None]], dim=1) / 2
+    return torch.cat([main, branches], dim=1), radii
 
 
 def _walk(start: Tensor, angles: Tensor, length: Tensor) -> Tensor:
-    steps = torch.stack([angles.cos(), angles.sin()], dim=-1) * (length / _KNOTS)[:, None, None]
-    return start[:, None] + steps.cumsum(dim=1)
+    """Knots ``[B, W, K, 2]`` of walks of a length ``[B, W]`` from ``[B, W, 2]`` along directions ``[B, W, K]``."""
+    steps = torch.stack([angles.cos(), angles.sin()], dim=-1) * (length / _KNOTS)[..., None, None]
+    return start[:, :, None] + steps.cumsum(dim=2)
 
 
 def _taper(rolls: Tensor) -> Tensor:
@@ -128,27 +143,53 @@ def _taper(rolls: Tensor) -> Tensor:
     return (1 - 0.75 * along**2) * (0.75 + 0.5 * smooth).clamp(0.25, 1.4)
 
 
+def _draw(window: Window, points: Tensor, radii: Tensor) -> Tensor:
+    """Draw walks, the widest counting where they meet; ``[B, 1, h, w]`` in 0..1, soft over a pixel at the edges."""
+    origin = torch.stack([window.left, window.top], dim=1) - window.centre
+    drawn = [
+        _draw_crack(knots[width[:, 0] > 0], width[width[:, 0] > 0], window.shape)
+        for knots, width in zip(points - origin[:, None, None], radii, strict=True)
+    ]
+    return torch.stack(drawn)[:, None].to(window.images)
+
+
+def _draw_crack(knots: Tensor, radii: Tensor, size: tuple[int, int]) -> Tensor:
+    """Draw the walks ``[W, K, 2]`` of one crack with radii ``[W, K]``, all in pixels of a window; ``[h, w]``.
+
+    Thick ones are drawn smaller and enlarged, as dots of many pixels cost too much.
+    """
+    height, width = size
+    shrink = max(1, int(radii.max()) // _MOST_RADIUS)
+    small = -(-height // shrink), -(-width // shrink)
+    places = (knots + 0.5) / shrink - 0.5
+    between = max(2, math.ceil(float(places.diff(dim=1).norm(dim=-1).max()) / _APART))
+    dots = _resample(torch.cat([places, radii[..., None] / shrink], dim=-1), between).flatten(0, 1)
+    drawn = _stamp(dots[:, :2], dots[:, 2], *small)
+    if shrink > 1:
+        enlarged = functional.interpolate(drawn[None, None], scale_factor=float(shrink), mode="bilinear")
+        drawn = enlarged[0, 0, :height, :width]
+    return drawn
+
+
 def _resample(values: Tensor, between: int) -> Tensor:
-    """Put ``between`` points between neighbouring knots of ``[B, K, D]``."""
+    """Put ``between`` points between neighbouring knots of ``[W, K, D]``."""
     steps = torch.arange(between)[:, None] / between
-    dense = values[:, :-1, None] * (1 - steps) + values[:, 1:, None] * steps
-    return dense.flatten(1, 2)
+    return torch.lerp(values[:, :-1, None], values[:, 1:, None], steps).flatten(1, 2)
 
 
 def _stamp(points: Tensor, radii: Tensor, height: int, width: int) -> Tensor:
-    """Draw a round dot of compact support at every point, the highest counts; ``[B, H, W]`` in 0..1."""
-    drawn = radii > 0
-    reach = torch.where(drawn, radii.clamp_min(0.25) + 0.6, 0.0)
-    window = int(reach.max().ceil()) + 1
-    shifts = torch.arange(-window, window + 1)
-    batch, point = drawn.nonzero(as_tuple=True)
-    corner = points[batch, point].round()
-    near = corner[:, :, None] + shifts
-    x, y = near[:, 0], near[:, 1]
-    dx, dy = (near - points[batch, point][:, :, None]).square().unbind(dim=1)
-    closeness = (reach[batch, point][:, None, None] - (dy[:, :, None] + dx[:, None, :]).sqrt()).clamp(0, 1)
+    """Draw a round dot at every point ``[N, 2]``, the highest counts; ``[H, W]`` in 0..1."""
+    reach = radii.clamp_min(0.25) + 0.6
+    half = int(reach.max().ceil()) + 1
+    near = ((points > -half) & (points < torch.tensor([width, height]) + half)).all(dim=1)
+    points, reach = points[near], reach[near]
+    corner = points.round()
+    shifts = torch.arange(-half, half + 1)
+    x, y = (corner[:, i, None] + shifts for i in (0, 1))
+    dx, dy = ((place - points[:, i, None]).square() for i, place in enumerate((x, y)))
+    closeness = (reach[:, None, None] - (dy[:, :, None] + dx[:, None, :]).sqrt()).clamp(0, 1)
     valid = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :] & (closeness > 0)
-    index = (batch[:, None, None] * height + y.long()[:, :, None]) * width + x.long()[:, None, :]
-    canvas = torch.zeros(len(points) * height * width)
+    index = y.long()[:, :, None] * width + x.long()[:, None, :]
+    canvas = torch.zeros(height * width)
     canvas.scatter_reduce_(0, index[valid], closeness[valid], "amax")
-    return canvas.view(len(points), height, width)
+    return canvas.view(height, width)

@@ -7,9 +7,10 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Family
-from synth.masks import RegionParameters, column, draw_region, mean_inside, region
+from synth.families.base import Context, Family
+from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.sources import shifted_sources
+from synth.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,22 +47,25 @@ class Patch(Family[PatchParameters]):
         self.size = size
         self.opacity = opacity
 
-    def draw(self, generator: Generator, count: int) -> PatchParameters:
+    def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> PatchParameters:
         """Draw a patch per image; half of them are matched in brightness."""
-        draws = Draws(generator, count)
+        draws = Draws(generator, count, severity)
         return PatchParameters(
             **draw_region(draws, self.size, softness=(0.02, 0.5), square=0.3),
             source=draws.uniform(0, 1),
             shift=draws.uniform(0.1, 0.9, 2),
             turn=draws.integers(0, 3),
-            opacity=draws.uniform(*self.opacity),
+            opacity=draws.strong(*self.opacity),
             matched=draws.chance(0.5),
         )
 
-    def paint(self, images: Tensor, parameters: PatchParameters, foreground: Tensor, sources: Tensor | None) -> Tensor:
+    def reach(self, parameters: PatchParameters, size: tuple[int, int]) -> Tensor:
+        """As far as the region."""
+        return region_reach(parameters, size)
+
+    def paint(self, window: Window, parameters: PatchParameters, context: Context) -> Tensor:
         """Blend the patches in."""
-        inside = region(parameters, images, foreground)
-        content = shifted_sources(images, sources, parameters.source, parameters.shift, parameters.turn)
-        difference = mean_inside(images, inside) - mean_inside(content, inside)
-        content = torch.where(column(parameters.matched, images) > 0, content + difference, content)
-        return images + inside * column(parameters.opacity, images) * (content - images)
+        content = shifted_sources(window, context.sources, parameters.source, parameters.shift, parameters.turn)
+        difference = window.level - content.mean(dim=(-2, -1), keepdim=True)
+        content = content + difference * window.column(parameters.matched)
+        return torch.lerp(window.images, content, region(parameters, window) * window.column(parameters.opacity))

@@ -11,9 +11,11 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Family
-from synth.masks import RegionParameters, column, draw_region, perlin, region
+from synth.families.base import EVERYWHERE, Context, Family, select
+from synth.masks import RegionParameters, draw_region, region, region_reach
+from synth.noise import perlin
 from synth.sources import procedural_textures, shifted_sources
+from synth.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +64,9 @@ class Perlin(Family[PerlinParameters]):
         self.cells = cells
         self.opacity = opacity
 
-    def draw(self, generator: Generator, count: int) -> PerlinParameters:
+    def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> PerlinParameters:
         """Draw a field per image; two in three are confined to a region, one in three borrows another part."""
-        draws = Draws(generator, count)
+        draws = Draws(generator, count, severity)
         return PerlinParameters(
             **draw_region(draws, (0.04, 0.5), softness=(0.05, 0.8), square=0.1),
             cells=draws.log_uniform(*self.cells, 2),
@@ -74,32 +76,45 @@ class Perlin(Family[PerlinParameters]):
             stretch=draws.log_uniform(0.2, 5.0),
             brightness=draws.uniform(0.05, 0.95),
             contrast=draws.uniform(0.05, 0.6),
-            opacity=draws.log_uniform(*self.opacity),
+            opacity=draws.strong(*self.opacity),
             borrowed=draws.chance(0.33),
             source=draws.uniform(0, 1),
             shift=draws.uniform(0.1, 0.9, 2),
         )
 
-    def paint(self, images: Tensor, parameters: PerlinParameters, foreground: Tensor, sources: Tensor | None) -> Tensor:
-        """Blend the textures in where the noise is high."""
-        height, width = images.shape[-2:]
-        inside = torch.where(column(parameters.local, images) > 0, region(parameters, images, foreground), 1.0)
-        noise = perlin(parameters.seed + 1, self._cells(parameters, height, width), (height, width), octaves=2)
-        mask = ((noise.to(images) - column(parameters.level, images)) * 12).clamp(0, 1) * inside
-        texture = procedural_textures(
-            parameters.seed + 2,
-            parameters.grain,
-            parameters.stretch,
-            parameters.brightness,
-            parameters.contrast,
-            images,
-        )
-        others = shifted_sources(images, sources, parameters.source, parameters.shift, torch.ones_like(parameters.seed))
-        content = torch.where(column(parameters.borrowed, images) > 0, others, texture)
-        return images + mask * column(parameters.opacity, images) * (content - images)
+    def reach(self, parameters: PerlinParameters, size: tuple[int, int]) -> Tensor:
+        """As far as the region, or everywhere."""
+        return torch.where(parameters.local[:, None], region_reach(parameters, size), EVERYWHERE)
 
-    @staticmethod
-    def _cells(parameters: PerlinParameters, height: int, width: int) -> Tensor:
-        """Cells of the mask; at least about one bump in a confining region."""
-        bumps = 0.5 / (parameters.size * min(height, width))[:, None] * torch.tensor([height, width])
-        return torch.where(parameters.local[:, None], torch.maximum(parameters.cells, bumps), parameters.cells)
+    def paint(self, window: Window, parameters: PerlinParameters, context: Context) -> Tensor:
+        """Blend the textures in where the noise is high."""
+        noise = perlin(parameters.seed + 1, _cells(parameters, window.size), window, octaves=2)
+        mask = noise.sub_(window.column(parameters.level)).mul_(12).clamp_(0, 1).mul_(window.column(parameters.opacity))
+        if parameters.local.any():
+            mask = torch.where(window.column(parameters.local) > 0, mask * region(parameters, window), mask)
+        content = torch.empty_like(window.images)
+        for rows in (parameters.borrowed.nonzero().flatten(), (~parameters.borrowed).nonzero().flatten()):
+            if len(rows):
+                content[rows] = _content(window.rows(rows), select(parameters, rows), context)
+        return torch.lerp(window.images, content, mask)
+
+
+def _content(window: Window, parameters: PerlinParameters, context: Context) -> Tensor:
+    """What shows through: all of these flaws borrow another part, or none does."""
+    if parameters.borrowed[0]:
+        unturned = torch.ones_like(parameters.seed)
+        return shifted_sources(window, context.sources, parameters.source, parameters.shift, unturned)
+    return procedural_textures(
+        window,
+        parameters.seed + 2,
+        parameters.grain,
+        parameters.stretch,
+        parameters.brightness,
+        parameters.contrast,
+    )
+
+
+def _cells(parameters: PerlinParameters, size: tuple[int, int]) -> Tensor:
+    """Cells of the mask; at least about one bump in a confining region."""
+    bumps = 0.5 / (parameters.size * min(size))[:, None] * torch.tensor(size)
+    return torch.where(parameters.local[:, None], torch.maximum(parameters.cells, bumps), parameters.cells)

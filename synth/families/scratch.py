@@ -7,16 +7,17 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Family, shade
-from synth.masks import column, offsets, place
+from synth.families.base import Context, Family, shade
+from synth.masks import FlawParameters
+from synth.windows import Window
 
 
-@dataclass(frozen=True)
-class ScratchParameters:
+@dataclass(frozen=True, kw_only=True)
+class ScratchParameters(FlawParameters):
     """One scratch, or a few side by side, per image.
 
     Attributes:
-        middle: ``[B, 2]`` its middle, (x, y) in 0..1; see ``synth.masks.place``.
+        middle: ``[B, 2]`` its middle, (x, y) in 0..1; see ``Ground.place``.
         angle: ``[B]`` direction of the chord, radians.
         length: ``[B]`` of the chord, as a fraction of the image's shorter side.
         bend: ``[B]`` height of the arc over the length of its chord; 0 is straight.
@@ -58,38 +59,54 @@ class Scratch(Family[ScratchParameters]):
         self.width = width
         self.depth = depth
 
-    def draw(self, generator: Generator, count: int) -> ScratchParameters:
+    def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> ScratchParameters:
         """Draw a scratch per image; as many dark as bright ones."""
-        draws = Draws(generator, count)
+        draws = Draws(generator, count, severity)
         return ScratchParameters(
+            severity=draws.severity,
             middle=draws.uniform(0, 1, 2),
             angle=draws.uniform(0, torch.pi),
-            length=draws.log_uniform(*self.length),
+            length=draws.sized(*self.length),
             bend=draws.uniform(-0.15, 0.15),
-            width=draws.log_uniform(*self.width),
+            width=draws.sized(*self.width),
             depth=draws.signed(*self.depth, negative=0.5),
             number=(draws.integers(0, 6) - 3).clamp_min(1),
             pitch=draws.uniform(3.0, 9.0),
         )
 
-    def paint(
-        self, images: Tensor, parameters: ScratchParameters, foreground: Tensor, sources: Tensor | None
-    ) -> Tensor:
-        """Darken or brighten the images along the grooves."""
-        x, y = offsets(images, place(foreground, parameters.middle))
-        side = min(images.shape[-2:])
-        cos, sin = (column(f(parameters.angle), images) for f in (torch.cos, torch.sin))
-        length = column((parameters.length * side).clamp_min(3), images)
-        along = (x * cos + y * sin) / length + 0.5
-        arch = 4 * along * (1 - along)
-        across = y * cos - x * sin - column(parameters.bend, images) * length * arch
-        ends = (4 * arch).clamp(0, 1)
+    def fractions(self, parameters: ScratchParameters) -> Tensor:
+        """Middles of the chords."""
+        return parameters.middle
 
-        # Full width at half depth of a Gaussian is 2.355 standard deviations.
-        sigma = column((parameters.width * side / 2.355).clamp_min(0.45), images)
-        profile = torch.exp(-0.5 * (across / sigma) ** 2)
+    def reach(self, parameters: ScratchParameters, size: tuple[int, int]) -> Tensor:
+        """As far as the ends of the chord, and the outermost groove beside it."""
+        length, sigma = _pixels(parameters, size)
+        grooves = (parameters.number - 1) * parameters.pitch * 2.355 * sigma
+        aside = parameters.bend.abs() * length + grooves + 4 * sigma
+        cos, sin = parameters.angle.cos().abs(), parameters.angle.sin().abs()
+        return torch.stack([0.5 * length * cos + aside * sin, 0.5 * length * sin + aside * cos], dim=1)
+
+    def paint(self, window: Window, parameters: ScratchParameters, context: Context) -> Tensor:
+        """Darken or brighten the images along the grooves."""
+        x, y = window.offsets
+        cos, sin = (window.column(f(parameters.angle)) for f in (torch.cos, torch.sin))
+        length, sigma = (window.column(values) for values in _pixels(parameters, window.size))
+        along = x * (cos / length) + (y * (sin / length) + 0.5)
+        arch = along * (1 - along) * 4
+        across = y * cos - x * sin - arch * (window.column(parameters.bend) * length)
+        ends = (4 * arch).clamp_(0, 1)
+
+        across = across.div_(sigma)
+        profile = torch.exp(across.square() * -0.5)
         for i in range(1, int(parameters.number.max())):
-            beside = across - i * column(parameters.pitch, images) * 2.355 * sigma
-            drawn = column(parameters.number > i, images)
-            profile = torch.maximum(profile, drawn * torch.exp(-0.5 * (beside / sigma) ** 2))
-        return shade(images, profile * ends, parameters.depth)
+            beside = across - window.column(i * parameters.pitch * 2.355)
+            drawn = window.column(parameters.number > i)
+            profile = torch.maximum(profile, drawn * torch.exp(beside.square() * -0.5))
+        return shade(window, profile * ends, parameters.depth)
+
+
+def _pixels(parameters: ScratchParameters, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Length of the chord and standard deviation of a groove's profile in pixels, ``[B]`` both."""
+    side = min(size)
+    # Full width at half depth of a Gaussian is 2.355 standard deviations.
+    return (parameters.length * side).clamp_min(3), (parameters.width * side / 2.355).clamp_min(0.45)

@@ -1,14 +1,15 @@
 """Smooth spots: texture is lost, as by wear, smearing or polishing, often with a change of gloss."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Family, shade
-from synth.masks import RegionParameters, box_blur, column, draw_region, region
+from synth.families.base import Context, Family, shade
+from synth.masks import RegionParameters, box_blur, draw_region, region, region_reach
+from synth.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,9 @@ class Smooth(Family[SmoothParameters]):
         self.size = size
         self.gloss = gloss
 
-    def draw(self, generator: Generator, count: int) -> SmoothParameters:
+    def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> SmoothParameters:
         """Draw a spot per image; as many darker as brighter ones."""
-        draws = Draws(generator, count)
+        draws = Draws(generator, count, severity)
         return SmoothParameters(
             **draw_region(draws, self.size, softness=(0.05, 0.6)),
             reach=draws.log_uniform(0.008, 0.05),
@@ -51,11 +52,24 @@ class Smooth(Family[SmoothParameters]):
             gloss=draws.signed(*self.gloss, negative=0.5),
         )
 
-    def paint(self, images: Tensor, parameters: SmoothParameters, foreground: Tensor, sources: Tensor | None) -> Tensor:
+    def reach(self, parameters: SmoothParameters, size: tuple[int, int]) -> Tensor:
+        """As far as the region, and what is blurred into it."""
+        return region_reach(parameters, size) + _radii(parameters, size)[:, None]
+
+    def margin(self, parameters: SmoothParameters, size: tuple[int, int]) -> int:
+        """The largest blur."""
+        return int(_radii(parameters, size).max())
+
+    def paint(self, window: Window, parameters: SmoothParameters, context: Context) -> Tensor:
         """Blur the images inside the spots."""
-        side = min(images.shape[-2:])
-        radii = (parameters.reach * side).round().clamp(1, side // 3).long().tolist()
-        blurred = torch.stack([box_blur(image[None], radius)[0] for image, radius in zip(images, radii, strict=True)])
-        inside = region(parameters, images, foreground)
-        smooth = images + inside * column(parameters.strength, images) * (blurred - images)
-        return shade(smooth, inside, parameters.gloss)
+        largest = (min(window.shape) - 1) // 2
+        radii = _radii(parameters, window.size).clamp_max(largest).long().tolist()
+        blurred = torch.cat([box_blur(image[None], radius) for image, radius in zip(window.images, radii, strict=True)])
+        inside = region(parameters, window)
+        smooth = torch.lerp(window.images, blurred, inside * window.column(parameters.strength))
+        return shade(replace(window, images=smooth), inside, parameters.gloss)
+
+
+def _radii(parameters: SmoothParameters, size: tuple[int, int]) -> Tensor:
+    """Radius of the blur in pixels, ``[B]``."""
+    return (parameters.reach * min(size)).round().clamp_min(1)

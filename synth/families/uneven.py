@@ -7,8 +7,10 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Family
-from synth.masks import RegionParameters, column, draw_region, perlin, region
+from synth.families.base import EVERYWHERE, Context, Family
+from synth.masks import RegionParameters, draw_region, region, region_reach
+from synth.noise import perlin
+from synth.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +47,9 @@ class Uneven(Family[UnevenParameters]):
         self.amount = amount
         self.cells = cells
 
-    def draw(self, generator: Generator, count: int) -> UnevenParameters:
+    def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> UnevenParameters:
         """Draw a field per image; half of them are confined to a region."""
-        draws = Draws(generator, count)
+        draws = Draws(generator, count, severity)
         return UnevenParameters(
             **draw_region(draws, (0.1, 0.6), softness=(0.1, 1.0), square=0.3),
             cells=draws.log_uniform(*self.cells, 2),
@@ -57,11 +59,15 @@ class Uneven(Family[UnevenParameters]):
             local=draws.chance(0.5),
         )
 
-    def paint(self, images: Tensor, parameters: UnevenParameters, foreground: Tensor, sources: Tensor | None) -> Tensor:
+    def reach(self, parameters: UnevenParameters, size: tuple[int, int]) -> Tensor:
+        """As far as the region, or everywhere."""
+        return torch.where(parameters.local[:, None], region_reach(parameters, size), EVERYWHERE)
+
+    def paint(self, window: Window, parameters: UnevenParameters, context: Context) -> Tensor:
         """Multiply the images by the field."""
-        height, width = images.shape[-2:]
-        noise = perlin(parameters.seed + 1, parameters.cells, (height, width), octaves=2).to(images)
-        field = ((noise - column(parameters.level, images)) * column(parameters.hardness, images)).clamp(0, 1)
-        inside = region(parameters, images, foreground)
-        field = torch.where(column(parameters.local, images) > 0, inside * (0.5 + 0.5 * field), field)
-        return images * (1 + column(parameters.amount, images) * field)
+        noise = perlin(parameters.seed + 1, parameters.cells, window, octaves=2)
+        field = noise.sub_(window.column(parameters.level)).mul_(window.column(parameters.hardness)).clamp_(0, 1)
+        if parameters.local.any():
+            inside = region(parameters, window) * (0.5 + 0.5 * field)
+            field = torch.where(window.column(parameters.local) > 0, inside, field)
+        return window.images * field.mul_(window.column(parameters.amount)).add_(1)

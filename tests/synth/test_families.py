@@ -150,3 +150,25 @@ def test_parameters_with_other_names_are_refused() -> None:
     del row["width"]
     with pytest.raises(SynthError, match="CrackParameters need"):
         from_plain(type(drawn("crack")), [row])
+
+
+@family_names
+def test_painting_by_tiles_changes_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, parameters = good_parts(6, 3, (150, 170)), drawn(name, 6)
+    context = Context(disc(6, (150, 170)), good_parts(3, 3, (60, 60), seed=2))
+    whole, _ = FAMILIES[name]().apply(images, parameters, context)
+    monkeypatch.setattr("synth.windows._TILE", 50)
+    tiled, _ = FAMILIES[name]().apply(images, parameters, context)
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-4)
+
+
+@family_names
+def test_greater_severity_is_seen_more(name: str) -> None:
+    images, sources = good_parts(96, 1, (96, 96)), good_parts(8, 1, (96, 96), seed=2)
+    seen = []
+    for severity in (0.0, 0.5, 1.0):
+        parameters = FAMILIES[name]().draw(Generator().manual_seed(0), 96, torch.full((96,), severity))
+        flawed, _ = FAMILIES[name]().apply(images, parameters, Context(sources=sources))
+        seen.append(float((flawed - images).abs().sum(dim=(1, 2, 3)).median()))
+    assert seen[0] < seen[1] < seen[2]
+    assert seen[2] > 3 * seen[0]

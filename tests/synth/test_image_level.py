@@ -4,7 +4,7 @@ from torch import Generator, Tensor
 
 from synth.errors import SynthError
 from synth.families import FAMILIES, Context
-from synth.image_level import Flaw, Recipe, Synthesizer
+from synth.image_level import Flaw, Odds, Recipe, Synthesizer
 
 
 def grey(count: int, size: tuple[int, int] = (64, 80)) -> Tensor:
@@ -67,7 +67,17 @@ def test_flaws_stay_on_the_part() -> None:
     assert torch.equal(flawed * (1 - foreground), grey(16) * (1 - foreground))
 
 
-@pytest.mark.parametrize("options", [{"families": ["dent"]}, {"families": []}, {"flaws_per_image": (0, 2)}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"families": ["dint"]},
+        {"families": []},
+        {"families": ["crack", "crack"]},
+        {"flaws_per_image": (0, 2)},
+        {"severity": (0.5, 0.2)},
+        {"odds": Odds({"crack": (1,)})},
+    ],
+)
 def test_impossible_choices_are_refused(options: dict) -> None:
     with pytest.raises(SynthError):
         Synthesizer(**options)
@@ -78,3 +88,34 @@ def test_a_recipe_for_other_images_is_refused() -> None:
         Synthesizer.apply(grey(8), recipe(16))
     with pytest.raises(SynthError, match="image 3"):
         Recipe.from_flaws([Flaw(3, 0, "crack", {})], 2)
+
+
+def test_odds_say_what_is_drawn() -> None:
+    odds = Odds({"crack": (0, 0, 1), "blob": (0, 0, 3), "bite": (0, 0, 0)})
+    flaws = recipe(300, families=["crack", "blob", "bite"], odds=odds).flaws()
+    assert {flaw.family for flaw in flaws} == {"crack", "blob"}
+    assert all(2 / 3 <= flaw.parameters["severity"] <= 1 for flaw in flaws)
+    assert 0.65 < sum(flaw.family == "blob" for flaw in flaws) / len(flaws) < 0.85
+
+
+def test_severities_lie_in_the_range_asked_for() -> None:
+    severities = [flaw.parameters["severity"] for flaw in recipe(200, severity=(0.3, 0.5)).flaws()]
+    assert min(severities) >= 0.3
+    assert max(severities) <= 0.5
+    assert max(severities) - min(severities) > 0.15
+
+
+@pytest.mark.parametrize(
+    "table",
+    [{}, {"crack": ()}, {"crack": (1,), "blob": (1, 2)}, {"crack": (0,)}, {"crack": (-1,)}, {"crack": (float("nan"),)}],
+)
+def test_impossible_odds_are_refused(table: dict) -> None:
+    with pytest.raises(SynthError):
+        Odds(table)
+
+
+def test_families_can_be_given_with_ranges_of_their_own() -> None:
+    flaws = recipe(50, families=["blob", FAMILIES["crack"](depth=(0.2, 0.21))]).flaws()
+    depths = [abs(flaw.parameters["depth"]) for flaw in flaws if flaw.family == "crack"]
+    assert min(depths) >= 0.199
+    assert max(depths) <= 0.211

@@ -1,25 +1,67 @@
 import pytest
 import torch
 from scipy.ndimage import uniform_filter
-from torch import Generator
+from torch import Generator, Tensor
 
-from synth.masks import border, box_blur, mean_inside, perlin, place
+from synth.masks import box_blur
+from synth.noise import grain, normals, perlin, uniforms
+from synth.windows import Ground, Window, border, boxes, mean_inside
+
+
+def window(count: int, size: tuple[int, int], box: tuple[int, int, int, int] | None = None) -> Window:
+    """The whole of blank pictures, or a box (left, top, width, height) of them."""
+    left, top, width, height = box or (0, 0, size[1], size[0])
+    blank = torch.zeros(count, 1, 1, 1)
+    return Window(
+        images=torch.zeros(count, 1, height, width),
+        allowed=None,
+        left=torch.full((count,), left),
+        top=torch.full((count,), top),
+        centre=torch.zeros(count, 2),
+        size=size,
+        level=blank,
+        background=blank,
+        has_background=blank > 0,
+    )
 
 
 def test_perlin_noise_is_smooth_centred_and_its_own_for_every_seed() -> None:
-    noise = perlin(torch.arange(32), torch.full((32, 2), 4.0), (64, 64))
+    noise = perlin(torch.arange(32), torch.full((32, 2), 4.0), window(32, (64, 64)))
     assert noise.shape == (32, 1, 64, 64)
     assert noise.abs().max() < 1.5
     assert noise.mean().abs() < 0.05
     assert noise.diff(dim=-1).abs().max() < 0.35
     assert not torch.equal(noise[0], noise[1])
-    torch.testing.assert_close(perlin(torch.tensor([7]), torch.full((1, 2), 4.0), (64, 64))[0], noise[7])
+    again = perlin(torch.tensor([7]), torch.full((1, 2), 4.0), window(1, (64, 64)))
+    torch.testing.assert_close(again[0], noise[7])
 
 
 def test_perlin_noise_is_zero_at_lattice_points() -> None:
-    fine = perlin(torch.tensor([0]), torch.tensor([[3.0, 5.0]]), (900, 1500))[0, 0]
+    fine = perlin(torch.tensor([0]), torch.tensor([[3.0, 5.0]]), window(1, (900, 1500)))[0, 0]
     assert fine[299:301, 299:301].abs().max() < 0.01
     assert fine.abs().max() > 0.3
+
+
+def fields(where: Window) -> list[Tensor]:
+    seeds = torch.tensor([3, 4])
+    cells, period = torch.tensor([[5.0, 9.0], [40.0, 2.0]]), torch.tensor([[2.5, 7.0], [31.0, 1.5]])
+    return [perlin(seeds, cells, where, octaves=2), grain(seeds, period, where)]
+
+
+@pytest.mark.parametrize("box", [(0, 0, 60, 50), (37, 21, 16, 24), (59, 49, 1, 1)])
+def test_noise_does_not_depend_on_the_window_it_is_seen_through(box: tuple[int, int, int, int]) -> None:
+    left, top, width, height = box
+    for whole, part in zip(fields(window(2, (50, 60))), fields(window(2, (50, 60), box)), strict=True):
+        expected = whole[..., top : top + height, left : left + width]
+        torch.testing.assert_close(part, expected, rtol=0, atol=1e-5)
+
+
+def test_numbers_of_a_seed_are_spread_as_they_should_be() -> None:
+    flat, bell = uniforms(torch.arange(200), 500), normals(torch.arange(200), 500)
+    assert flat.histc(10, 0, 1).sub(10_000).abs().max() < 600
+    assert abs(float(bell.mean())) < 0.02
+    assert abs(float(bell.std()) - 1) < 0.02
+    assert torch.equal(uniforms(torch.tensor([5]), 500)[0], flat[5])
 
 
 @pytest.mark.parametrize("radius", [1, 3, 10])
@@ -34,18 +76,46 @@ def test_places_are_uniform_over_the_weights() -> None:
     weights[0, 0, 2, 1:4] = 1
     weights[0, 0, 5, 7] = 1
     fractions = torch.rand(4000, 2, generator=Generator().manual_seed(0))
-    places = place(weights.expand(4000, -1, -1, -1), fractions).long()
+    places = Ground(weights, (6, 8)).place(torch.zeros(4000, dtype=torch.int64), fractions).long()
     counts = torch.zeros(6, 8)
     counts.index_put_((places[:, 1], places[:, 0]), torch.ones(4000), accumulate=True)
     torch.testing.assert_close(counts / 4000, weights[0, 0] / 4, rtol=0, atol=0.03)
+
+
+def test_everywhere_is_a_mask_of_ones() -> None:
+    fractions, rows = torch.rand(50, 2, generator=Generator().manual_seed(0)), torch.zeros(50, dtype=torch.int64)
+    ones = Ground(torch.ones(1, 1, 7, 9), (7, 9))
+    everywhere = Ground(None, (7, 9))
+    assert torch.equal(everywhere.place(rows, fractions), ones.place(rows, fractions))
+    assert torch.equal(everywhere.place_at_border(rows, fractions), ones.place_at_border(rows, fractions))
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0])
 def test_extreme_fractions_still_lie_on_the_part(fraction: float) -> None:
     weights = torch.zeros(1, 1, 9, 9)
     weights[0, 0, 4, 3:6] = 1
-    x, y = place(weights, torch.full((1, 2), fraction))[0].tolist()
+    x, y = Ground(weights, (9, 9)).place(torch.zeros(1, dtype=torch.int64), torch.full((1, 2), fraction))[0].tolist()
     assert weights[0, 0, int(y), int(x)] == 1
+
+
+def test_boxes_hold_flaws_and_lie_in_the_picture() -> None:
+    generator = Generator().manual_seed(0)
+    centre = torch.rand(500, 2, generator=generator) * torch.tensor([300.0, 200.0])
+    half = torch.rand(500, 2, generator=generator).square() * 200
+    left, top, width, height = boxes(centre, half, (200, 300)).unbind(dim=1)
+    assert (left >= 0).all()
+    assert (top >= 0).all()
+    assert (left + width <= 300).all()
+    assert (top + height <= 200).all()
+    assert (left <= (centre[:, 0] - half[:, 0]).clamp_min(0)).all()
+    assert (left + width >= (centre[:, 0] + half[:, 0]).clamp_max(300)).all()
+    assert (top <= (centre[:, 1] - half[:, 1]).clamp_min(0)).all()
+    assert (top + height >= (centre[:, 1] + half[:, 1]).clamp_max(200)).all()
+
+
+def test_a_flaw_everywhere_has_the_picture_for_a_box() -> None:
+    box = boxes(torch.tensor([[3.0, 4.0]]), torch.full((1, 2), float("inf")), (50, 70))
+    assert box.tolist() == [[0, 0, 70, 50]]
 
 
 def test_border_is_the_outermost_ring() -> None:

@@ -1,0 +1,312 @@
+"""Windows: flaws are painted in a box around each, so that a small flaw costs little and a large picture no memory."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SIDES = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
+"""Sides that windows have: few, so that flaws of about one size are painted together."""
+
+_TILE = 1024
+"""Windows with a longer side are painted by tiles of this one."""
+
+_TOGETHER = 2**18
+"""Pixels painted at once; more do not stay in a processor's cache."""
+
+_LOOKED_AT = 64
+"""Pixels along a side at which statistics of a window are taken."""
+
+
+class Ground:
+    """Where flaws are allowed on each image of a batch.
+
+    Args:
+        mask: ``[B, 1, H, W]``, 0 or 1, each with at least a pixel; None is everywhere.
+        size: Height and width.
+    """
+
+    def __init__(self, mask: Tensor | None, size: tuple[int, int]) -> None:
+        self.mask = mask
+        self.size = size
+
+    @cached_property
+    def _mass(self) -> Tensor:
+        """Pixels in all rows up to each, ``[B, H]``."""
+        assert self.mask is not None
+        return self.mask[:, 0].sum(dim=2).double().cumsum(dim=1).cpu()
+
+    def place(self, rows: Tensor, fractions: Tensor) -> Tensor:
+        """Turn fractions into places where flaws are allowed: uniformly if the fractions are uniform.
+
+        Args:
+            rows: ``[N]`` int64, which images.
+            fractions: ``[N, 2]`` (x, y) in 0..1.
+
+        Returns:
+            ``[N, 2]`` (x, y) in pixels, on the CPU.
+        """
+        height, width = self.size
+        if self.mask is None:
+            return (fractions.double().clamp(0, 1 - 1e-9) * torch.tensor([width, height])).floor().float()
+        return _place(self.mask[:, 0], self._mass, rows, fractions)
+
+    def place_at_border(self, rows: Tensor, fractions: Tensor) -> Tensor:
+        """As ``place``, on the outermost pixels: those beside the background or at the picture's border."""
+        mask = torch.ones(1, 1, *self.size) if self.mask is None else self.mask
+        ring = border(mask if self.mask is None else mask[rows.to(mask.device)])[:, 0]
+        mass = ring.sum(dim=2).double().cumsum(dim=1).cpu()
+        which = torch.zeros_like(rows) if self.mask is None else torch.arange(len(rows))
+        return _place(ring, mass, which, fractions)
+
+    def background(self, images: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean colour ``[N, C, 1, 1]`` of what is outside, and whether there is any, ``[N, 1, 1, 1]`` bool."""
+        some = images[rows.to(images.device)]
+        if self.mask is None:
+            colour = torch.zeros_like(some[:, :, :1, :1])
+            return colour, torch.zeros_like(colour[:, :1], dtype=torch.bool)
+        step = max(1, min(self.size) // _LOOKED_AT)
+        outside = 1 - self.mask[rows.to(images.device)][:, :, ::step, ::step]
+        colour = mean_inside(some[:, :, ::step, ::step], outside)
+        return colour, outside.amax(dim=(-2, -1), keepdim=True) > 0
+
+
+def _place(masks: Tensor, mass: Tensor, rows: Tensor, fractions: Tensor) -> Tensor:
+    wanted = fractions.double().clamp(0, 1 - 1e-9)
+    down = mass[rows]
+    y = torch.searchsorted(down, wanted[:, 1:] * down[:, -1:], right=True).clamp_max(masks.shape[1] - 1)[:, 0]
+    across = masks[rows.to(masks.device), y.to(masks.device)].double().cumsum(dim=1).cpu()
+    x = torch.searchsorted(across, wanted[:, :1] * across[:, -1:], right=True).clamp_max(masks.shape[2] - 1)[:, 0]
+    return torch.stack([x, y], dim=1).float()
+
+
+@dataclass(frozen=True)
+class Window:
+    """A box of the same size on each of some images, and what a family may know when it paints there.
+
+    Attributes:
+        images: ``[B, C, h, w]``, 0..1, the pixels in the boxes.
+        allowed: ``[B, 1, h, w]``, 0 or 1, where flaws may be; None is everywhere.
+        left: ``[B]`` int64 on the CPU, the boxes' first columns.
+        top: ``[B]`` int64 on the CPU, the boxes' first rows.
+        centre: ``[B, 2]`` (x, y) of each flaw, in pixels of the whole picture, on the CPU.
+        size: Height and width of the whole picture.
+        level: ``[B, C, 1, 1]`` mean colour around the flaw.
+        background: ``[B, C, 1, 1]`` mean colour outside the part; only for families that paint at the contour.
+        has_background: ``[B, 1, 1, 1]`` bool, there is something outside the part; only for those too.
+    """
+
+    images: Tensor
+    allowed: Tensor | None
+    left: Tensor
+    top: Tensor
+    centre: Tensor
+    size: tuple[int, int]
+    level: Tensor
+    background: Tensor
+    has_background: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the window."""
+        return self.images.shape[-2], self.images.shape[-1]
+
+    @property
+    def side(self) -> int:
+        """The picture's shorter side, the unit of lengths."""
+        return min(self.size)
+
+    @cached_property
+    def offsets(self) -> tuple[Tensor, Tensor]:
+        """Distance of every pixel from the flaw's centre: x ``[B, 1, 1, w]`` and y ``[B, 1, h, 1]``, in pixels."""
+        return self.offsets_from(self.centre)
+
+    def offsets_from(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``offsets``, from points ``[B, 2]`` (x, y) in pixels of the whole picture."""
+        height, width = self.shape
+        x = (self.left[:, None] + torch.arange(width) - points[:, :1]).to(self.images)
+        y = (self.top[:, None] + torch.arange(height) - points[:, 1:]).to(self.images)
+        return x[:, None, None, :], y[:, None, :, None]
+
+    def column(self, values: Tensor) -> Tensor:
+        """Give one number per image the shape ``[B, 1, 1, 1]``, type and device of the images."""
+        return values.to(self.images)[:, None, None, None]
+
+    def rows(self, index: Tensor) -> "Window":
+        """The window on some of the images."""
+        there = index.to(self.images.device)
+        return replace(
+            self,
+            images=self.images[there],
+            allowed=None if self.allowed is None else self.allowed[there],
+            left=self.left[index],
+            top=self.top[index],
+            centre=self.centre[index],
+            level=self.level[there],
+            background=self.background[there],
+            has_background=self.has_background[there],
+        )
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A window, and what of it is to be written back.
+
+    Attributes:
+        flaws: ``[N]`` int64, which of the flaws.
+        window: On their images.
+        inner: Rows and columns of the window that are written back; the rest is margin.
+    """
+
+    flaws: Tensor
+    window: Window
+    inner: tuple[slice, slice]
+
+
+def boxes(centre: Tensor, half: Tensor, size: tuple[int, int]) -> Tensor:
+    """Boxes around flaws: squares of one of ``SIDES``, moved and cut so that they lie in the picture.
+
+    Args:
+        centre: ``[N, 2]`` (x, y) in pixels.
+        half: ``[N, 2]`` how far each flaw reaches along x and y.
+        size: Height and width of the picture.
+
+    Returns:
+        ``[N, 4]`` int64: left, top, width, height.
+    """
+    height, width = size
+    needed = (2 * half.amax(dim=1).ceil() + 3).clamp_max(max(size)).long()
+    sides = torch.tensor(SIDES)
+    side = sides[torch.searchsorted(sides, needed).clamp_max(len(SIDES) - 1)]
+    w, h = side.clamp_max(width), side.clamp_max(height)
+    left = (centre[:, 0] - w / 2).floor().long().clamp_min(0).minimum(width - w)
+    top = (centre[:, 1] - h / 2).floor().long().clamp_min(0).minimum(height - h)
+    return torch.stack([left, top, w, h], dim=1)
+
+
+def cuts(
+    images: Tensor,
+    ground: Ground,
+    rows: Tensor,
+    centre: Tensor,
+    boxes: Tensor,
+    margin: int,
+    *,
+    contour: bool,
+) -> Iterator[Cut]:
+    """Cut windows out of images, flaws of one size together; the caller writes back before it takes the next.
+
+    Args:
+        images: ``[B, C, H, W]``, of which windows are copies.
+        ground: Where flaws are allowed.
+        rows: ``[N]`` int64, the image of each flaw; no image twice.
+        centre: ``[N, 2]`` (x, y) of each flaw in pixels.
+        boxes: ``[N, 4]`` int64: left, top, width, height.
+        margin: Pixels that painting needs to see around what it paints.
+        contour: Whether the background's colour is wanted.
+    """
+    kinds, which = torch.unique(boxes[:, 2:], dim=0, return_inverse=True)
+    for kind, (width, height) in enumerate(kinds.tolist()):
+        tiled = max(width, height) > _TILE
+        together = 1 if tiled else max(1, _TOGETHER // (width * height))
+        for flaws in (which == kind).nonzero().flatten().split(together):
+            cutter = _Cutter(images, ground, rows[flaws], centre[flaws], boxes[flaws], contour=contour)
+            if tiled:
+                yield from _tiles(cutter, flaws, boxes[flaws[0]], margin)
+            else:
+                yield Cut(flaws, cutter.window(boxes[flaws]), (slice(0, height), slice(0, width)))
+
+
+def _tiles(cutter: "_Cutter", flaws: Tensor, box: Tensor, margin: int) -> Iterator[Cut]:
+    if margin:
+        cutter.keep()
+    left, top, width, height = box.tolist()
+    for down, across in product(range(0, height, _TILE), range(0, width, _TILE)):
+        w, h = min(_TILE, width - across), min(_TILE, height - down)
+        inner = torch.tensor([left + across, top + down, w, h])
+        outer = _widen(inner, margin, cutter.ground.size)
+        x, y = (inner[:2] - outer[:2]).tolist()
+        yield Cut(flaws, cutter.window(outer[None]), (slice(y, y + h), slice(x, x + w)))
+
+
+def _widen(box: Tensor, margin: int, size: tuple[int, int]) -> Tensor:
+    """A box ``[4]`` with a margin, as far as the picture reaches."""
+    low = (box[:2] - margin).clamp_min(0)
+    high = (box[:2] + box[2:] + margin).minimum(torch.tensor([size[1], size[0]]))
+    return torch.cat([low, high - low])
+
+
+class _Cutter:
+    """Cuts windows for some flaws; what holds for all of a flaw's tiles is worked out once."""
+
+    def __init__(
+        self, images: Tensor, ground: Ground, rows: Tensor, centre: Tensor, boxes: Tensor, *, contour: bool
+    ) -> None:
+        self.ground, self.centre = ground, centre
+        self.pictures = [images[row] for row in rows.tolist()]
+        self.masks = None if ground.mask is None else [ground.mask[row] for row in rows.tolist()]
+        self.level = _level(images, ground, rows, boxes)
+        if contour:
+            self.background, self.has_background = ground.background(images, rows)
+        else:
+            self.background = torch.zeros_like(self.level)
+            self.has_background = torch.zeros_like(self.level[:, :1], dtype=torch.bool)
+
+    def keep(self) -> None:
+        """Cut from the pictures as they are now: tiles with a margin must not see what was painted beside them."""
+        self.pictures = [picture.clone() for picture in self.pictures]
+
+    def window(self, boxes: Tensor) -> Window:
+        """The window in boxes ``[N, 4]`` of one size."""
+        return Window(
+            images=_gather(self.pictures, boxes),
+            allowed=None if self.masks is None else _gather(self.masks, boxes),
+            left=boxes[:, 0],
+            top=boxes[:, 1],
+            centre=self.centre,
+            size=self.ground.size,
+            level=self.level,
+            background=self.background,
+            has_background=self.has_background,
+        )
+
+
+def _gather(pictures: Sequence[Tensor], boxes: Tensor) -> Tensor:
+    return torch.stack(
+        [
+            picture[:, y : y + height, x : x + width]
+            for picture, (x, y, width, height) in zip(pictures, boxes.tolist(), strict=True)
+        ]
+    )
+
+
+def _level(images: Tensor, ground: Ground, rows: Tensor, boxes: Tensor) -> Tensor:
+    """Mean colour of the allowed pixels in each box, ``[N, C, 1, 1]``, from at most about 64 × 64 of them."""
+    width, height = boxes[0, 2:].tolist()
+    step = max(1, max(width, height) // _LOOKED_AT)
+    means = []
+    for row, (x, y) in zip(rows.tolist(), boxes[:, :2].tolist(), strict=True):
+        part = (slice(y, y + height, step), slice(x, x + width, step))
+        pixels = images[row][:, *part]
+        if ground.mask is None:
+            means.append(pixels.mean(dim=(-2, -1), keepdim=True))
+        else:
+            # Where the few pixels looked at are all forbidden, the others count.
+            means.append(mean_inside(pixels[None], ground.mask[row : row + 1][:, :, *part] + 1e-6)[0])
+    return torch.stack(means)
+
+
+def border(foreground: Tensor) -> Tensor:
+    """Outermost pixels of the foreground, the image's border included; ``[B, 1, H, W]``, 0 or 1."""
+    outside = functional.pad(1 - foreground, (1, 1, 1, 1), value=1.0)
+    return foreground * functional.max_pool2d(outside, 3, stride=1)
+
+
+def mean_inside(images: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean of each channel, ``[B, C, 1, 1]``; summed in double precision so that a batch changes nothing."""
+    total = weights.double().sum(dim=(-2, -1), keepdim=True).clamp_min(1e-9)
+    return ((images * weights).double().sum(dim=(-2, -1), keepdim=True) / total).to(images)
