@@ -32,6 +32,7 @@ def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
         "Machine": f"{manifest.machine.cpu}, {manifest.machine.threads} threads, torch {manifest.machine.torch}",
         "Data": f"`{manifest.data_fingerprint[:16]}`",
         "Made": manifest.created,
+        **{f"Chosen {name}": choice for name, choice in manifest.choices.items()},
     }
     sets = [
         f"| {name} | {count} | {manifest.groups.get(name, '–')} |" for name, count in sorted(manifest.images.items())
