@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
 
 _BATCH = 16
-_MOST_IMAGES = 64
+_MOST_IMAGES = 32
 """Good images that scales and the hypothesis are taken from; more hardly change either."""
 
 _PLACES_OF_A_KIND = 4096
@@ -67,7 +67,7 @@ def decide_hypothesis(
 
 
 def some_images(images: "ImageSet", generator: Generator) -> Tensor:
-    """Images ``[B, C, h, w]``, at most 64, drawn at random."""
+    """Images ``[B, C, h, w]``, at most 32, drawn at random."""
     return images.batch(torch.randperm(len(images), generator=generator)[:_MOST_IMAGES].tolist())
 
 

@@ -54,6 +54,8 @@ def test_the_manifest_says_how_it_came_to_be(bundle: Bundle) -> None:
     assert bundle.fingerprint in card
     assert "from 8 independent calibration groups" in card
     assert "trained from random initialisation" in card
+    assert "| Chosen hypothesis | manifold |" in card
+    assert "- auroc: 0.9" in card
 
 
 def test_one_seed_gives_one_model_and_one_name(make_bundle: MakeBundle, tmp_path: Path) -> None:
