@@ -5,24 +5,21 @@ is how often each family is drawn, by severity. The rule is a simple form of aut
 al., 2017, arXiv 1704.03003), with the variance of being found in the place of the learning progress.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from learning.augmentation import augment
 from synth.families.base import Context
 from synth.foreground import foreground
-from synth.image_level import Synthesizer
+from synth.image_level import Group, Odds, Recipe, Synthesizer
 
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
-
-Scorer = Callable[[Tensor], Tensor]
-"""Image scores ``[B]`` of a batch ``[B, C, h, w]``; higher is more anomalous."""
 
 _BATCH = 16
 
@@ -86,3 +83,85 @@ def step_odds(odds: Tensor, unsure: Tensor, rate: float, most: float) -> Tensor:
 def with_floor(odds: Tensor, floor: float) -> Tensor:
     """Mix odds of mean 1 with equal ones, so that none is below ``floor`` and the mean stays 1."""
     return floor + (1 - floor) * odds
+
+
+class Curriculum:
+    """Draws flaws for training, and now and then looks at what the detector finds on held-out good parts.
+
+    It is a callback of ``learning.loop.train``: its state goes into the checkpoint, so that a run that was killed goes
+    on with the odds it had.
+
+    Args:
+        families: Names of the flaw families; None is all of them.
+        images: Good parts that do not train the weights.
+        score: Scores a batch with a network as it is.
+        config: How it looks and learns.
+    """
+
+    def __init__(
+        self,
+        families: Sequence[str] | None,
+        images: "ImageSet",
+        score: Callable[[nn.Module, Tensor], Tensor],
+        config: CurriculumConfig,
+    ) -> None:
+        self.config = config
+        self._images = images
+        self._score = score
+        self._synthesizer = Synthesizer(families)
+        shape = len(self._synthesizer.families), config.bins
+        self._found = torch.zeros(shape, dtype=torch.float64)
+        self._shown = torch.zeros(shape, dtype=torch.float64)
+        self._odds = torch.ones(shape, dtype=torch.float64)
+
+    @property
+    def every(self) -> int:
+        """Steps between two looks."""
+        return self.config.every
+
+    @property
+    def odds(self) -> Odds:
+        """What flaws are drawn by at present; 1 is as often as without a curriculum."""
+        table = with_floor(self._odds, self.config.floor).tolist()
+        return Odds(dict(zip(self._synthesizer.families, table, strict=True)))
+
+    def draw(self, generator: Generator, count: int) -> Recipe:
+        """Draw flaws for ``count`` images by the present odds."""
+        return Synthesizer(list(self._synthesizer.families), odds=self.odds).draw(generator, count)
+
+    def update(self, model: nn.Module, generator: Generator) -> None:
+        """Look at what a network finds, and move the odds."""
+        found, shown = self._look(partial(self._score, model), generator)
+        self._found = self.config.memory * self._found + found
+        self._shown = self.config.memory * self._shown + shown
+        unsure = unsureness(self._found, self._shown)
+        self._odds = step_odds(self._odds, unsure, self.config.rate, self.config.most)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that looks have changed."""
+        return {"found": self._found, "shown": self._shown, "odds": self._odds}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what ``state_dict`` gave."""
+        self._found, self._shown, self._odds = state["found"], state["shown"], state["odds"]
+
+    @torch.no_grad()
+    def _look(self, score: Callable[[Tensor], Tensor], generator: Generator) -> tuple[Tensor, Tensor]:
+        """Flaws found and shown, ``[F, S]`` each; one that cannot be seen counts as shown and not found."""
+        sound = [score(self._good(_BATCH, generator)) for _ in range(-(-self.config.sound // _BATCH))]
+        limit = torch.cat(sound).double().quantile(1 - self.config.false_reject)
+        bins, flaws = self.config.bins, self.config.flaws
+        found = torch.zeros_like(self._odds)
+        for row, (name, family) in enumerate(self._synthesizer.families.items()):
+            place = torch.arange(bins).repeat_interleave(flaws) + torch.rand(bins * flaws, generator=generator)
+            good, sources = self._good(2 * bins * flaws, generator).chunk(2)
+            parameters = family.draw(generator, bins * flaws, place / bins)
+            recipe = Recipe(bins * flaws, (Group(0, name, torch.arange(bins * flaws), parameters),))
+            flawed, masks = Synthesizer.apply(good, recipe, Context(foreground(good)[0], sources))
+            hit = (score(flawed).double() > limit) & (masks.flatten(1).amax(dim=1) > 0).to(limit.device)
+            found[row] = hit.view(bins, flaws).sum(dim=1).to(found)
+        return found, torch.full_like(found, flaws)
+
+    def _good(self, count: int, generator: Generator) -> Tensor:
+        chosen = torch.randint(len(self._images), (count,), generator=generator).tolist()
+        return augment(self._images.batch(chosen), generator)
