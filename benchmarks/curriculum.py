@@ -85,7 +85,9 @@ def run(data: Path, kind: str, seed: int, curriculum: bool, options: argparse.Na
         defects; ``seconds`` of training.
     """
     records = read_data(data, seed=seed)
-    preprocessing = Preprocessing.for_images([record.path for record in records if record.split == "train"], options.size)
+    preprocessing = Preprocessing.for_images(
+        [record.path for record in records if record.split == "train"], options.size
+    )
     parts = split_groups([r for r in records if r.split == "train"], {"train": 0.85, "selection": 0.15}, seed)
     names = sorted(FAMILIES)
     left_out = sorted(np.random.default_rng(seed).permutation(names)[:_LEFT_OUT].tolist())

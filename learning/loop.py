@@ -60,14 +60,11 @@ class Schedule:
 
 
 class Callback(Protocol):
-    """Something that looks at the network now and then, and changes what batches are made of.
-
-    Attributes:
-        every: Steps between two looks.
-    """
+    """Something that looks at the network now and then, and changes what batches are made of."""
 
     @property
-    def every(self) -> int: ...
+    def every(self) -> int:
+        """Steps between two updates."""
 
     def update(self, model: nn.Module, generator: torch.Generator) -> None:
         """Look at the averaged network, which is in evaluation mode; no batch is being made meanwhile."""

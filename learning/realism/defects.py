@@ -101,7 +101,7 @@ def _regions(marked: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     Closeness is told on a coarse grid, whose cells belong together where they touch: it costs the same for two pieces
     as for a grainy flaw of ten thousand.
     """
-    cell = max(1, min(marked.shape) // _CELLS)
+    cell = max(2, -(-min(marked.shape) // _CELLS))
     down, across = np.nonzero(marked)
     coarse = np.zeros((marked.shape[0] // cell + 1, marked.shape[1] // cell + 1), dtype=bool)
     coarse[down // cell, across // cell] = True

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from learning.errors import DataError
+from learning.images.groups import apply_groups
 from learning.images.pixels import read_image, read_mask
+from learning.images.readers import read_mvtec
 from learning.images.records import ImageRecord
 from learning.progress import Progress, silent
 from learning.realism.defects import Box, Measured, measure_defects
 from synth.manifest import ManifestRow, read_manifest
 
 MANIFEST = "manifest.parquet"
-MOST_IMAGES = 500
+MOST_IMAGES = 300
 """Synthetic images that are looked at, drawn at random; more make no figure in the report more certain."""
 
 
@@ -96,6 +98,21 @@ def read_synthetic(folder: Path, most: int = MOST_IMAGES, seed: int = 0, progres
             defects.append(Example(image, mask, row.family, str(source), measured, source, row.contrast))
         progress(done + 1, len(names), "measuring synthetic flaws")
     return Examples(defects, len(names), len(by_image), dict(left_out))
+
+
+def find_confirmed(folder: Path) -> list[ImageRecord]:
+    """List the confirmed defects in a folder: ``test/<class>`` with masks in ``ground_truth/<class>``, as in MVTec AD.
+
+    ``groups.csv`` says which images belong together, where there is one.
+
+    Raises:
+        DataError: If there are none, or masks do not fit their images by name.
+    """
+    defective = [record for record in read_mvtec(folder) if record.defective]
+    if not defective:
+        msg = f"{folder} holds no confirmed defects; put images into test/<class> and masks into ground_truth/<class>"
+        raise DataError(msg)
+    return apply_groups(defective, folder, None)
 
 
 def read_confirmed(records: Sequence[ImageRecord], progress: Progress = silent) -> Examples:

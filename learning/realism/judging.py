@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +14,8 @@ from learning.images.preprocessing import Preprocessing
 from learning.progress import Progress, silent
 from learning.realism.coverage import distances, nearest, within_manifold
 from learning.realism.examples import Example, Examples
+from learning.realism.features import Spot, bounded, embed_spots
 from learning.realism.kernel_distance import KernelDistance, kernel_distance, split_half_distances
-from learning.realism.patches import Spot, directions, embed_spots
 
 if TYPE_CHECKING:
     from learning.bundle import Bundle
@@ -32,7 +31,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Close:
-    """A neighbour: where it is, what it is (``good`` for a good patch), and how far (0..2, by direction)."""
+    """A neighbour: where it is, what it is (``good`` for a good part), and how far (0..2)."""
 
     spot: Spot
     kind: str
@@ -46,7 +45,7 @@ class Match:
     Attributes:
         real: The defect.
         synthetic: The nearest synthetic flaws, the nearest first.
-        good: The nearest patch of a good part.
+        good: The nearest place of a good part.
         covered: Whether it lies in the synthetic manifold; None where that is not known.
     """
 
@@ -76,8 +75,8 @@ class Space:
     Attributes:
         detector: Whose space.
         real_synthetic: Kernel distance between real and synthetic defects; None where it cannot be had.
-        real_good: Between real defects and good patches.
-        synthetic_good: Between synthetic defects and good patches.
+        real_good: Between real defects and places of good parts.
+        synthetic_good: Between synthetic defects and places of good parts.
         real_real: Between halves of the real ones; None for fewer than four independent ones.
         recall: Share of the real defects in the synthetic manifold.
         precision: Share of the synthetic defects in the real manifold.
@@ -126,30 +125,33 @@ def judge_realism(
         progress: Told how far it is.
 
     Raises:
-        DataError: If the set has no visible flaw, or the good images it was made from are not where they were.
+        DataError: If the set has no visible flaw, the good images it was made from are not where they were, or the
+            detector has no dense features.
     """
     if not synthetic.defects:
         msg = "the synthetic set has no visible flaw, so there is nothing to compare; make another one"
         raise DataError(msg)
     space = None
     if bundle is not None:
+        dense = getattr(bundle.detector, "dense", None)
+        if dense is None:
+            msg = f"{bundle.folder} holds a {bundle.manifest.detector}, which has no dense features to compare by"
+            raise DataError(msg)
         name = f"{bundle.manifest.detector}, weights {bundle.manifest.weights}"
-        space = compare_in_space(
-            synthetic.defects, real.defects, bundle.detector.embed, bundle.preprocessing, name, seed, progress
-        )
+        space = compare_in_space(synthetic.defects, real.defects, dense, bundle.preprocessing, name, seed, progress)
     return Realism(synthetic, real, space, in_words(real, space))
 
 
 def compare_in_space(
     synthetic: Sequence[Example],
     real: Sequence[Example],
-    embed: Callable[[Tensor], Tensor],
+    dense: Callable[[Tensor], Tensor],
     preprocessing: Preprocessing,
     detector: str,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Space:
-    """Embed patches around all defects, and the same places of the good images, and compare them.
+    """Embed all defects, and the places of the synthetic ones in the images without them, and compare.
 
     Raises:
         DataError: If the good images that the flaws were painted on are not where they were.
@@ -162,9 +164,9 @@ def compare_in_space(
         )
         raise DataError(msg)
     spots = {
-        "synthetic": [Spot(one.image, one.measured.box) for one in synthetic],
-        "good": [Spot(one.source, one.measured.box) for one in synthetic if one.source],
-        "real": [Spot(one.image, one.measured.box) for one in real],
+        "synthetic": [Spot(one.image, one.mask, one.measured.box) for one in synthetic],
+        "good": [Spot(one.source, one.mask, one.measured.box) for one in synthetic if one.source],
+        "real": [Spot(one.image, one.mask, one.measured.box) for one in real],
     }
     groups = {
         "synthetic": [one.group for one in synthetic],
@@ -173,20 +175,19 @@ def compare_in_space(
         "real": [f"real/{one.group}" for one in real],
     }
     embedded = {
-        name: embed_spots(places, embed, preprocessing, progress, f"embedding {name} patches")
+        name: embed_spots(places, dense, preprocessing, progress, f"embedding {name} places")
         for name, places in spots.items()
         if places
     }
-    centre = embedded["good"].mean(axis=0)
-    turned = {name: directions(rows, centre) for name, rows in embedded.items()}
+    pulled = {name: bounded(rows, embedded["good"]) for name, rows in embedded.items()}
 
     def distance(first: str, second: str) -> KernelDistance | None:
-        return kernel_distance(turned[first], turned[second], groups[first], groups[second])
+        return kernel_distance(pulled[first], pulled[second], groups[first], groups[second])
 
     if not real:
         return Space(detector, None, None, distance("synthetic", "good"), None, None, None)
-    halves = split_half_distances(turned["real"], groups["real"], seed=seed)
-    unit = {name: rows / np.sqrt(rows.shape[1]) for name, rows in turned.items()}
+    halves = split_half_distances(pulled["real"], groups["real"], seed=seed)
+    unit = {name: rows / np.sqrt(rows.shape[1]) for name, rows in pulled.items()}
     apart = {
         (first, second): distances(unit[first], unit[second], groups[first], groups[second])
         for first, second in (("real", "synthetic"), ("real", "good"), ("real", "real"), ("synthetic", "synthetic"))
@@ -248,17 +249,17 @@ def in_words(real: Examples, space: Space | None) -> list[str]:
             f"{len(space.matches) - uncovered} of {len(space.matches)} real defects lie within what the synthetic "
             f"flaws cover{'' if uncovered else ': none is left without a synthetic one close by'}."
         )
-    like_good = sum(bool(match.synthetic) and match.good.distance < match.synthetic[0].distance for match in space.matches)
+    like_good = sum(match.good.distance < match.synthetic[0].distance for match in space.matches)
     if like_good:
-        said.append(f"{like_good} real defects are nearer to a good patch than to any synthetic flaw.")
+        said.append(f"{like_good} real defects are nearer to a place of a good part than to any synthetic flaw.")
     return said
 
 
 def _how_many(real: Examples, groups: int) -> str:
     if not groups:
         return (
-            "Realism cannot be judged yet: there is no confirmed defect with a mask to compare with. What is shown says "
-            "what was made, and how it differs from good parts; not whether it looks like what this line produces."
+            "Realism cannot be judged yet: there is no confirmed defect with a mask to compare with. What is shown "
+            "says what was made and how it differs from good parts, not whether it looks like what this line produces."
         )
     if groups == 1:
         return (
@@ -278,13 +279,16 @@ def _how_many(real: Examples, groups: int) -> str:
 def _distances(measured: KernelDistance, space: Space) -> str:
     said = f"The kernel distance between real and synthetic is {_with_error(measured)}"
     if space.real_good is not None:
-        said += f"; between real defects and good patches it is {_with_error(space.real_good)}"
+        said += f"; between real defects and good parts it is {_with_error(space.real_good)}"
     if space.real_real is None:
         return said + "."
-    within = measured.value <= space.real_real.high
-    return said + (
-        f". Two random halves of the real defects differ by up to {space.real_real.high:.3f} by chance alone, "
-        + ("so that the two cannot be told apart with so many." if within else "so that the synthetic ones are not alike.")
+    alike = measured.value <= space.real_real.high
+    verdict = (
+        "so that with so many they cannot be told apart" if alike else "so that more than chance lies between them"
+    )
+    return (
+        f"{said}. Two random halves of the real defects differ by up to {space.real_real.high:.3f} by chance alone, "
+        f"{verdict}."
     )
 
 

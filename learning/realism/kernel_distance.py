@@ -79,9 +79,7 @@ def kernel_distance(
     return KernelDistance(value, None if np.isnan(variance) else float(np.sqrt(variance)))
 
 
-def split_half_distances(
-    x: Floats, groups: Sequence[str] | None = None, splits: int = 100, seed: int = 0
-) -> Floats:
+def split_half_distances(x: Floats, groups: Sequence[str] | None = None, splits: int = 100, seed: int = 0) -> Floats:
     """Distances between random halves of one sample: what chance alone makes of samples of half the size.
 
     Args:
