@@ -68,7 +68,7 @@ def intervals(rows: Sequence[tuple[str, float, float | None]], limit: float | No
     """
     if not rows:
         return ""
-    name, width, step = 190.0, 520.0, 34.0
+    name, width, step = 150.0, 760.0, 34.0
     ends = [value + sign * 2 * (error or 0) for _, value, error in rows for sign in (-1, 1)]
     low, high = min(0.0, *ends), max(limit or 0, 1e-6, *ends)
     low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)

@@ -251,7 +251,9 @@ def in_words(real: Examples, space: Space | None) -> list[str]:
         )
     like_good = sum(match.good.distance < match.synthetic[0].distance for match in space.matches)
     if like_good:
-        said.append(f"{like_good} real defects are nearer to a place of a good part than to any synthetic flaw.")
+        said.append(
+            f"{like_good} of {len(space.matches)} are more like a place of a good part than like any synthetic flaw."
+        )
     return said
 
 
