@@ -120,7 +120,7 @@ def _chart(made: Sequence[Example], real: Sequence[Example], name: str) -> Marku
     if values is _lengths:
         edges, ticks = _LENGTHS, _PERCENT[1:]
     elif values is _areas:
-        edges, ticks = _AREAS, _PERCENT
+        edges, ticks = _AREAS, [_PERCENT[0], _PERCENT[1], _PERCENT[3]]
     elif values is _contrasts:
         edges = _contrast_edges(made, real)
         ticks = [(edges[0], f"{255 * edges[0]:.0f}"), (0.0, "0"), (edges[-1], f"+{255 * edges[-1]:.0f}")]
