@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from integrations.cli.console import bar, say
-from integrations.cli.options import SeedOption, existing_data
+from integrations.cli.options import BundleOption, SeedOption, existing_data
+from integrations.cli.synth_report import ReportConfirmedOption, ReportLedgerOption, ReportOption, write_report
 
 
 class Layout(StrEnum):
@@ -28,6 +29,10 @@ def synth(
         str | None, typer.Option(metavar="NAMES", help="Flaw families, by commas.", show_default="all")
     ] = None,
     seed: SeedOption = 0,
+    report: ReportOption = None,
+    bundle: BundleOption = None,
+    ledger: ReportLedgerOption = None,
+    confirmed: ReportConfirmedOption = None,
 ) -> None:
     """Make flawed images from good ones, with the exact mask of every flaw and a manifest that replays them.
 
@@ -49,3 +54,5 @@ def synth(
             progress=progress,
         )
     say(f"{n} flawed images are in [green]{out}[/] ({layout.value})")
+    if report is not None:
+        write_report(out, report, bundle, ledger, confirmed, seed)

@@ -25,18 +25,23 @@ def write_report(report: Report, path: Path) -> Path:
     Returns:
         The file.
     """
+    return write_html(render_report(report), path)
+
+
+def write_html(html: str, path: Path) -> Path:
+    """Write a page; the file appears whole or not at all, and its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        temporary.write_text(render_report(report), encoding="utf-8")
+        temporary.write_text(html, encoding="utf-8")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     return path
 
 
-def render_report(report: Report) -> str:
-    """The report as HTML."""
+def page_environment() -> Environment:
+    """Where the pages' templates are found, and how figures are written in them."""
     environment = Environment(
         loader=PackageLoader("integrations.report", "."),
         autoescape=select_autoescape(["html", "j2"]),
@@ -45,14 +50,23 @@ def render_report(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "share": share_in_words, "decimal": decimal}
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        measurement=report.measurement,
-        galleries=galleries(report.measurement),
-        histograms=_histograms(report.measurement),
-        defects=by_defect(report.measurement.parts),
-        part_picture=lambda outcome: part_picture(outcome.image),
-        map_picture=lambda outcome: map_picture(outcome.image, outcome.map, outcome.mask),
+    return environment
+
+
+def render_report(report: Report) -> str:
+    """The report as HTML."""
+    return (
+        page_environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            measurement=report.measurement,
+            galleries=galleries(report.measurement),
+            histograms=_histograms(report.measurement),
+            defects=by_defect(report.measurement.parts),
+            part_picture=lambda outcome: part_picture(outcome.image),
+            map_picture=lambda outcome: map_picture(outcome.image, outcome.map, outcome.mask),
+        )
     )
 
 

@@ -86,7 +86,7 @@ def _read_folder(data: Path) -> list[ImageRecord]:
         msg = f"{data} holds {' and '.join(seen)}, so its layout is ambiguous; {ACCEPTED}"
         raise DataError(msg)
     if has_mvtec:
-        return _read_mvtec(data)
+        return read_mvtec(data)
     if has_good:
         return [_record(data, path, folder.name) for folder in folders for path in _images_below(folder)]
     if folders:
@@ -96,7 +96,12 @@ def _read_folder(data: Path) -> list[ImageRecord]:
     return [_record(data, path, UNLABELLED) for path in loose]
 
 
-def _read_mvtec(data: Path) -> list[ImageRecord]:
+def read_mvtec(data: Path) -> list[ImageRecord]:
+    """List the images of a folder in MVTec AD's layout, whatever part of it is there; groups are not read.
+
+    Raises:
+        DataError: If images lie outside of class folders, or masks do not fit their images by name.
+    """
     records: list[ImageRecord] = []
     for split in ("train", "test"):
         folder = data / split

@@ -212,6 +212,19 @@ def test_synth_writes_images_and_masks(tiles: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "flawed").rglob("*.png"))) == 6
 
 
+def test_synth_reports_how_real_it_looks(tiles: Path, bundle: Path, tmp_path: Path) -> None:
+    asked = ("synth", tiles / "train" / "good", "--n", 4, "--out", tmp_path / "flawed", "--bundle", bundle)
+    report = tmp_path / "report.html"
+    result = run(*asked, "--report", report, "--confirmed", tiles)
+    assert result.exit_code == 0, result.output
+    assert "kernel distance between real and synthetic" in " ".join(result.stderr.split())
+    assert "Real defects covered" in report.read_text(encoding="utf-8")
+    result = run(*asked, "--report", report)
+    assert "cannot be judged yet" in " ".join(result.stderr.split())
+    assert "no ledger there" in run(*asked, "--report", report, "--ledger", tmp_path / "no.db").stderr
+    assert "no confirmed defects" in run(*asked, "--report", report, "--confirmed", tmp_path).stderr
+
+
 @pytest.mark.parametrize("command", ["train", "synth"])
 def test_missing_and_empty_folders(command: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
