@@ -132,6 +132,10 @@ class Window:
         y = (self.top[:, None] + torch.arange(height) - points[:, 1:]).to(self.images)
         return x[:, None, None, :], y[:, None, :, None]
 
+    def moved(self, by: Tensor) -> "Window":
+        """The box of the same pixels moved by ``[B, 2]`` (x, y) pixels: what fields are there; ``images`` stay."""
+        return replace(self, left=self.left + by[:, 0], top=self.top + by[:, 1])
+
     def column(self, values: Tensor) -> Tensor:
         """Give one number per image the shape ``[B, 1, 1, 1]``, type and device of the images."""
         return values.to(self.images)[:, None, None, None]

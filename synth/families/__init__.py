@@ -6,15 +6,43 @@ from synth.families.base import Context, Family
 from synth.families.bite import Bite
 from synth.families.blob import Blob
 from synth.families.crack import Crack
+from synth.families.dent import Dent
 from synth.families.patch import Patch
 from synth.families.perlin import Perlin
 from synth.families.scratch import Scratch
 from synth.families.smooth import Smooth
+from synth.families.stain import Stain
 from synth.families.uneven import Uneven
 
 FAMILIES: dict[str, type[Family[Any]]] = {
-    family.name: family for family in (Bite, Blob, Crack, Patch, Perlin, Scratch, Smooth, Uneven)
+    family.name: family
+    for family in (
+        Bite,
+        Blob,
+        Crack,
+        Dent,
+        Patch,
+        Perlin,
+        Scratch,
+        Smooth,
+        Stain,
+        Uneven,
+    )
 }
 """Every family by its name; adding one is a module and a line here."""
 
-__all__ = ["FAMILIES", "Bite", "Blob", "Context", "Crack", "Family", "Patch", "Perlin", "Scratch", "Smooth", "Uneven"]
+__all__ = [
+    "FAMILIES",
+    "Bite",
+    "Blob",
+    "Context",
+    "Crack",
+    "Dent",
+    "Family",
+    "Patch",
+    "Perlin",
+    "Scratch",
+    "Smooth",
+    "Stain",
+    "Uneven",
+]

@@ -261,6 +261,16 @@ def shade(window: Window, profile: Tensor, amount: Tensor) -> Tensor:
     return torch.lerp(window.images, bright.to(window.images), profile * amounts.abs())
 
 
+def light(images: Tensor, slope: Tensor) -> Tensor:
+    """Light a relief from the side: brighter where the surface faces the light, darker where it turns away.
+
+    Args:
+        images: ``[B, C, h, w]``, 0..1.
+        slope: ``[B, 1, h, w]``, -1..1: 1 faces the light, 0 is as flat as the surface around.
+    """
+    return torch.lerp(images, (slope > 0).to(slope), slope.abs())
+
+
 def select(parameters: P, rows: Tensor | Sequence[int]) -> P:
     """Parameters of some of the images."""
     index = torch.as_tensor(rows, dtype=torch.int64)
