@@ -18,6 +18,9 @@ _TILE = 1024
 _TOGETHER = 2**18
 """Pixels painted at once; more do not stay in a processor's cache."""
 
+_SEEN_AROUND = 8
+"""Steps from a place at the contour outwards, to see where the part is."""
+
 _LOOKED_AT = 64
 """Pixels along a side at which statistics of a window are taken."""
 
@@ -74,6 +77,29 @@ class Ground:
         colour = mean_inside(some[:, :, ::step, ::step], outside)
         return colour, outside.amax(dim=(-2, -1), keepdim=True) > 0
 
+    def inward(self, rows: Tensor, centre: Tensor, reach: Tensor) -> Tensor:
+        """Direction from places at the contour into the part.
+
+        Args:
+            rows: ``[N]`` int64, which images.
+            centre: ``[N, 2]`` (x, y) in pixels, on the contour.
+            reach: ``[N]`` how far around to look, in pixels.
+
+        Returns:
+            ``[N]`` radians, on the CPU.
+        """
+        grid = torch.linspace(-1, 1, 2 * _SEEN_AROUND + 1)
+        x, y = ((centre[:, i, None] + grid * reach.clamp_min(2)[:, None]).round().long() for i in (0, 1))
+        height, width = self.size
+        inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
+        if self.mask is not None:
+            mask, (y, x) = self.mask[:, 0], (y.clamp(0, height - 1), x.clamp(0, width - 1))
+            there = (index.to(mask.device) for index in (rows[:, None, None], y[:, :, None], x[:, None, :]))
+            inside = inside & (mask[tuple(there)] > 0).cpu()
+        near = inside & (grid[:, None].square() + grid.square() <= 1)
+        across, down = (near.float().sum(dim=axis) @ grid for axis in (1, 2))
+        return torch.atan2(down, across)
+
 
 def _place(masks: Tensor, mass: Tensor, rows: Tensor, fractions: Tensor) -> Tensor:
     wanted = fractions.double().clamp(0, 1 - 1e-9)
@@ -98,6 +124,7 @@ class Window:
         level: ``[B, C, 1, 1]`` mean colour around the flaw.
         background: ``[B, C, 1, 1]`` mean colour outside the part; only for families that paint at the contour.
         has_background: ``[B, 1, 1, 1]`` bool, there is something outside the part; only for those too.
+        inward: ``[B]`` direction from the contour at the flaw into the part, radians, on the CPU; only for those too.
     """
 
     images: Tensor
@@ -109,6 +136,7 @@ class Window:
     level: Tensor
     background: Tensor
     has_background: Tensor
+    inward: Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -153,6 +181,7 @@ class Window:
             level=self.level[there],
             background=self.background[there],
             has_background=self.has_background[there],
+            inward=self.inward[index],
         )
 
 
@@ -256,9 +285,11 @@ class _Cutter:
         self.level = _level(images, ground, rows, boxes)
         if contour:
             self.background, self.has_background = ground.background(images, rows)
+            self.inward = ground.inward(rows, centre, boxes[:, 2:].amax(dim=1) // 4)
         else:
             self.background = torch.zeros_like(self.level)
             self.has_background = torch.zeros_like(self.level[:, :1], dtype=torch.bool)
+            self.inward = torch.zeros(len(rows))
 
     def keep(self) -> None:
         """Cut from the pictures as they are now: tiles with a margin must not see what was painted beside them."""
@@ -276,6 +307,7 @@ class _Cutter:
             level=self.level,
             background=self.background,
             has_background=self.has_background,
+            inward=self.inward,
         )
 
 

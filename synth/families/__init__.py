@@ -5,8 +5,11 @@ from typing import Any
 from synth.families.base import Context, Family
 from synth.families.bite import Bite
 from synth.families.blob import Blob
+from synth.families.contamination import Contamination
 from synth.families.crack import Crack
 from synth.families.dent import Dent
+from synth.families.foreign_body import ForeignBody
+from synth.families.fray import Fray
 from synth.families.patch import Patch
 from synth.families.perlin import Perlin
 from synth.families.scratch import Scratch
@@ -19,8 +22,11 @@ FAMILIES: dict[str, type[Family[Any]]] = {
     for family in (
         Bite,
         Blob,
+        Contamination,
         Crack,
         Dent,
+        ForeignBody,
+        Fray,
         Patch,
         Perlin,
         Scratch,
@@ -35,10 +41,13 @@ __all__ = [
     "FAMILIES",
     "Bite",
     "Blob",
+    "Contamination",
     "Context",
     "Crack",
     "Dent",
     "Family",
+    "ForeignBody",
+    "Fray",
     "Patch",
     "Perlin",
     "Scratch",

@@ -261,6 +261,20 @@ def shade(window: Window, profile: Tensor, amount: Tensor) -> Tensor:
     return torch.lerp(window.images, bright.to(window.images), profile * amounts.abs())
 
 
+def relative(window: Window, share: Tensor) -> Tensor:
+    """A colour darker or brighter than the part around a flaw, ``[B, C, 1, 1]``.
+
+    Args:
+        window: Whose level.
+        share: ``[B]``: -1 is black, 0 the level, 1 white. Where the part is almost black or white already, the other
+            direction is taken, as the colour could not be told from the part.
+    """
+    level, shares = window.level, window.column(share)
+    grey = level.mean(dim=1, keepdim=True)
+    shares = torch.where(grey > 0.85, -shares.abs(), torch.where(grey < 0.15, shares.abs(), shares))
+    return torch.where(shares > 0, level + shares * (1 - level), level * (1 + shares))
+
+
 def light(images: Tensor, slope: Tensor) -> Tensor:
     """Light a relief from the side: brighter where the surface faces the light, darker where it turns away.
 

@@ -52,7 +52,9 @@ class Dent(Family[DentParameters]):
         """Draw a dent per image; one in four is a bump, and four in ten bend the texture."""
         draws = Draws(generator, count, severity)
         return DentParameters(
-            **draw_region(draws, self.size, aspect=(0.3, 1.0), softness=(0.35, 1.0), square=0.1, roughness=(0.05, 0.35)),
+            **draw_region(
+                draws, self.size, aspect=(0.3, 1.0), softness=(0.35, 1.0), square=0.1, roughness=(0.05, 0.35)
+            ),
             depth=draws.signed(*self.depth, negative=0.25),
             light=draws.uniform(0, 2 * torch.pi),
             rim=draws.uniform(0.0, 0.5),

@@ -96,17 +96,17 @@ class Stain(Family[StainParameters]):
         # The rim dries just inside the outline, and is broken where the cloud is thin.
         width = window.column(torch.full_like(shorter, _RIM).maximum(0.6 / shorter))
         rim = inside.sub_(width).div_(width).square_().mul_(-0.5).exp_().mul_(cloud)
-        density = body.addcmul_(rim, window.column(parameters.rim)) * _amounts(window, parameters)
-        return torch.lerp(window.images, (density > 0).to(density), density.abs_().clamp_max_(0.97))
+        share = body.addcmul_(rim, window.column(parameters.rim)).mul_(window.column(parameters.density.abs()))
+        share = share.clamp_(0, 0.97)
+        if window.images.shape[1] == 3:
+            share = share * parameters.tint.to(share)[:, :, None, None]
+        return torch.lerp(window.images, _pale(window, parameters).to(share), share)
 
 
-def _amounts(window: Window, parameters: StainParameters) -> Tensor:
-    """Density of the body in each channel, ``[B, C, 1, 1]``; the other way where it could not be seen."""
+def _pale(window: Window, parameters: StainParameters) -> Tensor:
+    """Whether the stain is paler than the part, as it must be where that is almost black; ``[B, 1, 1, 1]`` bool."""
     level = window.level.mean(dim=1, keepdim=True)
-    density = window.column(parameters.density)
-    pale = torch.where(level < 0.12, True, torch.where(level > 0.88, False, density > 0))
-    tint = parameters.tint if window.images.shape[1] == 3 else torch.ones(len(parameters.tint), 1)
-    return torch.where(pale, density.abs(), -density.abs()) * tint.to(window.images)[:, :, None, None]
+    return torch.where(level < 0.12, True, torch.where(level > 0.88, False, window.column(parameters.density) > 0))
 
 
 def _runs(window: Window, parameters: StainParameters) -> Tensor:
