@@ -102,20 +102,23 @@ def region(parameters: RegionParameters, window: Window, smallest: float = 1.5) 
     """
     longer, shorter = half_axes(parameters, window.size, smallest)
     x, y = window.offsets
-    cos, sin = (window.column(f(parameters.angle)) for f in (torch.cos, torch.sin))
-    a, b = window.column(longer), window.column(shorter)
-    u = x * (cos / a) + y * (sin / a)
-    v = y * (cos / b) - x * (sin / b)
-    distance = torch.hypot(u, v)
+    edge = torch.maximum(parameters.softness, 1 / shorter)
+    cos, sin = parameters.angle.cos(), parameters.angle.sin()
+    along, across = (1 / (axis * edge) for axis in (longer, shorter))
+    u = x * window.column(cos * along) + y * window.column(sin * along)
+    v = y * window.column(cos * across) - x * window.column(sin * across)
+    # Distances are in widths of the edge.
     if parameters.square.any():
-        distance = torch.where(window.column(parameters.square) > 0, torch.maximum(u.abs(), v.abs()), distance)
+        box = torch.maximum(u.abs(), v.abs())
+        distance = torch.where(window.column(parameters.square) > 0, box, torch.hypot(u, v))
+    else:
+        distance = u.square_().addcmul_(v, v).sqrt_()
 
     # About two bumps per half axis, whatever the region's size.
     picture = torch.tensor(window.size, dtype=torch.float32)
     noise = perlin(parameters.seed, picture / (0.5 * (longer + shorter))[:, None] * 1.2, window)
-    inside = noise.mul_(window.column(parameters.roughness)).sub_(distance).add_(1)
-    edge = torch.maximum(parameters.softness, 1 / shorter)
-    return inside.div_(window.column(edge)).add_(0.5).clamp_(0, 1)
+    inside = noise.mul_(window.column(parameters.roughness / edge)).sub_(distance)
+    return inside.add_(window.column(1 / edge + 0.5)).clamp_(0, 1)
 
 
 def box_blur(images: Tensor, radius: int) -> Tensor:

@@ -54,11 +54,13 @@ class Family(ABC, Generic[P]):
         name: By which configurations and manifests know it.
         parameters_class: Parameters of this family.
         at_contour: Flaws lie at the contour of the part, and painting is told the background's colour.
+        by_tiles: A large flaw may be painted piece by piece, none of which needs to see the others.
     """
 
     name: ClassVar[str]
     parameters_class: ClassVar[type[Any]]
     at_contour: ClassVar[bool] = False
+    by_tiles: ClassVar[bool] = True
 
     @abstractmethod
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> P:
@@ -152,16 +154,28 @@ class Canvas:
         centre = place(rows, family.fractions(parameters))
         around = boxes(centre, family.reach(parameters, ground.size), ground.size)
         margin = family.margin(parameters, ground.size)
-        for cut in cuts(self._flawed, ground, rows, centre, around, margin, contour=family.at_contour):
-            window, (down, across) = cut.window, cut.inner
-            painted = family.paint(window, select(parameters, cut.flaws), self._context).clamp_(0, 1)
+        for cut in cuts(
+            self._flawed,
+            self._images,
+            ground,
+            rows,
+            centre,
+            around,
+            margin,
+            contour=family.at_contour,
+            tiled=family.by_tiles,
+        ):
+            window = cut.window
+            chosen = parameters if len(cut.flaws) == len(rows) == 1 else select(parameters, cut.flaws)
+            painted = family.paint(window, chosen, self._context)
             if window.allowed is not None:
                 painted = torch.where(window.allowed > 0, painted, window.images)
-            for i, (row, x, y) in enumerate(
-                zip(rows[cut.flaws].tolist(), window.left.tolist(), window.top.tolist(), strict=True)
+            corners = zip(window.left.tolist(), window.top.tolist(), strict=True)
+            for i, (row, (x, y, w, h), (left, top)) in enumerate(
+                zip(rows[cut.flaws].tolist(), cut.boxes, corners, strict=True)
             ):
-                target = self._flawed[row, :, y + down.start : y + down.stop, x + across.start : x + across.stop]
-                target.copy_(painted[i, :, down, across])
+                part = painted[i, :, y - top : y - top + h, x - left : x - left + w]
+                torch.clamp(part, 0, 1, out=self._flawed[row, :, y : y + h, x : x + w])
         self._low[rows] = self._low[rows].minimum(around[:, :2])
         self._high[rows] = self._high[rows].maximum(around[:, :2] + around[:, 2:])
 

@@ -14,10 +14,12 @@ def window(count: int, size: tuple[int, int], box: tuple[int, int, int, int] | N
     blank = torch.zeros(count, 1, 1, 1)
     return Window(
         images=torch.zeros(count, 1, height, width),
+        pictures=list(torch.zeros(count, 1, *size)),
         allowed=None,
         left=torch.full((count,), left),
         top=torch.full((count,), top),
         centre=torch.zeros(count, 2),
+        boxes=torch.tensor([[left, top, width, height]] * count),
         size=size,
         level=blank,
         background=blank,
