@@ -69,6 +69,29 @@ def grain(seeds: Tensor, period: Tensor, window: "Window") -> Tensor:
     return _between(across.mT, cell[:count, :height], part[:count, :height])[:, None].to(window.images)
 
 
+def profile(seeds: Tensor, places: Tensor, period: Tensor) -> Tensor:
+    """Random values along a line, in between smooth: for whatever changes in one direction only.
+
+    Args:
+        seeds: ``[B]`` int64.
+        places: ``[B, ...]`` on the line, in pixels; may be negative.
+        period: ``[B]`` distance of the random values, in pixels.
+
+    Returns:
+        ``[B, ...]`` in -0.5..0.5, of the places' shape, type and device.
+    """
+    shape = (-1, *[1] * (places.ndim - 1))
+    scaled = places * (1 / period).to(places).view(shape)
+    cell = scaled.floor()
+    t = scaled.sub_(cell)
+    row = _table(places.device)[_scramble(seeds).to(places.device) % _SIDE]
+    start = (_scramble(seeds) // _SIDE).to(places.device).view(shape)
+    index = cell.long().add_(start)
+    low, high = (torch.take_along_dim(row, (index + i).bitwise_and_(_SIDE - 1).flatten(1), 1) for i in (0, 1))
+    t = (t * t).mul_(3 - 2 * t)
+    return low.lerp_(high, t.flatten(1).to(low)).sub_(0.5).view_as(places).to(places)
+
+
 def uniforms(seeds: Tensor, count: int) -> Tensor:
     """Numbers in 0..1 that follow from each seed, ``[B, count]``, on the CPU; count up to a million."""
     return _table(torch.device("cpu")).flatten()[(_scramble(seeds)[:, None] + torch.arange(count)) % _SIDE**2]
