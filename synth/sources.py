@@ -1,9 +1,11 @@
 """Where pasted content comes from: other good parts, the part itself, and procedural textures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from synth.noise import grain as grainy
 from synth.noise import uniforms
@@ -35,6 +37,51 @@ def shifted_sources(window: Window, sources: Tensor | None, which: Tensor, shift
         axes = [axis for axis, bit in ((1, 2), (2, 1)) if mirrored & bit]
         if axes:
             content.copy_(content.flip(axes))
+    return taken
+
+
+def sampled(
+    pictures: Sequence[Tensor], x: Tensor, y: Tensor, beyond: Literal["border", "reflection"] = "border"
+) -> Tensor:
+    """Pictures at any places, in between bilinear.
+
+    Args:
+        pictures: ``[C, H, W]``, one for each row of the places.
+        x: ``[B, 1, h, w]`` columns, in pixels from the middle of the first.
+        y: ``[B, 1, h, w]`` rows, likewise.
+        beyond: What lies beyond the border: its outermost pixels, or the picture mirrored.
+
+    Returns:
+        ``[B, C, h, w]``.
+    """
+    taken = []
+    for picture, across, down in zip(pictures, x, y, strict=True):
+        height, width = picture.shape[-2:]
+        # One picture at a time, as a batch would need a copy of each.
+        grid = torch.stack([(across[0] * 2 + 1) / width - 1, (down[0] * 2 + 1) / height - 1], dim=-1)
+        taken.append(functional.grid_sample(picture[None], grid[None], padding_mode=beyond, align_corners=False))
+    return torch.cat(taken)
+
+
+def displaced(window: Window, shift: Tensor) -> Tensor:
+    """The good pictures moved by whole pixels, the outermost ones repeated; ``[B, C, h, w]``.
+
+    Args:
+        window: Where to evaluate them.
+        shift: ``[B, 2]`` (x, y) in pixels, int64.
+    """
+    height, width = window.shape
+    taken = torch.empty_like(window.images)
+    corners = zip((window.left - shift[:, 0]).tolist(), (window.top - shift[:, 1]).tolist(), strict=True)
+    for content, picture, (x, y) in zip(taken, window.pictures, corners, strict=True):
+        if 0 <= x <= picture.shape[2] - width and 0 <= y <= picture.shape[1] - height:
+            content.copy_(picture[:, y : y + height, x : x + width])
+        else:
+            down, across = (
+                (torch.arange(length) + first).clamp_(0, whole - 1).to(picture.device)
+                for first, length, whole in ((y, height, picture.shape[1]), (x, width, picture.shape[2]))
+            )
+            content.copy_(picture.index_select(1, down).index_select(2, across))
     return taken
 
 

@@ -136,6 +136,13 @@ class Window:
         """Distance of every pixel from the flaw's centre: x ``[B, 1, 1, w]`` and y ``[B, 1, h, 1]``, in pixels."""
         return self.offsets_from(self.centre)
 
+    @cached_property
+    def good(self) -> Tensor:
+        """The window on the good pictures, ``[B, C, h, w]``; not to be written to."""
+        height, width = self.shape
+        corners = zip(self.left.tolist(), self.top.tolist(), strict=True)
+        return _gather(self.pictures, torch.tensor([[x, y, width, height] for x, y in corners]))
+
     def offsets_from(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """As ``offsets``, from points ``[B, 2]`` (x, y) in pixels of the whole picture."""
         height, width = self.shape

@@ -6,6 +6,9 @@ from synth.families.base import Context, Family
 from synth.families.bite import Bite
 from synth.families.blob import Blob
 from synth.families.crack import Crack
+from synth.families.deform import Deform
+from synth.families.misprint import Misprint
+from synth.families.missing import Missing
 from synth.families.patch import Patch
 from synth.families.perlin import Perlin
 from synth.families.scratch import Scratch
@@ -13,8 +16,36 @@ from synth.families.smooth import Smooth
 from synth.families.uneven import Uneven
 
 FAMILIES: dict[str, type[Family[Any]]] = {
-    family.name: family for family in (Bite, Blob, Crack, Patch, Perlin, Scratch, Smooth, Uneven)
+    family.name: family
+    for family in (
+        Bite,
+        Blob,
+        Crack,
+        Deform,
+        Misprint,
+        Missing,
+        Patch,
+        Perlin,
+        Scratch,
+        Smooth,
+        Uneven,
+    )
 }
 """Every family by its name; adding one is a module and a line here."""
 
-__all__ = ["FAMILIES", "Bite", "Blob", "Context", "Crack", "Family", "Patch", "Perlin", "Scratch", "Smooth", "Uneven"]
+__all__ = [
+    "FAMILIES",
+    "Bite",
+    "Blob",
+    "Context",
+    "Crack",
+    "Deform",
+    "Family",
+    "Misprint",
+    "Missing",
+    "Patch",
+    "Perlin",
+    "Scratch",
+    "Smooth",
+    "Uneven",
+]

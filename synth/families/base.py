@@ -96,6 +96,18 @@ class Family(ABC, Generic[P]):
         """Where flaws lie, (x, y) in 0..1 of the part, ``[B, 2]``; see ``Ground.place``."""
         return parameters.centre  # type: ignore[attr-defined]
 
+    def locate(self, parameters: P, ground: Ground, pictures: Tensor, rows: Tensor) -> Tensor:
+        """Centres of flaws in pixels, ``[N, 2]`` (x, y) on the CPU; a family may look at the pictures for that.
+
+        Args:
+            parameters: N rows.
+            ground: Where flaws are allowed.
+            pictures: ``[B, C, H, W]``, good.
+            rows: ``[N]`` int64, the picture of each flaw.
+        """
+        place = ground.place_at_border if self.at_contour else ground.place
+        return place(rows, self.fractions(parameters))
+
     def margin(self, parameters: P, size: tuple[int, int]) -> int:
         """Pixels around a window that painting it needs to see, in pictures of that size."""
         return 0
@@ -150,8 +162,7 @@ class Canvas:
             rows: ``[N]`` int64, which images; none twice.
         """
         ground = self._ground
-        place = ground.place_at_border if family.at_contour else ground.place
-        centre = place(rows, family.fractions(parameters))
+        centre = family.locate(parameters, ground, self._images, rows)
         around = boxes(centre, family.reach(parameters, ground.size), ground.size)
         margin = family.margin(parameters, ground.size)
         for cut in cuts(
