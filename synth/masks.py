@@ -124,7 +124,7 @@ def region(parameters: RegionParameters, window: Window, smallest: float = 1.5) 
     """
     _, shorter = half_axes(parameters, window.size, smallest)
     edge = torch.maximum(parameters.softness, 1 / shorter)
-    return inwardness(parameters, window, smallest).div_(window.column(edge)).add_(0.5).clamp_(0, 1)
+    return _inside(parameters, window, smallest, 1 / edge, 0.5).clamp_(0, 1)
 
 
 def inwardness(parameters: RegionParameters, window: Window, smallest: float = 1.5) -> Tensor:
@@ -135,28 +135,31 @@ def inwardness(parameters: RegionParameters, window: Window, smallest: float = 1
         window: Where to evaluate it.
         smallest: Least half axis in pixels.
     """
-    u, v = axes(parameters, window, smallest)
-    distance = torch.hypot(u, v)
-    if parameters.square.any():
-        distance = torch.where(window.column(parameters.square) > 0, torch.maximum(u.abs(), v.abs()), distance)
-    return bumps(parameters, window, smallest).sub_(distance).add_(1)
+    return _inside(parameters, window, smallest, torch.ones_like(parameters.size), 0.0)
 
 
-def axes(parameters: PlacedParameters, window: Window, smallest: float = 1.5) -> tuple[Tensor, Tensor]:
-    """Every pixel's place along the longer and the shorter axis, in half axes; ``[B, 1, h, w]`` both."""
+def _inside(parameters: RegionParameters, window: Window, smallest: float, scale: Tensor, start: float) -> Tensor:
+    """``inwardness`` times a scale ``[B]``, from a start on: scaled where that costs nothing."""
     longer, shorter = half_axes(parameters, window.size, smallest)
     x, y = window.offsets
-    cos, sin = (window.column(f(parameters.angle)) for f in (torch.cos, torch.sin))
-    a, b = window.column(longer), window.column(shorter)
-    return x * (cos / a) + y * (sin / a), y * (cos / b) - x * (sin / b)
+    cos, sin = parameters.angle.cos(), parameters.angle.sin()
+    along, across = scale / longer, scale / shorter
+    u = x * window.column(cos * along) + y * window.column(sin * along)
+    v = y * window.column(cos * across) - x * window.column(sin * across)
+    if parameters.square.any():
+        box = torch.maximum(u.abs(), v.abs())
+        distance = torch.where(window.column(parameters.square) > 0, box, torch.hypot(u, v))
+    else:
+        distance = u.square_().addcmul_(v, v).sqrt_()
+    noise = bumps(parameters, window, smallest).mul_(window.column(parameters.roughness * scale))
+    return noise.sub_(distance).add_(window.column(scale + start))
 
 
 def bumps(parameters: PlacedParameters, window: Window, smallest: float = 1.5, octaves: int = 1) -> Tensor:
-    """Noise that moves an outline, in half axes: about two bumps per half axis, whatever the size; ``[B, 1, h, w]``."""
+    """Noise of about two bumps per half axis, whatever the size, to bend an outline by; ``[B, 1, h, w]``, -1..1."""
     longer, shorter = half_axes(parameters, window.size, smallest)
     picture = torch.tensor(window.size, dtype=torch.float32)
-    noise = perlin(parameters.seed, picture / (0.5 * (longer + shorter))[:, None] * 1.2, window, octaves)
-    return noise.mul_(window.column(parameters.roughness))
+    return perlin(parameters.seed, picture / (0.5 * (longer + shorter))[:, None] * 1.2, window, octaves)
 
 
 def box_blur(images: Tensor, radius: int) -> Tensor:

@@ -7,9 +7,12 @@ from synth.families.bite import Bite
 from synth.families.blob import Blob
 from synth.families.contamination import Contamination
 from synth.families.crack import Crack
+from synth.families.deform import Deform
 from synth.families.dent import Dent
 from synth.families.foreign_body import ForeignBody
 from synth.families.fray import Fray
+from synth.families.misprint import Misprint
+from synth.families.missing import Missing
 from synth.families.patch import Patch
 from synth.families.perlin import Perlin
 from synth.families.scratch import Scratch
@@ -24,9 +27,12 @@ FAMILIES: dict[str, type[Family[Any]]] = {
         Blob,
         Contamination,
         Crack,
+        Deform,
         Dent,
         ForeignBody,
         Fray,
+        Misprint,
+        Missing,
         Patch,
         Perlin,
         Scratch,
@@ -44,10 +50,13 @@ __all__ = [
     "Contamination",
     "Context",
     "Crack",
+    "Deform",
     "Dent",
     "Family",
     "ForeignBody",
     "Fray",
+    "Misprint",
+    "Missing",
     "Patch",
     "Perlin",
     "Scratch",

@@ -93,7 +93,7 @@ def _facets(window: Window, parameters: BiteParameters) -> tuple[Tensor, Tensor]
     x, y = window.offsets
     longer, shorter = half_axes(parameters, window.size)
     cos, sin = parameters.angle.cos(), parameters.angle.sin()
-    uneven = bumps(parameters, window, octaves=2)
+    uneven = bumps(parameters, window, octaves=2).mul_(window.column(parameters.roughness))
     rolls = uniforms(parameters.seed + 2, 3 * _FACETS).view(-1, _FACETS, 3)
     inside = shade = None
     for i in range(_FACETS):

@@ -160,20 +160,23 @@ def _specks(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple
 
 
 def _fibres(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    count = len(parameters.seed)
     most = int(parameters.fibres.max())
     if not most:
-        return torch.zeros(count, 0, 2), torch.zeros(count, 0), torch.zeros(count, 0)
+        nothing = torch.zeros(len(parameters.seed), 0)
+        return nothing[..., None].expand(-1, -1, 2), nothing, nothing
     rolls = normals(parameters.seed + 4, _MOST_FIBRES * (_KNOTS + 4)).view(-1, _MOST_FIBRES, _KNOTS + 4)[:, :most]
     length = (parameters.length * min(size))[:, None] * (0.4 * rolls[..., 0]).exp().clamp(0.4, 2.0)
     radius = (0.45 * parameters.grain * min(size)).clamp_min(0.3)
-    # Dots no farther apart than half a radius, for the longest fibre.
-    between = max(2, int((length / (0.6 * radius.clamp_min(0.8)[:, None])).max() / _KNOTS) + 1)
+    # Dots lie closer than they are thick; fibres that need fewer than the longest draw nothing with the rest.
+    count = (length / (0.6 * radius.clamp_min(0.8)[:, None])).ceil().clamp_min(2)
+    dots = torch.arange(int(count.max()))
     turns = (parameters.curl[:, None, None] * rolls[..., 4:] / _KNOTS**0.5).cumsum(dim=2) + 3 * rolls[..., 1:2]
-    angles = torch.lerp(turns[..., :-1, None], turns[..., 1:, None], torch.arange(between) / between).flatten(2)
-    steps = torch.stack([angles.cos(), angles.sin()], dim=-1) * (length / angles.shape[2])[..., None, None]
+    knot = (dots / count[..., None]).clamp_max(1) * (_KNOTS - 1)
+    before = knot.long().clamp_max(_KNOTS - 2)
+    angles = torch.lerp(turns.gather(2, before), turns.gather(2, before + 1), knot - before)
+    steps = torch.stack([angles.cos(), angles.sin()], dim=-1) * (length / count)[..., None, None]
     start = 0.5 * rolls[..., 2:4].clamp(-2, 2) * (parameters.spread * min(size))[:, None, None]
     points = start[:, :, None] + steps.cumsum(dim=2)
-    number = torch.arange(most) < parameters.fibres[:, None]
-    radii = (radius[:, None] * number)[..., None].expand(angles.shape)
+    drawn = (torch.arange(most) < parameters.fibres[:, None])[..., None] & (dots < count[..., None])
+    radii = radius[:, None, None] * drawn
     return points.flatten(1, 2), radii.flatten(1, 2), torch.full_like(radii, 0.85).flatten(1, 2)

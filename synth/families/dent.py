@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, light, select
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
+from synth.sources import sampled
 from synth.windows import Window
 
 _RIM = 0.45
@@ -105,10 +105,6 @@ def _bend(window: Window, parameters: DentParameters) -> Tensor:
     height, width = window.shape
     inside = inwardness(parameters, window)
     share = _smoothstep(inside.div_(window.column(parameters.softness))).mul_(window.column(parameters.warp))
-    # ``grid_sample`` counts from -1 to 1 over the window; a pixel is 2 / width of that.
     x, y = window.offsets
-    column, row = ((2 * torch.arange(n).to(share) + 1) / n - 1 for n in (width, height))
-    across = (x * share).mul_(2 / width).add_(column[None, None, None])
-    down = (y * share).mul_(2 / height).add_(row[None, None, :, None])
-    grid = torch.stack([across[:, 0], down[:, 0]], dim=-1)
-    return functional.grid_sample(window.images, grid, padding_mode="border", align_corners=False)
+    columns, rows = (torch.arange(count).to(share) for count in (width, height))
+    return sampled(window.images.unbind(), x * share + columns, y * share + rows[:, None])
