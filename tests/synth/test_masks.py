@@ -145,3 +145,14 @@ def test_stamped_dots_are_as_large_as_asked_and_the_strongest_counts() -> None:
     assert canvas[1, 0, 63] == pytest.approx(0.5)
     assert canvas[1].count_nonzero() <= 4
     assert canvas.max() <= 0.9
+
+
+def test_inward_is_where_the_part_lies() -> None:
+    whole, half = Ground(None, (60, 80)), torch.zeros(1, 1, 60, 80)
+    half[..., :40] = 1
+    places = torch.tensor([[0.0, 30.0], [40.0, 0.0], [40.0, 59.0]])
+    rows, reach = torch.zeros(3, dtype=torch.int64), torch.tensor([8, 8, 8])
+    expected = torch.tensor([0.0, torch.pi / 2, -torch.pi / 2])
+    torch.testing.assert_close(whole.inward(rows, places, reach), expected, rtol=0, atol=1e-4)
+    left = Ground(half, (60, 80)).inward(rows[:1], torch.tensor([[39.0, 30.0]]), reach[:1])
+    assert abs(float(left[0])) == pytest.approx(torch.pi)
