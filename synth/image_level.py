@@ -69,7 +69,7 @@ class Recipe:
 
     def of_image(self, image: int) -> "Recipe":
         """The flaws of one image, as a recipe for a batch of one."""
-        groups = []
+        groups: list[Group] = []
         for group in self.groups:
             rows = (group.images == image).nonzero().flatten()
             if len(rows):
@@ -177,19 +177,22 @@ class Synthesizer:
     def draw(self, generator: Generator, count: int) -> Recipe:
         """Draw flaws for ``count`` images of whatever size; the same generator state gives the same recipe."""
         least, most = self.flaws_per_image
-        numbers = torch.randint(least, most + 1, (count,), generator=generator)
+        numbers = torch.randint(least, most + 1, (count, 1), generator=generator)
         odds = torch.tensor([self.odds.table[name] for name in self.families], dtype=torch.float64)
         bins = odds.shape[1]
-        groups = []
-        for order in range(most):
-            drawn = torch.multinomial(odds.flatten(), count, replacement=True, generator=generator)
-            place = (drawn % bins + torch.rand(count, generator=generator)) / bins
-            severity = self.severity[0] + (self.severity[1] - self.severity[0]) * place
-            for index, (name, family) in enumerate(self.families.items()):
-                images = ((drawn // bins == index) & (numbers > order)).nonzero().flatten()
-                if len(images):
-                    parameters = family.draw(generator, len(images), severity[images])
-                    groups.append(Group(order, name, images, parameters))
+        drawn = torch.multinomial(odds.flatten(), count * most, replacement=True, generator=generator).view(count, most)
+        place = (drawn % bins + torch.rand(count, most, generator=generator)) / bins
+        severity = self.severity[0] + (self.severity[1] - self.severity[0]) * place
+        of_family = torch.where(torch.arange(most) < numbers, drawn // bins, -1)
+        names = list(self.families)
+        groups: list[Group] = []
+        # A family at a time, in an order drawn anew for each batch: few large groups are painted faster than many.
+        for index in torch.randperm(len(names), generator=generator).tolist():
+            repeats = (of_family == index).cumsum(dim=1) * (of_family == index)
+            for repeat in range(1, int(repeats.max()) + 1):
+                images, slots = (repeats == repeat).nonzero(as_tuple=True)
+                parameters = self.families[names[index]].draw(generator, len(images), severity[images, slots])
+                groups.append(Group(len(groups), names[index], images, parameters))
         return Recipe(count, tuple(groups))
 
     @staticmethod

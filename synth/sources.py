@@ -1,18 +1,22 @@
 """Where pasted content comes from: other good parts, the part itself, and procedural textures."""
 
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from synth.noise import grain as grainy
 from synth.noise import uniforms
-from synth.windows import Window
+from synth.windows import Window, looked_at
 
 
 def shifted_sources(window: Window, sources: Tensor | None, which: Tensor, shift: Tensor, turn: Tensor) -> Tensor:
     """Take a source for every image, mirrored and moved round, as far as the window shows it.
 
     Args:
-        window: Without sources, its own pixels are the source.
+        window: Without sources, its own pictures are the source.
         sources: ``[S, C, H, W]`` or None, of the pictures' size.
         which: ``[B]`` 0..1 over all sources.
         shift: ``[B, 2]`` (x, y), as a fraction of width and height.
@@ -22,24 +26,98 @@ def shifted_sources(window: Window, sources: Tensor | None, which: Tensor, shift
         ``[B, C, h, w]``.
     """
     height, width = window.shape
+    taken = torch.empty_like(window.images)
+    corners = zip(window.left.tolist(), window.top.tolist(), strict=True)
+    moved = _moved(window, sources, which, shift, turn)
+    for content, (left, top), (picture, x, y, mirrored) in zip(taken, corners, moved, strict=True):
+        # Slices are copied, as picking out single pixels takes many times as long.
+        for there, down in _pieces(top, height, picture.shape[-2], y, bool(mirrored & 2)):
+            for here, across in _pieces(left, width, picture.shape[-1], x, bool(mirrored & 1)):
+                content[:, there, here] = picture[:, down, across]
+        axes = [axis for axis, bit in ((1, 2), (2, 1)) if mirrored & bit]
+        if axes:
+            content.copy_(content.flip(axes))
+    return taken
+
+
+def sampled(
+    pictures: Sequence[Tensor], x: Tensor, y: Tensor, beyond: Literal["border", "reflection"] = "border"
+) -> Tensor:
+    """Pictures at any places, in between bilinear.
+
+    Args:
+        pictures: ``[C, H, W]``, one for each row of the places.
+        x: ``[B, 1, h, w]`` columns, in pixels from the middle of the first.
+        y: ``[B, 1, h, w]`` rows, likewise.
+        beyond: What lies beyond the border: its outermost pixels, or the picture mirrored.
+
+    Returns:
+        ``[B, C, h, w]``.
+    """
     taken = []
-    for i, (chosen, (x, y), mirrored, left, top) in enumerate(
-        zip(which.tolist(), shift.tolist(), turn.tolist(), window.left.tolist(), window.top.tolist(), strict=True)
-    ):
-        if sources is None:
-            picture, left, top = window.images[i], 0, 0
+    for picture, across, down in zip(pictures, x, y, strict=True):
+        height, width = picture.shape[-2:]
+        # One picture at a time, as a batch would need a copy of each.
+        grid = torch.stack([(across[0] * 2 + 1) / width - 1, (down[0] * 2 + 1) / height - 1], dim=-1)
+        taken.append(functional.grid_sample(picture[None], grid[None], padding_mode=beyond, align_corners=False))
+    return torch.cat(taken)
+
+
+def displaced(window: Window, shift: Tensor) -> Tensor:
+    """The good pictures moved by whole pixels, the outermost ones repeated; ``[B, C, h, w]``.
+
+    Args:
+        window: Where to evaluate them.
+        shift: ``[B, 2]`` (x, y) in pixels, int64.
+    """
+    height, width = window.shape
+    taken = torch.empty_like(window.images)
+    corners = zip((window.left - shift[:, 0]).tolist(), (window.top - shift[:, 1]).tolist(), strict=True)
+    for content, picture, (x, y) in zip(taken, window.pictures, corners, strict=True):
+        if 0 <= x <= picture.shape[2] - width and 0 <= y <= picture.shape[1] - height:
+            content.copy_(picture[:, y : y + height, x : x + width])
         else:
-            picture = sources[min(int(chosen * len(sources)), len(sources) - 1)]
-        rows = _turned(top, height, picture.shape[-2], y, bool(mirrored & 2))
-        columns = _turned(left, width, picture.shape[-1], x, bool(mirrored & 1))
-        taken.append(picture[:, rows.to(picture.device)][:, :, columns.to(picture.device)])
-    return torch.stack(taken).to(window.images)
+            down, across = (
+                (torch.arange(length) + first).clamp_(0, whole - 1).to(picture.device)
+                for first, length, whole in ((y, height, picture.shape[1]), (x, width, picture.shape[2]))
+            )
+            content.copy_(picture.index_select(1, down).index_select(2, across))
+    return taken
 
 
-def _turned(first: int, count: int, length: int, shift: float, mirrored: bool) -> Tensor:
-    """Which lines of a source lie at ``count`` lines of the picture from ``first`` on."""
-    lines = (torch.arange(first, first + count) - round(shift * length)) % length
-    return length - 1 - lines if mirrored else lines
+def source_level(window: Window, sources: Tensor | None, which: Tensor, shift: Tensor, turn: Tensor) -> Tensor:
+    """Mean colour of what ``shifted_sources`` takes for the whole box of each flaw; ``[B, C, 1, 1]``."""
+    x_places, y_places = looked_at(window.boxes)
+    levels = []
+    for i, (picture, x, y, mirrored) in enumerate(_moved(window, sources, which, shift, turn)):
+        down = _turned(y_places[i], picture.shape[-2], y, bool(mirrored & 2)).to(picture.device)
+        across = _turned(x_places[i], picture.shape[-1], x, bool(mirrored & 1)).to(picture.device)
+        levels.append(picture[:, down[:, None], across].double().mean(dim=(-2, -1), keepdim=True))
+    return torch.stack(levels).to(window.images)
+
+
+def _moved(
+    window: Window, sources: Tensor | None, which: Tensor, shift: Tensor, turn: Tensor
+) -> Iterator[tuple[Tensor, float, float, int]]:
+    """For each flaw its source, how far that is moved along x and y, and how it is mirrored."""
+    chosen = zip(window.pictures, which.tolist(), shift.tolist(), turn.tolist(), strict=True)
+    for own, place, (x, y), mirrored in chosen:
+        yield own if sources is None else sources[min(int(place * len(sources)), len(sources) - 1)], x, y, mirrored
+
+
+def _turned(lines: Tensor, length: int, shift: float, mirrored: bool) -> Tensor:
+    """Which lines of a source lie at lines of the picture."""
+    moved = (lines - round(shift * length)) % length
+    return length - 1 - moved if mirrored else moved
+
+
+def _pieces(first: int, count: int, length: int, shift: float, mirrored: bool) -> list[tuple[slice, slice]]:
+    """As ``_turned`` for ``count`` lines from ``first`` on, as slices to copy to and from; before mirroring."""
+    begin = first - round(shift * length)
+    begin = (length - begin - count if mirrored else begin) % length
+    fit = min(count, length - begin)
+    pieces = [(slice(0, fit), slice(begin, begin + fit))]
+    return pieces if fit == count else [*pieces, (slice(fit, count), slice(0, count - fit))]
 
 
 def procedural_textures(

@@ -15,11 +15,20 @@ SIDES = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
 _TILE = 1024
 """Windows with a longer side are painted by tiles of this one."""
 
-_TOGETHER = 2**18
-"""Pixels painted at once; more do not stay in a processor's cache."""
+_TOGETHER = 2**20
+"""Numbers painted at once (pixels times channels); more do not stay in a processor's cache."""
 
-_LOOKED_AT = 64
-"""Pixels along a side at which statistics of a window are taken."""
+_SEEN_AROUND = 8
+"""Steps from a place at the contour outwards, to see where the part is."""
+
+_CALL = 2**14
+"""Pixels that cost about as much as painting once more: windows smaller by less are painted with the larger ones."""
+
+_LOOKED_AT = 24
+"""Places along a side at which the colour around a flaw is taken."""
+
+_BACKGROUND = 64
+"""Places along a side at which the background's colour is taken."""
 
 
 class Ground:
@@ -69,10 +78,33 @@ class Ground:
         if self.mask is None:
             colour = torch.zeros_like(some[:, :, :1, :1])
             return colour, torch.zeros_like(colour[:, :1], dtype=torch.bool)
-        step = max(1, min(self.size) // _LOOKED_AT)
+        step = max(1, min(self.size) // _BACKGROUND)
         outside = 1 - self.mask[rows.to(images.device)][:, :, ::step, ::step]
         colour = mean_inside(some[:, :, ::step, ::step], outside)
         return colour, outside.amax(dim=(-2, -1), keepdim=True) > 0
+
+    def inward(self, rows: Tensor, centre: Tensor, reach: Tensor) -> Tensor:
+        """Direction from places at the contour into the part.
+
+        Args:
+            rows: ``[N]`` int64, which images.
+            centre: ``[N, 2]`` (x, y) in pixels, on the contour.
+            reach: ``[N]`` how far around to look, in pixels.
+
+        Returns:
+            ``[N]`` radians, on the CPU.
+        """
+        grid = torch.linspace(-1, 1, 2 * _SEEN_AROUND + 1)
+        x, y = ((centre[:, i, None] + grid * reach.clamp_min(2)[:, None]).round().long() for i in (0, 1))
+        height, width = self.size
+        inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
+        if self.mask is not None:
+            mask, (y, x) = self.mask[:, 0], (y.clamp(0, height - 1), x.clamp(0, width - 1))
+            there = (index.to(mask.device) for index in (rows[:, None, None], y[:, :, None], x[:, None, :]))
+            inside = inside & (mask[tuple(there)] > 0).cpu()
+        near = inside & (grid[:, None].square() + grid.square() <= 1)
+        across, down = (near.float().sum(dim=axis) @ grid for axis in (1, 2))
+        return torch.atan2(down, across)
 
 
 def _place(masks: Tensor, mass: Tensor, rows: Tensor, fractions: Tensor) -> Tensor:
@@ -89,26 +121,33 @@ class Window:
     """A box of the same size on each of some images, and what a family may know when it paints there.
 
     Attributes:
-        images: ``[B, C, h, w]``, 0..1, the pixels in the boxes.
+        images: ``[B, C, h, w]``, 0..1, the pixels in the windows, not to be written to; earlier flaws are on them.
+        pictures: The whole good pictures, ``[C, H, W]`` each, without any flaw.
         allowed: ``[B, 1, h, w]``, 0 or 1, where flaws may be; None is everywhere.
         left: ``[B]`` int64 on the CPU, the boxes' first columns.
         top: ``[B]`` int64 on the CPU, the boxes' first rows.
         centre: ``[B, 2]`` (x, y) of each flaw, in pixels of the whole picture, on the CPU.
+        boxes: ``[B, 4]`` int64 on the CPU: left, top, width, height of all that each flaw may change, which the window
+            is a part of, or surrounds.
         size: Height and width of the whole picture.
         level: ``[B, C, 1, 1]`` mean colour around the flaw.
         background: ``[B, C, 1, 1]`` mean colour outside the part; only for families that paint at the contour.
         has_background: ``[B, 1, 1, 1]`` bool, there is something outside the part; only for those too.
+        inward: ``[B]`` direction from the contour at the flaw into the part, radians, on the CPU; only for those too.
     """
 
     images: Tensor
+    pictures: Sequence[Tensor]
     allowed: Tensor | None
     left: Tensor
     top: Tensor
     centre: Tensor
+    boxes: Tensor
     size: tuple[int, int]
     level: Tensor
     background: Tensor
     has_background: Tensor
+    inward: Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -125,6 +164,13 @@ class Window:
         """Distance of every pixel from the flaw's centre: x ``[B, 1, 1, w]`` and y ``[B, 1, h, 1]``, in pixels."""
         return self.offsets_from(self.centre)
 
+    @cached_property
+    def good(self) -> Tensor:
+        """The window on the good pictures, ``[B, C, h, w]``; not to be written to."""
+        height, width = self.shape
+        corners = zip(self.left.tolist(), self.top.tolist(), strict=True)
+        return _gather(self.pictures, torch.tensor([[x, y, width, height] for x, y in corners]))
+
     def offsets_from(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """As ``offsets``, from points ``[B, 2]`` (x, y) in pixels of the whole picture."""
         height, width = self.shape
@@ -132,9 +178,13 @@ class Window:
         y = (self.top[:, None] + torch.arange(height) - points[:, 1:]).to(self.images)
         return x[:, None, None, :], y[:, None, :, None]
 
+    def moved(self, by: Tensor) -> "Window":
+        """The box of the same pixels moved by ``[B, 2]`` (x, y) pixels: what fields are there; ``images`` stay."""
+        return replace(self, left=self.left + by[:, 0], top=self.top + by[:, 1])
+
     def column(self, values: Tensor) -> Tensor:
         """Give one number per image the shape ``[B, 1, 1, 1]``, type and device of the images."""
-        return values.to(self.images)[:, None, None, None]
+        return values.to(self.images).view(-1, 1, 1, 1)
 
     def rows(self, index: Tensor) -> "Window":
         """The window on some of the images."""
@@ -142,13 +192,16 @@ class Window:
         return replace(
             self,
             images=self.images[there],
+            pictures=[self.pictures[row] for row in index.tolist()],
             allowed=None if self.allowed is None else self.allowed[there],
             left=self.left[index],
             top=self.top[index],
             centre=self.centre[index],
+            boxes=self.boxes[index],
             level=self.level[there],
             background=self.background[there],
             has_background=self.has_background[there],
+            inward=self.inward[index],
         )
 
 
@@ -159,12 +212,12 @@ class Cut:
     Attributes:
         flaws: ``[N]`` int64, which of the flaws.
         window: On their images.
-        inner: Rows and columns of the window that are written back; the rest is margin.
+        boxes: For each flaw left, top, width, height of what is written back, in pixels of the picture.
     """
 
     flaws: Tensor
     window: Window
-    inner: tuple[slice, slice]
+    boxes: list[list[int]]
 
 
 def boxes(centre: Tensor, half: Tensor, size: tuple[int, int]) -> Tensor:
@@ -190,6 +243,7 @@ def boxes(centre: Tensor, half: Tensor, size: tuple[int, int]) -> Tensor:
 
 def cuts(
     images: Tensor,
+    good: Tensor,
     ground: Ground,
     rows: Tensor,
     centre: Tensor,
@@ -197,28 +251,56 @@ def cuts(
     margin: int,
     *,
     contour: bool,
+    tiled: bool = True,
 ) -> Iterator[Cut]:
-    """Cut windows out of images, flaws of one size together; the caller writes back before it takes the next.
+    """Cut windows out of images, flaws of about one size together; the caller writes back before it takes the next.
 
     Args:
-        images: ``[B, C, H, W]``, of which windows are copies.
+        images: ``[B, C, H, W]``, of which windows are cut.
+        good: The same without any flaw.
         ground: Where flaws are allowed.
         rows: ``[N]`` int64, the image of each flaw; no image twice.
         centre: ``[N, 2]`` (x, y) of each flaw in pixels.
         boxes: ``[N, 4]`` int64: left, top, width, height.
         margin: Pixels that painting needs to see around what it paints.
         contour: Whether the background's colour is wanted.
+        tiled: Whether large windows may be cut in pieces.
     """
-    kinds, which = torch.unique(boxes[:, 2:], dim=0, return_inverse=True)
-    for kind, (width, height) in enumerate(kinds.tolist()):
-        tiled = max(width, height) > _TILE
-        together = 1 if tiled else max(1, _TOGETHER // (width * height))
-        for flaws in (which == kind).nonzero().flatten().split(together):
-            cutter = _Cutter(images, ground, rows[flaws], centre[flaws], boxes[flaws], contour=contour)
-            if tiled:
+    level = _level(images, ground, rows, boxes)
+    for (width, height), kind in _kinds(boxes):
+        pieces = tiled and max(width, height) > _TILE
+        together = 1 if pieces else max(1, _TOGETHER // (width * height * images.shape[1]))
+        for flaws in kind.split(together):
+            some = rows[flaws], centre[flaws], boxes[flaws], level[flaws.to(level.device)]
+            cutter = _Cutter(images, good, ground, *some, contour=contour)
+            if pieces:
                 yield from _tiles(cutter, flaws, boxes[flaws[0]], margin)
             else:
-                yield Cut(flaws, cutter.window(boxes[flaws]), (slice(0, height), slice(0, width)))
+                around = _widened(boxes[flaws], width, height, ground.size)
+                yield Cut(flaws, cutter.window(around), boxes[flaws].tolist())
+
+
+def _kinds(boxes: Tensor) -> Iterator[tuple[tuple[int, int], Tensor]]:
+    """Width and height of windows, and which flaws to paint in such: few, and none of them much too large."""
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for flaw, (width, height) in enumerate(boxes[:, 2:].tolist()):
+        by_size.setdefault((width, height), []).append(flaw)
+    sizes = sorted(by_size)
+    waiting: list[int] = []
+    for size, larger in zip(sizes, [*sizes[1:], None], strict=True):
+        waiting += by_size[size]
+        if larger and len(waiting) * (larger[0] * larger[1] - size[0] * size[1]) < _CALL and max(larger) <= _TILE:
+            continue
+        yield size, torch.tensor(waiting)
+        waiting = []
+
+
+def _widened(boxes: Tensor, width: int, height: int, size: tuple[int, int]) -> Tensor:
+    """Boxes of one size around smaller ones ``[N, 4]``, inside the picture."""
+    side = torch.tensor([width, height])
+    start = boxes[:, :2] - (side - boxes[:, 2:]) // 2
+    start = start.clamp_min(0).minimum(torch.tensor([size[1], size[0]]) - side)
+    return torch.cat([start, side.expand_as(start)], dim=1)
 
 
 def _tiles(cutter: "_Cutter", flaws: Tensor, box: Tensor, margin: int) -> Iterator[Cut]:
@@ -226,14 +308,11 @@ def _tiles(cutter: "_Cutter", flaws: Tensor, box: Tensor, margin: int) -> Iterat
         cutter.keep()
     left, top, width, height = box.tolist()
     for down, across in product(range(0, height, _TILE), range(0, width, _TILE)):
-        w, h = min(_TILE, width - across), min(_TILE, height - down)
-        inner = torch.tensor([left + across, top + down, w, h])
-        outer = _widen(inner, margin, cutter.ground.size)
-        x, y = (inner[:2] - outer[:2]).tolist()
-        yield Cut(flaws, cutter.window(outer[None]), (slice(y, y + h), slice(x, x + w)))
+        inner = [left + across, top + down, min(_TILE, width - across), min(_TILE, height - down)]
+        yield Cut(flaws, cutter.window(_with_margin(torch.tensor(inner), margin, cutter.ground.size)[None]), [inner])
 
 
-def _widen(box: Tensor, margin: int, size: tuple[int, int]) -> Tensor:
+def _with_margin(box: Tensor, margin: int, size: tuple[int, int]) -> Tensor:
     """A box ``[4]`` with a margin, as far as the picture reaches."""
     low = (box[:2] - margin).clamp_min(0)
     high = (box[:2] + box[2:] + margin).minimum(torch.tensor([size[1], size[0]]))
@@ -244,17 +323,28 @@ class _Cutter:
     """Cuts windows for some flaws; what holds for all of a flaw's tiles is worked out once."""
 
     def __init__(
-        self, images: Tensor, ground: Ground, rows: Tensor, centre: Tensor, boxes: Tensor, *, contour: bool
+        self,
+        images: Tensor,
+        good: Tensor,
+        ground: Ground,
+        rows: Tensor,
+        centre: Tensor,
+        boxes: Tensor,
+        level: Tensor,
+        *,
+        contour: bool,
     ) -> None:
-        self.ground, self.centre = ground, centre
+        self.ground, self.centre, self.boxes, self.level = ground, centre, boxes, level
+        self.good = [good[row] for row in rows.tolist()]
         self.pictures = [images[row] for row in rows.tolist()]
         self.masks = None if ground.mask is None else [ground.mask[row] for row in rows.tolist()]
-        self.level = _level(images, ground, rows, boxes)
         if contour:
             self.background, self.has_background = ground.background(images, rows)
+            self.inward = ground.inward(rows, centre, boxes[:, 2:].amax(dim=1) // 4)
         else:
             self.background = torch.zeros_like(self.level)
             self.has_background = torch.zeros_like(self.level[:, :1], dtype=torch.bool)
+            self.inward = torch.zeros(len(rows))
 
     def keep(self) -> None:
         """Cut from the pictures as they are now: tiles with a margin must not see what was painted beside them."""
@@ -264,40 +354,45 @@ class _Cutter:
         """The window in boxes ``[N, 4]`` of one size."""
         return Window(
             images=_gather(self.pictures, boxes),
+            pictures=self.good,
             allowed=None if self.masks is None else _gather(self.masks, boxes),
             left=boxes[:, 0],
             top=boxes[:, 1],
             centre=self.centre,
+            boxes=self.boxes,
             size=self.ground.size,
             level=self.level,
             background=self.background,
             has_background=self.has_background,
+            inward=self.inward,
         )
 
 
 def _gather(pictures: Sequence[Tensor], boxes: Tensor) -> Tensor:
-    return torch.stack(
-        [
-            picture[:, y : y + height, x : x + width]
-            for picture, (x, y, width, height) in zip(pictures, boxes.tolist(), strict=True)
-        ]
-    )
+    parts = [
+        picture[:, y : y + height, x : x + width]
+        for picture, (x, y, width, height) in zip(pictures, boxes.tolist(), strict=True)
+    ]
+    return parts[0][None] if len(parts) == 1 else torch.stack(parts)
 
 
 def _level(images: Tensor, ground: Ground, rows: Tensor, boxes: Tensor) -> Tensor:
-    """Mean colour of the allowed pixels in each box, ``[N, C, 1, 1]``, from at most about 64 × 64 of them."""
-    width, height = boxes[0, 2:].tolist()
-    step = max(1, max(width, height) // _LOOKED_AT)
-    means = []
-    for row, (x, y) in zip(rows.tolist(), boxes[:, :2].tolist(), strict=True):
-        part = (slice(y, y + height, step), slice(x, x + width, step))
-        pixels = images[row][:, *part]
-        if ground.mask is None:
-            means.append(pixels.mean(dim=(-2, -1), keepdim=True))
-        else:
-            # Where the few pixels looked at are all forbidden, the others count.
-            means.append(mean_inside(pixels[None], ground.mask[row : row + 1][:, :, *part] + 1e-6)[0])
-    return torch.stack(means)
+    """Mean colour of the allowed pixels in each box, ``[N, C, 1, 1]``, from some hundred of them."""
+    x, y = (places.to(images.device) for places in looked_at(boxes))
+    row = rows.to(images.device)[:, None, None]
+    pixels = images.movedim(1, 3)[row, y[:, :, None], x[:, None, :]].movedim(3, 1).double()
+    if ground.mask is None:
+        return pixels.mean(dim=(-2, -1), keepdim=True).to(images)
+    # Where the few pixels looked at are all forbidden, the others count.
+    weights = ground.mask[:, 0][row, y[:, :, None], x[:, None, :]][:, None] + 1e-6
+    return mean_inside(pixels, weights).to(images)
+
+
+def looked_at(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Columns and rows at which statistics of boxes ``[N, 4]`` are taken, ``[N, 24]`` int64 both."""
+    place = (torch.arange(_LOOKED_AT) + 0.5) / _LOOKED_AT
+    x, y = ((boxes[:, i, None] + place * boxes[:, i + 2, None]).long() for i in (0, 1))
+    return x, y
 
 
 def border(foreground: Tensor) -> Tensor:

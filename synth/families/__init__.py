@@ -5,16 +5,62 @@ from typing import Any
 from synth.families.base import Context, Family
 from synth.families.bite import Bite
 from synth.families.blob import Blob
+from synth.families.contamination import Contamination
 from synth.families.crack import Crack
+from synth.families.deform import Deform
+from synth.families.dent import Dent
+from synth.families.foreign_body import ForeignBody
+from synth.families.fray import Fray
+from synth.families.misprint import Misprint
+from synth.families.missing import Missing
 from synth.families.patch import Patch
 from synth.families.perlin import Perlin
 from synth.families.scratch import Scratch
 from synth.families.smooth import Smooth
+from synth.families.stain import Stain
 from synth.families.uneven import Uneven
 
 FAMILIES: dict[str, type[Family[Any]]] = {
-    family.name: family for family in (Bite, Blob, Crack, Patch, Perlin, Scratch, Smooth, Uneven)
+    family.name: family
+    for family in (
+        Bite,
+        Blob,
+        Contamination,
+        Crack,
+        Deform,
+        Dent,
+        ForeignBody,
+        Fray,
+        Misprint,
+        Missing,
+        Patch,
+        Perlin,
+        Scratch,
+        Smooth,
+        Stain,
+        Uneven,
+    )
 }
 """Every family by its name; adding one is a module and a line here."""
 
-__all__ = ["FAMILIES", "Bite", "Blob", "Context", "Crack", "Family", "Patch", "Perlin", "Scratch", "Smooth", "Uneven"]
+__all__ = [
+    "FAMILIES",
+    "Bite",
+    "Blob",
+    "Contamination",
+    "Context",
+    "Crack",
+    "Deform",
+    "Dent",
+    "Family",
+    "ForeignBody",
+    "Fray",
+    "Misprint",
+    "Missing",
+    "Patch",
+    "Perlin",
+    "Scratch",
+    "Smooth",
+    "Stain",
+    "Uneven",
+]

@@ -54,11 +54,13 @@ class Family(ABC, Generic[P]):
         name: By which configurations and manifests know it.
         parameters_class: Parameters of this family.
         at_contour: Flaws lie at the contour of the part, and painting is told the background's colour.
+        by_tiles: A large flaw may be painted piece by piece, none of which needs to see the others.
     """
 
     name: ClassVar[str]
     parameters_class: ClassVar[type[Any]]
     at_contour: ClassVar[bool] = False
+    by_tiles: ClassVar[bool] = True
 
     @abstractmethod
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> P:
@@ -93,6 +95,18 @@ class Family(ABC, Generic[P]):
     def fractions(self, parameters: P) -> Tensor:
         """Where flaws lie, (x, y) in 0..1 of the part, ``[B, 2]``; see ``Ground.place``."""
         return parameters.centre  # type: ignore[attr-defined]
+
+    def locate(self, parameters: P, ground: Ground, pictures: Tensor, rows: Tensor) -> Tensor:
+        """Centres of flaws in pixels, ``[N, 2]`` (x, y) on the CPU; a family may look at the pictures for that.
+
+        Args:
+            parameters: N rows.
+            ground: Where flaws are allowed.
+            pictures: ``[B, C, H, W]``, good.
+            rows: ``[N]`` int64, the picture of each flaw.
+        """
+        place = ground.place_at_border if self.at_contour else ground.place
+        return place(rows, self.fractions(parameters))
 
     def margin(self, parameters: P, size: tuple[int, int]) -> int:
         """Pixels around a window that painting it needs to see, in pictures of that size."""
@@ -148,20 +162,31 @@ class Canvas:
             rows: ``[N]`` int64, which images; none twice.
         """
         ground = self._ground
-        place = ground.place_at_border if family.at_contour else ground.place
-        centre = place(rows, family.fractions(parameters))
+        centre = family.locate(parameters, ground, self._images, rows)
         around = boxes(centre, family.reach(parameters, ground.size), ground.size)
         margin = family.margin(parameters, ground.size)
-        for cut in cuts(self._flawed, ground, rows, centre, around, margin, contour=family.at_contour):
-            window, (down, across) = cut.window, cut.inner
-            painted = family.paint(window, select(parameters, cut.flaws), self._context).clamp_(0, 1)
+        for cut in cuts(
+            self._flawed,
+            self._images,
+            ground,
+            rows,
+            centre,
+            around,
+            margin,
+            contour=family.at_contour,
+            tiled=family.by_tiles,
+        ):
+            window = cut.window
+            chosen = parameters if len(cut.flaws) == len(rows) == 1 else select(parameters, cut.flaws)
+            painted = family.paint(window, chosen, self._context)
             if window.allowed is not None:
                 painted = torch.where(window.allowed > 0, painted, window.images)
-            for i, (row, x, y) in enumerate(
-                zip(rows[cut.flaws].tolist(), window.left.tolist(), window.top.tolist(), strict=True)
+            corners = zip(window.left.tolist(), window.top.tolist(), strict=True)
+            for i, (row, (x, y, w, h), (left, top)) in enumerate(
+                zip(rows[cut.flaws].tolist(), cut.boxes, corners, strict=True)
             ):
-                target = self._flawed[row, :, y + down.start : y + down.stop, x + across.start : x + across.stop]
-                target.copy_(painted[i, :, down, across])
+                part = painted[i, :, y - top : y - top + h, x - left : x - left + w]
+                torch.clamp(part, 0, 1, out=self._flawed[row, :, y : y + h, x : x + w])
         self._low[rows] = self._low[rows].minimum(around[:, :2])
         self._high[rows] = self._high[rows].maximum(around[:, :2] + around[:, 2:])
 
@@ -259,6 +284,30 @@ def shade(window: Window, profile: Tensor, amount: Tensor) -> Tensor:
     amounts = window.column(amount)
     bright = torch.where(level < 0.12, True, torch.where(level > 0.88, False, amounts > 0))
     return torch.lerp(window.images, bright.to(window.images), profile * amounts.abs())
+
+
+def relative(window: Window, share: Tensor) -> Tensor:
+    """A colour darker or brighter than the part around a flaw, ``[B, C, 1, 1]``.
+
+    Args:
+        window: Whose level.
+        share: ``[B]``: -1 is black, 0 the level, 1 white. Where the part is almost black or white already, the other
+            direction is taken, as the colour could not be told from the part.
+    """
+    level, shares = window.level, window.column(share)
+    grey = level.mean(dim=1, keepdim=True)
+    shares = torch.where(grey > 0.85, -shares.abs(), torch.where(grey < 0.15, shares.abs(), shares))
+    return torch.where(shares > 0, level + shares * (1 - level), level * (1 + shares))
+
+
+def light(images: Tensor, slope: Tensor) -> Tensor:
+    """Light a relief from the side: brighter where the surface faces the light, darker where it turns away.
+
+    Args:
+        images: ``[B, C, h, w]``, 0..1.
+        slope: ``[B, 1, h, w]``, -1..1: 1 faces the light, 0 is as flat as the surface around.
+    """
+    return torch.lerp(images, (slope > 0).to(slope), slope.abs())
 
 
 def select(parameters: P, rows: Tensor | Sequence[int]) -> P:

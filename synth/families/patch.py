@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from synth.draws import Draws
 from synth.families.base import Context, Family
 from synth.masks import RegionParameters, draw_region, region, region_reach
-from synth.sources import shifted_sources
+from synth.sources import shifted_sources, source_level
 from synth.windows import Window
 
 
@@ -65,7 +65,8 @@ class Patch(Family[PatchParameters]):
 
     def paint(self, window: Window, parameters: PatchParameters, context: Context) -> Tensor:
         """Blend the patches in."""
-        content = shifted_sources(window, context.sources, parameters.source, parameters.shift, parameters.turn)
-        difference = window.level - content.mean(dim=(-2, -1), keepdim=True)
-        content = content + difference * window.column(parameters.matched)
+        taken = context.sources, parameters.source, parameters.shift, parameters.turn
+        content = shifted_sources(window, *taken)
+        if parameters.matched.any():
+            content += (window.level - source_level(window, *taken)) * window.column(parameters.matched)
         return torch.lerp(window.images, content, region(parameters, window) * window.column(parameters.opacity))

@@ -1,7 +1,7 @@
 """Perlin: a texture shows through thresholded Perlin noise.
 
-As in DRAEM (Zavrtanik et al., 2021, arXiv 2108.07610) and GLASS (Chen et al., 2024, arXiv 2407.09359), with
-procedural textures and other good parts in place of a downloaded texture data set.
+As in DRAEM (Zavrtanik et al., 2021, arXiv 2108.07610) and GLASS (Chen et al., 2024, arXiv 2407.09359: one mask, the
+intersection of two or their union), with procedural textures and other good parts where no folder of textures is given.
 """
 
 from dataclasses import dataclass
@@ -17,34 +17,42 @@ from synth.noise import perlin
 from synth.sources import procedural_textures, shifted_sources
 from synth.windows import Window
 
+SINGLE, INTERSECTION, UNION = 0, 1, 2
+PROCEDURAL, PART, PICTURE = 0, 1, 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class PerlinParameters(RegionParameters):
     """One textured field per image.
 
     Attributes:
-        cells: ``[B, 2]`` bumps of the mask along height and width.
-        level: ``[B]`` noise above this belongs to the mask.
+        algebra: ``[B]`` int64: one mask (0), the intersection of two (1) or their union (2).
+        cells: ``[B, 2]`` bumps of the first mask along height and width.
+        other_cells: ``[B, 2]`` of the second mask.
+        level: ``[B]`` noise above this belongs to a mask.
         local: ``[B]`` bool, the field is confined to a region.
+        content: ``[B]`` int64: a procedural texture (0), another good part (1), or a picture of the context's textures
+            (2; a procedural one where there are none).
         grain: ``[B]`` size of the texture's grain, as a fraction of the image's shorter side.
         stretch: ``[B]`` grain's length along x over its length along y.
         brightness: ``[B]`` mean of the texture, 0..1.
         contrast: ``[B]`` spread of the texture, 0..1.
         opacity: ``[B]`` 0..1.
-        borrowed: ``[B]`` bool, the texture is another part and not procedural.
-        source: ``[B]`` which source, 0..1 over all of them.
-        shift: ``[B, 2]`` (x, y) by which the source is moved, as a fraction of width and height.
+        source: ``[B]`` which part or picture, 0..1 over all of them.
+        shift: ``[B, 2]`` (x, y) by which it is moved, as a fraction of width and height.
     """
 
+    algebra: Tensor
     cells: Tensor
+    other_cells: Tensor
     level: Tensor
     local: Tensor
+    content: Tensor
     grain: Tensor
     stretch: Tensor
     brightness: Tensor
     contrast: Tensor
     opacity: Tensor
-    borrowed: Tensor
     source: Tensor
     shift: Tensor
 
@@ -60,24 +68,29 @@ class Perlin(Family[PerlinParameters]):
     name: ClassVar[str] = "perlin"
     parameters_class = PerlinParameters
 
-    def __init__(self, cells: tuple[float, float] = (1.5, 24.0), opacity: tuple[float, float] = (0.12, 1.0)) -> None:
+    def __init__(self, cells: tuple[float, float] = (1.5, 32.0), opacity: tuple[float, float] = (0.12, 1.0)) -> None:
         self.cells = cells
         self.opacity = opacity
 
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> PerlinParameters:
-        """Draw a field per image; two in three are confined to a region, one in three borrows another part."""
+        """Draw a field per image: of each algebra and each content a third; two in three are confined to a region."""
         draws = Draws(generator, count, severity)
+        algebra = draws.integers(SINGLE, UNION)
+        # An intersection is small, a union large: their levels make up for some of it.
+        shift = torch.tensor([0.0, -0.12, 0.06])[algebra]
         return PerlinParameters(
             **draw_region(draws, (0.04, 0.5), softness=(0.05, 0.8), square=0.1),
+            algebra=algebra,
             cells=draws.log_uniform(*self.cells, 2),
-            level=draws.uniform(0.05, 0.35),
+            other_cells=draws.log_uniform(*self.cells, 2),
+            level=draws.uniform(0.05, 0.35) + shift,
             local=draws.chance(0.67),
+            content=draws.integers(PROCEDURAL, PICTURE),
             grain=draws.log_uniform(0.004, 0.08),
             stretch=draws.log_uniform(0.2, 5.0),
             brightness=draws.uniform(0.05, 0.95),
             contrast=draws.uniform(0.05, 0.6),
             opacity=draws.strong(*self.opacity),
-            borrowed=draws.chance(0.33),
             source=draws.uniform(0, 1),
             shift=draws.uniform(0.1, 0.9, 2),
         )
@@ -88,33 +101,55 @@ class Perlin(Family[PerlinParameters]):
 
     def paint(self, window: Window, parameters: PerlinParameters, context: Context) -> Tensor:
         """Blend the textures in where the noise is high."""
-        noise = perlin(parameters.seed + 1, _cells(parameters, window.size), window, octaves=2)
-        mask = noise.sub_(window.column(parameters.level)).mul_(12).clamp_(0, 1).mul_(window.column(parameters.opacity))
-        if parameters.local.any():
-            mask = torch.where(window.column(parameters.local) > 0, mask * region(parameters, window), mask)
-        content = torch.empty_like(window.images)
-        for rows in (parameters.borrowed.nonzero().flatten(), (~parameters.borrowed).nonzero().flatten()):
-            if len(rows):
-                content[rows] = _content(window.rows(rows), select(parameters, rows), context)
-        return torch.lerp(window.images, content, mask)
+        mask = _field(window, parameters).sub_(window.column(parameters.level))
+        mask.mul_(12).clamp_(0, 1).mul_(window.column(parameters.opacity))
+        local = parameters.local.nonzero().flatten()
+        if len(local) == len(mask):
+            mask.mul_(region(parameters, window))
+        elif len(local):
+            mask[local.to(mask.device)] *= region(select(parameters, local), window.rows(local))
+        return torch.lerp(window.images, _content(window, parameters, context), mask)
+
+
+def _field(window: Window, parameters: PerlinParameters) -> Tensor:
+    """Noise of one mask, or the lower (intersection) or higher (union) of two; ``[B, 1, h, w]``."""
+    field = perlin(parameters.seed + 1, _cells(parameters, parameters.cells, window.size), window)
+    for algebra, combine in ((INTERSECTION, torch.minimum), (UNION, torch.maximum)):
+        rows = (parameters.algebra == algebra).nonzero().flatten()
+        if len(rows):
+            some, there = select(parameters, rows), rows.to(field.device)
+            other = perlin(some.seed + 3, _cells(some, some.other_cells, window.size), window.rows(rows))
+            field[there] = combine(field[there], other)
+    return field
 
 
 def _content(window: Window, parameters: PerlinParameters, context: Context) -> Tensor:
-    """What shows through: all of these flaws borrow another part, or none does."""
-    if parameters.borrowed[0]:
-        unturned = torch.ones_like(parameters.seed)
-        return shifted_sources(window, context.sources, parameters.source, parameters.shift, unturned)
-    return procedural_textures(
-        window,
-        parameters.seed + 2,
-        parameters.grain,
-        parameters.stretch,
-        parameters.brightness,
-        parameters.contrast,
-    )
+    """What shows through, ``[B, C, h, w]``."""
+    kind = parameters.content
+    if context.textures is None:
+        kind = torch.where(kind == PICTURE, PROCEDURAL, kind)
+    kinds = kind.unique().tolist()
+    if len(kinds) == 1:
+        return _content_of(kinds[0], window, parameters, context)
+    content = torch.empty_like(window.images)
+    for one in kinds:
+        rows = (kind == one).nonzero().flatten()
+        content[rows.to(content.device)] = _content_of(one, window.rows(rows), select(parameters, rows), context)
+    return content
 
 
-def _cells(parameters: PerlinParameters, size: tuple[int, int]) -> Tensor:
-    """Cells of the mask; at least about one bump in a confining region."""
+def _content_of(kind: int, window: Window, parameters: PerlinParameters, context: Context) -> Tensor:
+    if kind == PROCEDURAL:
+        grain, stretch = parameters.grain, parameters.stretch
+        return procedural_textures(
+            window, parameters.seed + 2, grain, stretch, parameters.brightness, parameters.contrast
+        )
+    pictures = context.sources if kind == PART else context.textures
+    unturned = torch.zeros_like(parameters.seed)
+    return shifted_sources(window, pictures, parameters.source, parameters.shift, unturned)
+
+
+def _cells(parameters: PerlinParameters, cells: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cells of a mask; at least about one bump in a confining region."""
     bumps = 0.5 / (parameters.size * min(size))[:, None] * torch.tensor(size)
-    return torch.where(parameters.local[:, None], torch.maximum(parameters.cells, bumps), parameters.cells)
+    return torch.where(parameters.local[:, None], torch.maximum(cells, bumps), cells)

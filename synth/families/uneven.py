@@ -1,4 +1,4 @@
-"""Unevenness: brightness that varies over large areas, as from bad light, coating or grinding."""
+"""Unevenness over large areas: streaks as from grinding, and light that falls unevenly."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,29 +7,32 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import EVERYWHERE, Context, Family
+from synth.families.base import Context, Family
 from synth.masks import RegionParameters, draw_region, region, region_reach
-from synth.noise import perlin
+from synth.noise import profile
 from synth.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnevenParameters(RegionParameters):
-    """One uneven field per image.
+    """One uneven area per image.
 
     Attributes:
-        cells: ``[B, 2]`` bumps along height and width.
-        amount: ``[B]`` relative change of brightness where the field is full; may be negative.
-        hardness: ``[B]`` steepness of the field at its border: about 1 is soft, 20 a hard edge.
-        level: ``[B]`` noise above which the field lies; what lies below keeps its brightness.
-        local: ``[B]`` bool, the field is confined to a region.
+        ground: ``[B]`` bool, streaks of grinding; otherwise light.
+        amount: ``[B]`` relative change of brightness where it is greatest; may be negative.
+        direction: ``[B]`` in which the streaks run or the light changes, radians.
+        band: ``[B]`` width of a band of streaks, as a fraction of the image's shorter side.
+        streak: ``[B]`` width of a streak, in the same unit; at least 1.5 pixels.
+        slope: ``[B]`` how much the light changes across the area: 0 is a round spot, 1 a spot that is bright on one
+            side and dark on the other.
     """
 
-    cells: Tensor
+    ground: Tensor
     amount: Tensor
-    hardness: Tensor
-    level: Tensor
-    local: Tensor
+    direction: Tensor
+    band: Tensor
+    streak: Tensor
+    slope: Tensor
 
 
 class Uneven(Family[UnevenParameters]):
@@ -37,37 +40,57 @@ class Uneven(Family[UnevenParameters]):
 
     Args:
         amount: Range of the relative change, without its sign.
-        cells: Range of the number of bumps along a side.
+        size: Range of half the longer axis of the area, as a fraction of the image's shorter side.
     """
 
     name: ClassVar[str] = "uneven"
     parameters_class = UnevenParameters
 
-    def __init__(self, amount: tuple[float, float] = (0.06, 0.45), cells: tuple[float, float] = (1.0, 5.0)) -> None:
+    def __init__(self, amount: tuple[float, float] = (0.06, 0.5), size: tuple[float, float] = (0.1, 0.7)) -> None:
         self.amount = amount
-        self.cells = cells
+        self.size = size
 
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> UnevenParameters:
-        """Draw a field per image; half of them are confined to a region."""
+        """Draw an area per image; half of them are ground."""
         draws = Draws(generator, count, severity)
         return UnevenParameters(
-            **draw_region(draws, (0.1, 0.6), softness=(0.1, 1.0), square=0.3),
-            cells=draws.log_uniform(*self.cells, 2),
+            **draw_region(draws, self.size, softness=(0.4, 1.6), square=0.2),
+            ground=draws.chance(0.5),
             amount=draws.signed(*self.amount, negative=0.5),
-            hardness=draws.log_uniform(1.5, 20.0),
-            level=draws.uniform(-0.1, 0.5),
-            local=draws.chance(0.5),
+            direction=draws.uniform(0, 2 * torch.pi),
+            band=draws.log_uniform(0.03, 0.2),
+            streak=draws.log_uniform(0.004, 0.03),
+            slope=draws.uniform(0, 1),
         )
 
     def reach(self, parameters: UnevenParameters, size: tuple[int, int]) -> Tensor:
-        """As far as the region, or everywhere."""
-        return torch.where(parameters.local[:, None], region_reach(parameters, size), EVERYWHERE)
+        """As far as the area."""
+        return region_reach(parameters, size)
 
     def paint(self, window: Window, parameters: UnevenParameters, context: Context) -> Tensor:
         """Multiply the images by the field."""
-        noise = perlin(parameters.seed + 1, parameters.cells, window, octaves=2)
-        field = noise.sub_(window.column(parameters.level)).mul_(window.column(parameters.hardness)).clamp_(0, 1)
-        if parameters.local.any():
-            inside = region(parameters, window) * (0.5 + 0.5 * field)
-            field = torch.where(window.column(parameters.local) > 0, inside, field)
-        return window.images * field.mul_(window.column(parameters.amount)).add_(1)
+        inside = region(parameters, window)
+        # Light has no edges.
+        inside = inside.square().mul_(inside.mul_(-2).add_(3))
+        field = torch.where(
+            window.column(parameters.ground) > 0, _streaks(window, parameters), _light(window, parameters)
+        )
+        return window.images * field.mul_(inside).mul_(window.column(parameters.amount)).add_(1)
+
+
+def _streaks(window: Window, parameters: UnevenParameters) -> Tensor:
+    """Bands of fine streaks, ``[B, 1, h, w]`` in about -1..1: they change across the direction of grinding only."""
+    x, y = window.offsets
+    across = y * window.column(parameters.direction.cos()) - x * window.column(parameters.direction.sin())
+    bands = profile(parameters.seed + 1, across, parameters.band * window.side)
+    fine = profile(parameters.seed + 2, across, (parameters.streak * window.side).clamp_min(1.5))
+    return bands.add_(0.5).mul_(fine.mul_(1.6).add_(0.4))
+
+
+def _light(window: Window, parameters: UnevenParameters) -> Tensor:
+    """A round spot, or one that is bright on one side only; ``[B, 1, h, w]`` in about -1..1."""
+    x, y = window.offsets
+    size = parameters.size * window.side
+    along = x * window.column(parameters.direction.cos() / size) + y * window.column(parameters.direction.sin() / size)
+    slope = window.column(parameters.slope)
+    return along.clamp_(-1, 1).mul_(slope).add_(1 - slope)

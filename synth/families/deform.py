@@ -1,0 +1,116 @@
+"""Deformations: a bulge, a pinch, a twist or a shear moves the structure of the part and catches the light."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from synth.draws import Draws
+from synth.families.base import Context, Family, shade
+from synth.masks import RegionParameters, draw_region, half_axes
+from synth.sources import sampled
+from synth.windows import Window
+
+BULGE, TWIST, SHEAR = 0, 1, 2
+
+_SMALLEST = 3.0
+"""Least half axis in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeformParameters(RegionParameters):
+    """One deformed ellipse per image; ``roughness``, ``softness`` and ``square`` of the region are not used.
+
+    Attributes:
+        kind: ``[B]`` int64: bulge or pinch (0), twist (1), shear (2).
+        strength: ``[B]`` -1..1: a bulge is positive, a pinch negative; 1 moves what lies halfway as far as is possible
+            without tearing.
+        direction: ``[B]`` of a shear, and of the light, radians.
+        light: ``[B]`` change of brightness of the side that faces the light; the other side changes the other way.
+    """
+
+    kind: Tensor
+    strength: Tensor
+    direction: Tensor
+    light: Tensor
+
+
+class Deform(Family[DeformParameters]):
+    """Draws and warps deformations.
+
+    Args:
+        size: Range of half the longer axis, as a fraction of the image's shorter side.
+        strength: Range of the strength, without its sign.
+        light: Range of the change of brightness, without its sign.
+    """
+
+    name: ClassVar[str] = "deform"
+    parameters_class = DeformParameters
+
+    def __init__(
+        self,
+        size: tuple[float, float] = (0.025, 0.3),
+        strength: tuple[float, float] = (0.15, 1.0),
+        light: tuple[float, float] = (0.02, 0.25),
+    ) -> None:
+        self.size = size
+        self.strength = strength
+        self.light = light
+
+    def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> DeformParameters:
+        """Draw a deformation per image, each kind as often."""
+        draws = Draws(generator, count, severity)
+        return DeformParameters(
+            **draw_region(draws, self.size, aspect=(0.4, 1.0)),
+            kind=draws.integers(BULGE, SHEAR),
+            strength=draws.signed(*self.strength, negative=0.5),
+            direction=draws.uniform(0, 2 * torch.pi),
+            light=draws.signed(*self.light, negative=0.5),
+        )
+
+    def reach(self, parameters: DeformParameters, size: tuple[int, int]) -> Tensor:
+        """As far as the ellipse."""
+        longer, _ = half_axes(parameters, size, _SMALLEST)
+        return longer[:, None].expand(-1, 2)
+
+    def paint(self, window: Window, parameters: DeformParameters, context: Context) -> Tensor:
+        """Add the difference between the good picture warped and as it was, so that earlier flaws stay; then shade."""
+        x, y = window.offsets
+        longer, shorter = half_axes(parameters, window.size, _SMALLEST)
+        cos, sin = parameters.angle.cos(), parameters.angle.sin()
+        u = x * window.column(cos / longer) + y * window.column(sin / longer)
+        v = y * window.column(cos / shorter) - x * window.column(sin / shorter)
+        inside = (1 - u * u - v * v).clamp_(min=0)
+        dx, dy = _displacement(window, parameters, inside * inside)
+        left, top = (window.column(window.centre[:, i]) for i in (0, 1))
+        warped = sampled(window.pictures, x + left + dx, y + top + dy).sub_(window.good)
+        moved = torch.where(inside > 0, window.images + warped, window.images)
+
+        # The light follows the slope of a hill as high as the bump, which is 1.5 where it is steepest.
+        facing = u * window.column(_along(parameters) * shorter / longer) + v * window.column(
+            _along(parameters, turned=True)
+        )
+        facing = facing.mul_(inside).mul_(2.6)
+        lit = shade(replace(window, images=moved), facing.clamp_min(0), parameters.light)
+        return shade(replace(window, images=lit), facing.neg_().clamp_(min=0), -parameters.light)
+
+
+def _displacement(window: Window, parameters: DeformParameters, bump: Tensor) -> tuple[Tensor, Tensor]:
+    """How far from each pixel its new content lies, along x and y, ``[B, 1, h, w]`` in pixels."""
+    x, y = window.offsets
+    strength, kind = parameters.strength, parameters.kind
+    # The greatest that do not fold the surface over: it is steepest where the bump falls most quickly.
+    swell = window.column(strength * 0.6 * (kind == BULGE))
+    twist = window.column(strength * 1.2 * (kind == TWIST))
+    _, shorter = half_axes(parameters, window.size, _SMALLEST)
+    shear = strength * 0.5 * shorter * (kind == SHEAR)
+    dx = x * -swell - y * twist + window.column(shear * parameters.direction.cos())
+    dy = y * -swell + x * twist + window.column(shear * parameters.direction.sin())
+    return dx.mul_(bump), dy.mul_(bump)
+
+
+def _along(parameters: DeformParameters, *, turned: bool = False) -> Tensor:
+    """Share of the light's direction along the longer axis, or along the shorter one, ``[B]``."""
+    angle = parameters.direction - parameters.angle
+    return angle.sin() if turned else angle.cos()

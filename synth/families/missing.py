@@ -1,0 +1,201 @@
+"""Missing features: a structure of the part is gone, and its surroundings go on in its place.
+
+The place is filled with what lies beside it, brought to the colours around the hole by a membrane: a field that is
+smooth inside and equals the difference at the rim (as in Perez et al., "Poisson image editing", 2003). Methods that
+inpaint pixel by pixel (``cv2.inpaint``, biharmonic equations) leave a blur without texture that is seen at once, and
+work on one picture at a time, in 8 bits or very slowly.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from synth.draws import Draws
+from synth.families.base import Context, Family, shade
+from synth.masks import RegionParameters, draw_region, half_axes, region, region_reach
+from synth.sources import displaced
+from synth.windows import Ground, Window
+
+_CANDIDATES = 12
+"""Places that are drawn; the one with most structure is taken."""
+
+_DIRECTIONS = 8
+"""Places around it that may go on in its place."""
+
+_SEEN = 12
+"""Pixels along a side that are looked at to choose a place."""
+
+_MEMBRANE = 24
+"""Points of the membrane along a side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingParameters(RegionParameters):
+    """One missing feature per image.
+
+    Attributes:
+        candidates: ``[B, 12, 2]`` places on the part, (x, y) in 0..1, that with most structure is taken; see
+            ``Ground.place``. ``centre`` is the first of them.
+        share: ``[B]`` how much of the feature is gone, 0..1.
+        mark: ``[B]`` change of brightness that is left where it was, as on a part without any structure nothing else
+            could be seen.
+    """
+
+    candidates: Tensor
+    share: Tensor
+    mark: Tensor
+
+
+class Missing(Family[MissingParameters]):
+    """Draws places with structure and fills them from their surroundings.
+
+    Args:
+        size: Range of half the longer axis, as a fraction of the image's shorter side.
+        share: Range of the share that is gone.
+    """
+
+    name: ClassVar[str] = "missing"
+    parameters_class = MissingParameters
+
+    def __init__(self, size: tuple[float, float] = (0.02, 0.2), share: tuple[float, float] = (0.4, 1.0)) -> None:
+        self.size = size
+        self.share = share
+
+    def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> MissingParameters:
+        """Draw a hole per image."""
+        draws = Draws(generator, count, severity)
+        candidates = draws.uniform(0, 1, _CANDIDATES, 2)
+        shape = draw_region(draws, self.size, aspect=(0.5, 1.0), softness=(0.1, 0.4), square=0.3)
+        shape.update(centre=candidates[:, 0], roughness=draws.uniform(0.0, 0.25))
+        return MissingParameters(
+            **shape,
+            candidates=candidates,
+            share=draws.strong(*self.share),
+            mark=draws.signed(0.015, 0.06, negative=0.5),
+        )
+
+    def locate(self, parameters: MissingParameters, ground: Ground, pictures: Tensor, rows: Tensor) -> Tensor:
+        """The candidate around which the good picture varies most."""
+        count = len(rows)
+        places = ground.place(rows.repeat_interleave(_CANDIDATES), parameters.candidates.flatten(0, 1))
+        places = places.view(count, _CANDIDATES, 2)
+        seen = _seen([pictures[row] for row in rows.tolist()], places, 1.2 * half_axes(parameters, ground.size)[0])
+        best = seen.std(dim=(-2, -1)).mean(dim=2).argmax(dim=1).cpu()
+        return places[torch.arange(count), best]
+
+    def reach(self, parameters: MissingParameters, size: tuple[int, int]) -> Tensor:
+        """As far as the hole, and a rim around it that the membrane is fastened to."""
+        return 1.25 * region_reach(parameters, size) + 2
+
+    def paint(self, window: Window, parameters: MissingParameters, context: Context) -> Tensor:
+        """Fill the hole."""
+        shift = _beside(window, parameters)
+        filling = displaced(window, -shift).add_(_membrane(window, parameters, shift))
+        inside = region(parameters, window)
+        share = inside * window.column(parameters.share)
+        # What earlier flaws changed stays, as it is not of the part.
+        filled = window.images + (filling - window.good) * share
+        return shade(replace(window, images=filled), inside, parameters.mark)
+
+
+def _seen(pictures: Sequence[Tensor], places: Tensor, half: Tensor) -> Tensor:
+    """Pixels on a square lattice around places of each picture.
+
+    Args:
+        pictures: N of ``[C, H, W]``.
+        places: ``[N, K, 2]`` (x, y) in pixels.
+        half: ``[N]`` half the side of the squares, in pixels.
+
+    Returns:
+        ``[N, K, C, 12, 12]``; the outermost pixels are repeated.
+    """
+    steps = torch.linspace(-1, 1, _SEEN)
+    lines = (places[..., None] + half[:, None, None, None] * steps).round().long()
+    seen = []
+    for picture, (x, y) in zip(pictures, lines.movedim(2, 1), strict=True):
+        rows, columns = y.clamp(0, picture.shape[1] - 1), x.clamp(0, picture.shape[2] - 1)
+        there = (rows[:, :, None] * picture.shape[2] + columns[:, None, :]).to(picture.device)
+        seen.append(picture.reshape(picture.shape[0], -1)[:, there].movedim(0, 1))
+    return torch.stack(seen)
+
+
+def _beside(window: Window, parameters: MissingParameters) -> Tensor:
+    """How far away the filling is taken from, in pixels ``[B, 2]`` (x, y) int64.
+
+    Of the places around the hole the one that has least structure, and whose rim is most like the rim of the hole.
+    """
+    longer, _ = half_axes(parameters, window.size)
+    turns = torch.arange(_DIRECTIONS) * (2 * torch.pi / _DIRECTIONS)
+    away = torch.stack([turns.cos(), turns.sin()], dim=1) * (2.2 * longer + 3)[:, None, None]
+    # The whole box must lie in the picture there.
+    start, side = window.boxes[:, None, :2], window.boxes[:, None, 2:]
+    room = torch.tensor([window.size[1], window.size[0]]) - side - start
+    away = away.round().long().maximum(-start).minimum(room)
+    places = torch.cat([window.centre[:, None], window.centre[:, None] + away], dim=1)
+    seen = _seen(window.pictures, places, 1.4 * longer)
+    here, there = seen[:, :1], seen[:, 1:]
+    steps = torch.linspace(-1.4, 1.4, _SEEN)
+    rim = (torch.hypot(steps[:, None], steps) > 1).to(seen)
+    unlike = ((here - there).abs() * rim).sum(dim=(-2, -1)) / rim.sum()
+    score = (unlike + there.std(dim=(-2, -1))).mean(dim=2).cpu()
+    # At a border places are moved, and may lie over the hole itself.
+    score += 4 * (1 - away.float().norm(dim=2) / (2 * longer[:, None])).clamp_min(0)
+    return away[torch.arange(len(away)), score.argmin(dim=1)]
+
+
+def _membrane(window: Window, parameters: MissingParameters, away: Tensor) -> Tensor:
+    """Difference of colour between the rim of the hole and of what is beside it, smooth inside; ``[B, C, h, w]``.
+
+    The difference is taken at 24 x 24 points of the flaw's box, from means; inside the hole each point is the mean over
+    all points outside, weighted by the inverse of the squared distance, twice (Shepard, 1968).
+    """
+    differences = []
+    for picture, (x, y, w, h), (right, down) in zip(window.pictures, window.boxes.tolist(), away.tolist(), strict=True):
+        here = picture[:, y : y + h, x : x + w]
+        there = picture[:, y + down : y + down + h, x + right : x + right + w]
+        differences.append(functional.adaptive_avg_pool2d(torch.stack([here, there]), _MEMBRANE).diff(dim=0).neg()[0])
+    difference = torch.stack(differences).flatten(2)
+
+    outside = _outside(window, parameters).to(difference)
+    near = _nearness().to(difference)
+    filled = (difference * outside) @ near / (outside @ near).clamp_min(1e-9)
+    membrane = filled.view(*filled.shape[:2], _MEMBRANE, _MEMBRANE)
+    across, down = (_spread(window, axis).to(membrane)[:, None] for axis in (0, 1))
+    return down @ membrane @ across.mT
+
+
+def _outside(window: Window, parameters: MissingParameters) -> Tensor:
+    """Points of the membrane that surely lie outside the hole, ``[B, 1, 24 * 24]``, 0 or 1."""
+    place = (torch.arange(_MEMBRANE) + 0.5) / _MEMBRANE
+    start, side = window.boxes[:, :2, None], window.boxes[:, 2:, None]
+    x, y = (start + place * side - window.centre[:, :, None]).unbind(dim=1)
+    longer, shorter = half_axes(parameters, window.size)
+    cos, sin = parameters.angle.cos()[:, None, None], parameters.angle.sin()[:, None, None]
+    u = (x[:, None, :] * cos + y[:, :, None] * sin).abs() / longer[:, None, None]
+    v = (y[:, :, None] * cos - x[:, None, :] * sin).abs() / shorter[:, None, None]
+    distance = torch.where(parameters.square[:, None, None], torch.maximum(u, v), torch.hypot(u, v))
+    grown = 1 + 0.5 * parameters.roughness + 0.5 * torch.maximum(parameters.softness, 1 / shorter)
+    return (distance > grown[:, None, None]).flatten(1)[:, None]
+
+
+@lru_cache
+def _nearness() -> Tensor:
+    """Weight of every point of the membrane at every other, ``[24 * 24, 24 * 24]``."""
+    line = torch.arange(float(_MEMBRANE))
+    points = torch.cartesian_prod(line, line)
+    return (torch.cdist(points, points).square() + 0.25) ** -2
+
+
+def _spread(window: Window, axis: int) -> Tensor:
+    """Weight of the membrane's points at pixels of the window, along x (0) or y (1); ``[B, w or h, 24]``."""
+    length = window.shape[1 - axis]
+    first = (window.left, window.top)[axis]
+    start, side = window.boxes[:, axis, None], window.boxes[:, axis + 2, None]
+    pixels = first[:, None] + torch.arange(length) + 0.5 - start
+    places = (pixels * (_MEMBRANE / side) - 0.5).clamp(0, _MEMBRANE - 1)
+    return (1 - (places[:, :, None] - torch.arange(_MEMBRANE)).abs()).clamp_min(0)
