@@ -18,6 +18,7 @@ from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from learning.images.readers import read_data
 from learning.images.records import ImageRecord
+from learning.images.view import choose_view
 from learning.progress import Progress, silent
 from learning.splits import split_groups
 from learning.thresholds import smallest_promise_threshold
@@ -68,7 +69,8 @@ def train_bundle(
     good = _good_training_records(read_data(data, groups=groups, seed=seed), data)
     parts = split_groups(good, {str(name): share for name, share in config.shares.items()}, seed)
     size = config.size or detector_class(config.detector).default_size
-    preprocessing = Preprocessing.for_images([record.path for record in good], size)
+    paths = [record.path for record in good]
+    preprocessing, _ = choose_view(Preprocessing.for_images(paths, size), paths, config.view)
     sets = {name: ImageSet(records, preprocessing) for name, records in parts.items()}
     detector = create(config.detector, config.detector_config, preprocessing, device)
 

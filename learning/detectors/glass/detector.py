@@ -150,9 +150,10 @@ class _Batch:
 def _make_batch(train: "ImageSet", synthesizer: Synthesizer, size: int, generator: Generator) -> _Batch:
     """Good images, and others with local anomalies: ``[B, C, h, w]`` each, and masks ``[B, 1, h, w]``."""
     chosen = torch.randint(len(train), (2 * size,), generator=generator).tolist()
-    good, others = augment(train.batch(chosen), generator).chunk(2)
+    pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator)
+    good, others = pictures.chunk(2)
     recipe = synthesizer.draw(generator, size)
-    flawed, masks = synthesizer.apply(others, recipe, Context(foreground=None, sources=good))
+    flawed, masks = synthesizer.apply(others, recipe, Context(outlines[size:], sources=good))
     return _Batch(good, flawed, masks, int(torch.randint(_LARGEST_SEED, (), generator=generator)))
 
 

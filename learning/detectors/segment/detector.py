@@ -21,7 +21,6 @@ from learning.loop import Schedule
 from learning.loop import train as train_loop
 from learning.progress import Progress, silent
 from synth.families.base import Context
-from synth.foreground import foreground
 from synth.image_level import Synthesizer
 
 if TYPE_CHECKING:
@@ -42,7 +41,9 @@ class SegmentConfig(DetectorConfig):
     score_share: float = Field(
         default=0.0016, gt=0, le=1, description="Share of the pixels, the highest, whose mean is the image score."
     )
-    flips: bool = Field(default=True, description="Average the map over mirrored copies of the image when predicting.")
+    mirror: bool = Field(
+        default=True, description="Learn from mirrored images too, and average the map over them when predicting."
+    )
     families: tuple[str, ...] | None = Field(default=None, description="Flaw families to train on; none means all.")
 
 
@@ -88,7 +89,7 @@ class Segment(Detector):
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score a batch ``[B, C, h, w]``."""
-        views = [(), (-1,), (-2,), (-2, -1)] if self.config.flips else [()]
+        views = [(), (-1,), (-2,), (-2, -1)] if self.config.mirror else [()]
         maps = torch.stack([self._probabilities(images.flip(view)).flip(view) for view in views]).mean(dim=0)
         highest = max(1, round(maps[0].numel() * self.config.score_share))
         scores = maps.flatten(1).topk(highest, dim=1).values.mean(dim=1)
@@ -147,10 +148,10 @@ class _Batch:
 def _make_batch(train: "ImageSet", synthesizer: Synthesizer, config: SegmentConfig, generator: Generator) -> _Batch:
     """Good parts, most of them flawed: images ``[B, C, h, w]`` and masks ``[B, 1, h, w]``."""
     chosen = torch.randint(len(train), (2 * config.batch,), generator=generator).tolist()
-    pictures = augment(train.batch(chosen), generator)
+    pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator, config.mirror)
     good, sources = pictures.chunk(2)
     sound = round(config.batch * config.good_share)
-    context = Context(foreground(good[sound:])[0], sources)
+    context = Context(outlines[sound : config.batch], sources)
     recipe = synthesizer.draw(generator, config.batch - sound)
     flawed, masks = synthesizer.apply(good[sound:], recipe, context)
     images = torch.cat([good[:sound], flawed])
