@@ -11,7 +11,8 @@ _WEIGHTS = {
     "file": "pretrained, from a file",
 }
 
-_VIEWS = {"whole": "the whole picture", "part": "the part, cut out of its picture"}
+VIEWS = {"whole": "the whole picture", "part": "the part, cut out of its picture"}
+"""What a detector sees of a picture, by ``Preprocessing.view``."""
 
 
 def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
@@ -30,7 +31,7 @@ def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
         "Weights to start from": _WEIGHTS.get(manifest.weights, manifest.weights),
         "Backbone": backbone,
         "Images": f"{shape.channels} × {shape.height} × {shape.width}, {shape.depth} bit",
-        "View": _VIEWS[shape.view] + (", turned by its main axis" if shape.part and shape.part.turn else ""),
+        "View": VIEWS[shape.view] + (", turned by its main axis" if shape.part and shape.part.turn else ""),
         "Training": f"{manifest.steps} steps in {manifest.seconds:.0f} s, seed {manifest.seed}, on {manifest.device}",
         "Machine": f"{manifest.machine.cpu}, {manifest.machine.threads} threads, torch {manifest.machine.torch}",
         "Data": f"`{manifest.data_fingerprint[:16]}`",
