@@ -41,8 +41,10 @@ class SegmentConfig(DetectorConfig):
     score_share: float = Field(
         default=0.0016, gt=0, le=1, description="Share of the pixels, the highest, whose mean is the image score."
     )
-    mirror: bool = Field(
-        default=True, description="Learn from mirrored images too, and average the map over them when predicting."
+    flips: bool | None = Field(
+        default=None,
+        description="Learn from mirrored images, and average the map over them when predicting; none means where "
+        "pictures are taken whole, as a part that was cut out lies one way.",
     )
     families: tuple[str, ...] | None = Field(default=None, description="Flaw families to train on; none means all.")
 
@@ -74,7 +76,7 @@ class Segment(Detector):
         self.network = self._new_network()
         report = train_loop(
             self.network,
-            partial(_make_batch, train, Synthesizer(self.config.families), self.config),
+            partial(_make_batch, train, Synthesizer(self.config.families), self.config, self._flips),
             partial(_compute_losses, self._inputs, self.config),
             budget,
             seed,
@@ -89,7 +91,7 @@ class Segment(Detector):
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score a batch ``[B, C, h, w]``."""
-        views = [(), (-1,), (-2,), (-2, -1)] if self.config.mirror else [()]
+        views = [(), (-1,), (-2,), (-2, -1)] if self._flips else [()]
         maps = torch.stack([self._probabilities(images.flip(view)).flip(view) for view in views]).mean(dim=0)
         highest = max(1, round(maps[0].numel() * self.config.score_share))
         scores = maps.flatten(1).topk(highest, dim=1).values.mean(dim=1)
@@ -122,6 +124,10 @@ class Segment(Detector):
         self.network.eval()
         return self
 
+    @property
+    def _flips(self) -> bool:
+        return self.preprocessing.part is None if self.config.flips is None else self.config.flips
+
     def _new_network(self) -> UNet:
         network = UNet(2 * self.preprocessing.channels, self.config.widths, self.config.stem)
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -145,10 +151,12 @@ class _Batch:
     masks: Tensor
 
 
-def _make_batch(train: "ImageSet", synthesizer: Synthesizer, config: SegmentConfig, generator: Generator) -> _Batch:
+def _make_batch(
+    train: "ImageSet", synthesizer: Synthesizer, config: SegmentConfig, flips: bool, generator: Generator
+) -> _Batch:
     """Good parts, most of them flawed: images ``[B, C, h, w]`` and masks ``[B, 1, h, w]``."""
     chosen = torch.randint(len(train), (2 * config.batch,), generator=generator).tolist()
-    pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator, config.mirror)
+    pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator, flips)
     good, sources = pictures.chunk(2)
     sound = round(config.batch * config.good_share)
     context = Context(outlines[sound : config.batch], sources)
