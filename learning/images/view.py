@@ -90,8 +90,9 @@ def choose_view(
         return preprocessing, f"the whole picture: the part takes {100 * share:.0f} % of it"
     pixels = float(np.median([math.sqrt(height * width) for height, width in (one.size for one in seen)]))
     scale = min(math.sqrt(preprocessing.height * preprocessing.width / share), _MOST_ENLARGED * pixels)
-    width, height = (max(_MULTIPLE, math.ceil(side * scale / _MULTIPLE) * _MULTIPLE) for side in (long, short))
-    part = PartView(turn=turn, reach=width / scale)
+    width, height = (max(_MULTIPLE, round(side * scale / _MULTIPLE) * _MULTIPLE) for side in (long, short))
+    # What rounding took off one side is given back by showing the part a little smaller.
+    part = PartView(turn=turn, reach=width * max(long / width, short / height))
     how = "cut out and turned by its axis" if turn else "cut out"
     text = f"the part, {how}: {100 * share:.0f} % of the picture; found in {len(seen)} of {len(looked)} good images"
     return preprocessing.model_copy(update={"width": width, "height": height, "part": part}), text
