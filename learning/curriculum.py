@@ -15,7 +15,6 @@ from torch import Generator, Tensor, nn
 
 from learning.augmentation import augment
 from synth.families.base import Context
-from synth.foreground import foreground
 from synth.image_level import Group, Odds, Recipe, Synthesizer
 
 if TYPE_CHECKING:
@@ -96,6 +95,7 @@ class Curriculum:
         images: Good parts that do not train the weights.
         score: Scores a batch with a network as it is.
         config: How it looks and learns.
+        mirror: Whether parts are mirrored, as in training.
     """
 
     def __init__(
@@ -104,10 +104,13 @@ class Curriculum:
         images: "ImageSet",
         score: Callable[[nn.Module, Tensor], Tensor],
         config: CurriculumConfig,
+        *,
+        mirror: bool = True,
     ) -> None:
         self.config = config
         self._images = images
         self._score = score
+        self._mirror = mirror
         self._synthesizer = Synthesizer(families)
         shape = len(self._synthesizer.families), config.bins
         self._found = torch.zeros(shape, dtype=torch.float64)
@@ -148,20 +151,21 @@ class Curriculum:
     @torch.no_grad()
     def _look(self, score: Callable[[Tensor], Tensor], generator: Generator) -> tuple[Tensor, Tensor]:
         """Flaws found and shown, ``[F, S]`` each; one that cannot be seen counts as shown and not found."""
-        sound = [score(self._good(_BATCH, generator)) for _ in range(-(-self.config.sound // _BATCH))]
+        sound = [score(self._good(_BATCH, generator)[0]) for _ in range(-(-self.config.sound // _BATCH))]
         limit = torch.cat(sound).double().quantile(1 - self.config.false_reject)
         bins, flaws = self.config.bins, self.config.flaws
         found = torch.zeros_like(self._odds)
         for row, (name, family) in enumerate(self._synthesizer.families.items()):
             place = torch.arange(bins).repeat_interleave(flaws) + torch.rand(bins * flaws, generator=generator)
-            good, sources = self._good(2 * bins * flaws, generator).chunk(2)
+            pictures, outlines = self._good(2 * bins * flaws, generator)
+            good, sources = pictures.chunk(2)
             parameters = family.draw(generator, bins * flaws, place / bins)
             recipe = Recipe(bins * flaws, (Group(0, name, torch.arange(bins * flaws), parameters),))
-            flawed, masks = Synthesizer.apply(good, recipe, Context(foreground(good)[0], sources))
+            flawed, masks = Synthesizer.apply(good, recipe, Context(outlines[: len(good)], sources))
             hit = (score(flawed).double() > limit) & (masks.flatten(1).amax(dim=1) > 0).to(limit.device)
             found[row] = hit.view(bins, flaws).sum(dim=1).to(found)
         return found, torch.full_like(found, flaws)
 
-    def _good(self, count: int, generator: Generator) -> Tensor:
+    def _good(self, count: int, generator: Generator) -> tuple[Tensor, Tensor]:
         chosen = torch.randint(len(self._images), (count,), generator=generator).tolist()
-        return augment(self._images.batch(chosen), generator)
+        return augment(self._images.batch(chosen), self._images.outlines(chosen), generator, self._mirror)

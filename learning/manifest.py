@@ -97,8 +97,9 @@ class Manifest(BaseModel):
         """Name of the model: the same for the same detector, options, preprocessing and weights."""
         identity: dict[str, Any] = {
             "format": self.format,
-            "config": self.config.model_dump(mode="json"),
-            "preprocessing": self.preprocessing.model_dump(mode="json"),
+            # The preprocessing says which view it is; older bundles, which know of none, keep their names.
+            "config": self.config.model_dump(mode="json", exclude={"view"}),
+            "preprocessing": self.preprocessing.model_dump(mode="json", exclude_none=True),
             "weights": {name: digest for name, digest in self.files.items() if name.endswith("weights.safetensors")},
         }
         return f"{self.detector}-{seal(identity)[:16]}"

@@ -36,7 +36,7 @@ def sync(
     from curation.errors import LedgerError
     from curation.ledger import Ledger
     from curation.mongo import MongoServer
-    from integrations.recording import last_model
+    from integrations.recording import models_in_use
 
     with (
         bar("run it again: it goes on from there") as progress,
@@ -47,7 +47,7 @@ def sync(
         report = sync_dataset(opened, name, model, progress)
         problem = ""
         try:
-            index_similarity(opened, name, model or last_model(opened) or "", progress)
+            index_similarity(opened, name, model or models_in_use(opened), progress)
         except LedgerError as error:
             problem = str(error)
     say(

@@ -11,6 +11,9 @@ from markupsafe import Markup
 from integrations.report.content import Measurement, Outcome, Report, Share
 from integrations.report.pictures import histogram, map_picture, part_picture
 
+COLUMNS = (("before", "before"), ("same promise, no answers", "unasked"), ("after", "after"))
+"""Heading and name of the three decisions about the same parts."""
+
 _SHOWN = 8
 """Parts in each gallery."""
 
@@ -63,6 +66,7 @@ def render_report(report: Report) -> str:
             measurement=report.measurement,
             galleries=galleries(report.measurement),
             histograms=_histograms(report.measurement),
+            columns=COLUMNS,
             defects=by_defect(report.measurement.parts),
             part_picture=lambda outcome: part_picture(outcome.image),
             map_picture=lambda outcome: map_picture(outcome.image, outcome.map, outcome.mask),
@@ -141,24 +145,17 @@ def share_in_words(share: Share) -> str:
 
 
 def _histograms(measurement: Measurement) -> list[tuple[str, Any]]:
-    good = [part for part in measurement.parts if not part.defective]
-    defective = [part for part in measurement.parts if part.defective]
-    return [
-        (
-            "Before",
-            Markup(
-                histogram(
-                    [p.before for p in good], [p.before for p in defective], measurement.before.value, label="before"
-                )
-            ),
-        ),
-        (
-            "After",
-            Markup(
-                histogram([p.after for p in good], [p.after for p in defective], measurement.after.value, label="after")
-            ),
-        ),
-    ]
+    """Title and picture of each camera, before and after."""
+    found = []
+    for camera in measurement.cameras:
+        name = camera.comparison.name
+        good = [part for part in measurement.parts if part.kind == name and not part.defective]
+        defective = [part for part in measurement.parts if part.kind == name and part.defective]
+        for when, threshold in (("before", camera.before), ("after", camera.after)):
+            title = f"{name}, {when}"
+            of_good, of_defective = ([getattr(part, when) for part in parts] for parts in (good, defective))
+            found.append((title, Markup(histogram(of_good, of_defective, threshold.value, label=title))))
+    return found
 
 
 def _spread(parts: list[Outcome]) -> list[Outcome]:

@@ -13,7 +13,6 @@ from learning.augmentation import augment
 from learning.feature_discriminator.places import judge_places, to_rows
 from synth.families.base import Context
 from synth.feature_level import AscentParameters, Hypothesis, fit_hypersphere, synthesise_global
-from synth.foreground import foreground
 from synth.image_level import Synthesizer
 
 if TYPE_CHECKING:
@@ -60,9 +59,10 @@ class Pair:
 def make_pair(train: "ImageSet", synthesizer: Synthesizer, size: int, generator: Generator) -> Pair:
     """Draw ``size`` good images and as many others with flaws, on the part where it can be told from its background."""
     chosen = torch.randint(len(train), (2 * size,), generator=generator).tolist()
-    good, others = augment(train.batch(chosen), generator).chunk(2)
+    pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator)
+    good, others = pictures.chunk(2)
     recipe = synthesizer.draw(generator, size)
-    flawed, masks = synthesizer.apply(others, recipe, Context(foreground=foreground(others)[0], sources=good))
+    flawed, masks = synthesizer.apply(others, recipe, Context(foreground=outlines[size:], sources=good))
     return Pair(good, flawed, masks, int(torch.randint(_LARGEST_SEED, (), generator=generator)))
 
 

@@ -12,7 +12,7 @@ from learning.images.records import GOOD, UNLABELLED, ImageRecord
 from learning.images.tables import read_table
 from learning.splits import draw_train_test, refuse_leaks
 
-__all__ = ["find_images", "read_data", "read_image", "read_mask"]
+__all__ = ["cameras_of", "find_images", "of_camera", "read_data", "read_image", "read_mask"]
 
 ACCEPTED = (
     "accepted are: train/good (with test/<class> and ground_truth/<class>, as in MVTec AD); one folder per class, "
@@ -55,6 +55,27 @@ def read_data(data: Path, groups: str | None = None, seed: int = 0) -> list[Imag
         records = draw_train_test(records, seed)
     refuse_leaks({split: [r for r in records if r.split == split] for split in ("train", "test")})
     return records
+
+
+def of_camera(records: Sequence[ImageRecord], camera: str | None) -> list[ImageRecord]:
+    """Those of one camera; all where none is named.
+
+    Raises:
+        DataError: If there are none of that camera, naming the cameras there are.
+    """
+    if camera is None:
+        return list(records)
+    found = [record for record in records if record.camera == camera]
+    if not found:
+        there = ", ".join(cameras_of(records)) or "none; a CSV names them in its column camera"
+        msg = f"there are no images of camera {camera!r}; there are: {there}"
+        raise DataError(msg)
+    return found
+
+
+def cameras_of(records: Sequence[ImageRecord]) -> list[str]:
+    """Cameras that are named, sorted."""
+    return sorted({record.camera for record in records if record.camera})
 
 
 def find_images(paths: Iterable[Path]) -> list[Path]:

@@ -67,9 +67,14 @@ def embed_spots(
         if (spot.image, spot.mask) != seen:
             image = read_image(spot.image)
             mask = read_mask(spot.mask, (image.shape[-2], image.shape[-1]))
-            features = dense(preprocessing.apply(image)[None])[0].cpu()
+            view = preprocessing.look(image)
+            features = dense(view.image[None])[0].cpu()
             seen = spot.image, spot.mask
-        embedded.append(_against_surroundings(features, mask, spot.box).double().numpy())
+        left, top, right, bottom = spot.box
+        meant = torch.zeros_like(mask)
+        meant[top:bottom, left:right] = mask[top:bottom, left:right]
+        inside, marked = (torch.from_numpy(view.from_picture(one.numpy())) for one in (meant, mask))
+        embedded.append(_against_surroundings(features, inside, marked).double().numpy())
         progress(done, len(spots), text)
     return np.stack(embedded)
 
@@ -93,15 +98,17 @@ def bounded(embeddings: Floats, good: Floats) -> Floats:
     return pulled
 
 
-def _against_surroundings(features: Tensor, mask: Tensor, box: Box) -> Tensor:
-    """``[D]`` from features ``[D, h, w]`` and a mask ``[H, W]``; a place is marked if any of its pixels is."""
-    left, top, right, bottom = box
-    meant = torch.zeros_like(mask)
-    meant[top:bottom, left:right] = mask[top:bottom, left:right]
+def _against_surroundings(features: Tensor, meant: Tensor, marked: Tensor) -> Tensor:
+    """``[D]`` from features ``[D, h, w]``, the mask of one defect and that of all; 0 if the detector sees none of it.
+
+    A place is marked if any of its pixels is.
+    """
     size = (features.shape[-2], features.shape[-1])
-    inside, marked = (functional.adaptive_max_pool2d(one[None, None].float(), size)[0, 0] for one in (meant, mask))
+    inside, every = (functional.adaptive_max_pool2d(one[None, None].float(), size)[0, 0] for one in (meant, marked))
+    if not inside.any():
+        return torch.zeros_like(features[:, 0, 0])
     reach = max(1, round(min(size) * _RING))
-    ring = functional.max_pool2d(inside[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0] * (1 - marked)
+    ring = functional.max_pool2d(inside[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0] * (1 - every)
     around = ring if ring.any() else torch.ones_like(ring)
     return _mean(features, inside) - _mean(features, around)
 
