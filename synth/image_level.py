@@ -69,7 +69,7 @@ class Recipe:
 
     def of_image(self, image: int) -> "Recipe":
         """The flaws of one image, as a recipe for a batch of one."""
-        groups = []
+        groups: list[Group] = []
         for group in self.groups:
             rows = (group.images == image).nonzero().flatten()
             if len(rows):
@@ -185,7 +185,7 @@ class Synthesizer:
         severity = self.severity[0] + (self.severity[1] - self.severity[0]) * place
         of_family = torch.where(torch.arange(most) < numbers, drawn // bins, -1)
         names = list(self.families)
-        groups = []
+        groups: list[Group] = []
         # A family at a time, in an order drawn anew for each batch: few large groups are painted faster than many.
         for index in torch.randperm(len(names), generator=generator).tolist():
             repeats = (of_family == index).cumsum(dim=1) * (of_family == index)
