@@ -40,6 +40,46 @@ def shifted_sources(window: Window, sources: Tensor | None, which: Tensor, shift
     return taken
 
 
+def turned_sources(
+    window: Window,
+    sources: Tensor | None,
+    which: Tensor,
+    shift: Tensor,
+    turn: Tensor,
+    rotation: Tensor,
+    scale: Tensor,
+) -> Tensor:
+    """As ``shifted_sources``, with the content turned and enlarged around the flaw's centre.
+
+    Args:
+        window: See there.
+        sources: See there.
+        which: See there.
+        shift: See there.
+        turn: See there.
+        rotation: ``[B]`` radians.
+        scale: ``[B]``; above 1 the content is enlarged.
+
+    Returns:
+        ``[B, C, h, w]``, beyond a source's border mirrored.
+    """
+    x, y = window.offsets
+    cos, sin = window.column(rotation.cos() / scale), window.column(rotation.sin() / scale)
+    u, v = x * cos + y * sin, y * cos - x * sin
+    pictures = []
+    for row, (picture, right, down, mirrored) in enumerate(_moved(window, sources, which, shift, turn)):
+        height, width = picture.shape[-2:]
+        centre_x, centre_y = window.centre[row].tolist()
+        u[row] += (centre_x - right * width) % width
+        v[row] += (centre_y - down * height) % height
+        if mirrored & 1:
+            u[row].neg_().add_(width - 1)
+        if mirrored & 2:
+            v[row].neg_().add_(height - 1)
+        pictures.append(picture)
+    return sampled(pictures, u, v, "reflection")
+
+
 def sampled(
     pictures: Sequence[Tensor], x: Tensor, y: Tensor, beyond: Literal["border", "reflection"] = "border"
 ) -> Tensor:

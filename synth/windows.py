@@ -21,7 +21,7 @@ _TOGETHER = 2**20
 _SEEN_AROUND = 8
 """Steps from a place at the contour outwards, to see where the part is."""
 
-_CALL = 2**14
+_CALL = 2**15
 """Pixels that cost about as much as painting once more: windows smaller by less are painted with the larger ones."""
 
 _LOOKED_AT = 24
@@ -187,7 +187,9 @@ class Window:
         return values.to(self.images).view(-1, 1, 1, 1)
 
     def rows(self, index: Tensor) -> "Window":
-        """The window on some of the images."""
+        """The window on some of the images, in their order."""
+        if len(index) == len(self.images):
+            return self
         there = index.to(self.images.device)
         return replace(
             self,
@@ -291,7 +293,7 @@ def _kinds(boxes: Tensor) -> Iterator[tuple[tuple[int, int], Tensor]]:
         waiting += by_size[size]
         if larger and len(waiting) * (larger[0] * larger[1] - size[0] * size[1]) < _CALL and max(larger) <= _TILE:
             continue
-        yield size, torch.tensor(waiting)
+        yield size, torch.tensor(sorted(waiting))
         waiting = []
 
 

@@ -177,7 +177,7 @@ class Canvas:
             tiled=family.by_tiles,
         ):
             window = cut.window
-            chosen = parameters if len(cut.flaws) == len(rows) == 1 else select(parameters, cut.flaws)
+            chosen = parameters if len(cut.flaws) == len(rows) else select(parameters, cut.flaws)
             painted = family.paint(window, chosen, self._context)
             if window.allowed is not None:
                 painted = torch.where(window.allowed > 0, painted, window.images)

@@ -82,7 +82,7 @@ class Deform(Family[DeformParameters]):
         u = x * window.column(cos / longer) + y * window.column(sin / longer)
         v = y * window.column(cos / shorter) - x * window.column(sin / shorter)
         inside = (1 - u * u - v * v).clamp_(min=0)
-        dx, dy = _displacement(window, parameters, inside * inside)
+        dx, dy = _displacement(window, parameters, u, v, inside * inside)
         left, top = (window.column(window.centre[:, i]) for i in (0, 1))
         warped = sampled(window.pictures, x + left + dx, y + top + dy).sub_(window.good)
         moved = torch.where(inside > 0, window.images + warped, window.images)
@@ -96,18 +96,30 @@ class Deform(Family[DeformParameters]):
         return shade(replace(window, images=lit), facing.neg_().clamp_(min=0), -parameters.light)
 
 
-def _displacement(window: Window, parameters: DeformParameters, bump: Tensor) -> tuple[Tensor, Tensor]:
-    """How far from each pixel its new content lies, along x and y, ``[B, 1, h, w]`` in pixels."""
-    x, y = window.offsets
-    strength, kind = parameters.strength, parameters.kind
+def _displacement(
+    window: Window, parameters: DeformParameters, u: Tensor, v: Tensor, bump: Tensor
+) -> tuple[Tensor, Tensor]:
+    """How far from each pixel its new content lies, along x and y, ``[B, 1, h, w]`` in pixels.
+
+    Args:
+        window: Where the pixels are.
+        parameters: A row for each.
+        u: ``[B, 1, h, w]`` distance from the centre along the longer axis, in halves of it.
+        v: Along the shorter one.
+        bump: 1 in the centre, falling to 0 at the ellipse.
+    """
+    kind, strength = parameters.kind, parameters.strength
     # The greatest that do not fold the surface over: it is steepest where the bump falls most quickly.
     swell = window.column(strength * 0.6 * (kind == BULGE))
     twist = window.column(strength * 1.2 * (kind == TWIST))
-    _, shorter = half_axes(parameters, window.size, _SMALLEST)
+    longer, shorter = half_axes(parameters, window.size, _SMALLEST)
     shear = strength * 0.5 * shorter * (kind == SHEAR)
-    dx = x * -swell - y * twist + window.column(shear * parameters.direction.cos())
-    dy = y * -swell + x * twist + window.column(shear * parameters.direction.sin())
-    return dx.mul_(bump), dy.mul_(bump)
+    along = (u * -swell - v * twist).mul_(window.column(longer))
+    along += window.column(shear * _along(parameters))
+    across = (v * -swell + u * twist).mul_(window.column(shorter))
+    across += window.column(shear * _along(parameters, turned=True))
+    cos, sin = window.column(parameters.angle.cos()), window.column(parameters.angle.sin())
+    return (along * cos - across * sin).mul_(bump), (along * sin + across * cos).mul_(bump)
 
 
 def _along(parameters: DeformParameters, *, turned: bool = False) -> Tensor:

@@ -11,7 +11,7 @@ from synth.families.base import Context, Family, select, shade
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.noise import profile
 from synth.sources import displaced
-from synth.windows import Window
+from synth.windows import Window, looked_at
 
 GHOST, SMEAR, FADED, REGISTER, TONE = 0, 1, 2, 3, 4
 
@@ -112,15 +112,15 @@ def _printed(window: Window, parameters: MisprintParameters) -> Tensor:
 
 
 def _ghost(window: Window, parameters: MisprintParameters) -> Tensor:
-    return _inked(window.images, displaced(window, _shift(window, parameters)), window.level)
+    return _inked(window.images, displaced(window, _shift(window, parameters)), _paper(window))
 
 
 def _smear(window: Window, parameters: MisprintParameters) -> Tensor:
-    printed = window.images
+    printed, bare = window.images, _paper(window)
     for step in range(1, _STEPS + 1):
         part = step / _STEPS
         copy = displaced(window, _shift(window, parameters, part))
-        printed = _inked(printed, torch.lerp(window.level, copy, 1.1 - part), window.level)
+        printed = _inked(printed, torch.lerp(bare, copy, 1.1 - part), bare)
     return printed
 
 
@@ -128,7 +128,7 @@ def _faded(window: Window, parameters: MisprintParameters) -> Tensor:
     x, y = window.offsets
     across = y * window.column(parameters.direction.cos()) - x * window.column(parameters.direction.sin())
     streaks = profile(parameters.seed + 1, across, (0.02 * window.side * torch.ones_like(parameters.size)).clamp_min(2))
-    return torch.lerp(window.images, window.level, streaks.add_(0.7).clamp_(0, 1))
+    return torch.lerp(window.images, _paper(window), streaks.add_(0.7).clamp_(0, 1))
 
 
 def _register(window: Window, parameters: MisprintParameters) -> Tensor:
@@ -146,9 +146,28 @@ def _untouched(window: Window, parameters: MisprintParameters) -> Tensor:
 _PRINTERS = {GHOST: _ghost, SMEAR: _smear, FADED: _faded, REGISTER: _register, TONE: _untouched}
 
 
-def _inked(images: Tensor, copy: Tensor, level: Tensor) -> Tensor:
-    """The images with a copy printed over them: ink is what differs from the level, and the stronger is seen."""
-    return torch.where((copy - level).abs() > (images - level).abs(), copy, images)
+def _paper(window: Window) -> Tensor:
+    """Colour of what is printed on, ``[B, C, 1, 1]``: of the darkest and the brightest tenth the more usual one."""
+    x_places, y_places = looked_at(window.boxes)
+    seen = []
+    for picture, x, y in zip(
+        window.pictures, x_places.to(window.images.device), y_places.to(window.images.device), strict=True
+    ):
+        seen.append(picture[:, y[:, None], x].flatten(1))
+    pixels = torch.stack(seen)
+    order = pixels.mean(dim=1).argsort(dim=1)
+    count = order.shape[1]
+    dark, middle, bright = (
+        pixels.take_along_dim(order[:, None, start : start + count // 10], dim=2).mean(dim=2)
+        for start in (0, count * 9 // 20, count - count // 10)
+    )
+    darker = (middle - dark).abs().mean(dim=1) < (bright - middle).abs().mean(dim=1)
+    return torch.where(darker[:, None], dark, bright)[:, :, None, None].to(window.images)
+
+
+def _inked(images: Tensor, copy: Tensor, bare: Tensor) -> Tensor:
+    """The images with a copy printed over them: ink is what differs from the paper, and the stronger is seen."""
+    return torch.where((copy - bare).abs() > (images - bare).abs(), copy, images)
 
 
 def _shift(window: Window, parameters: MisprintParameters, part: float = 1.0) -> Tensor:

@@ -62,7 +62,7 @@ class Missing(Family[MissingParameters]):
     name: ClassVar[str] = "missing"
     parameters_class = MissingParameters
 
-    def __init__(self, size: tuple[float, float] = (0.02, 0.2), share: tuple[float, float] = (0.4, 1.0)) -> None:
+    def __init__(self, size: tuple[float, float] = (0.02, 0.14), share: tuple[float, float] = (0.4, 1.0)) -> None:
         self.size = size
         self.share = share
 
@@ -94,8 +94,8 @@ class Missing(Family[MissingParameters]):
 
     def paint(self, window: Window, parameters: MissingParameters, context: Context) -> Tensor:
         """Fill the hole."""
-        shift = _beside(window, parameters)
-        filling = displaced(window, -shift).add_(_membrane(window, parameters, shift))
+        away, trust = _beside(window, parameters)
+        filling = displaced(window, -away).mul_(window.column(trust)).add_(_membrane(window, parameters, away, trust))
         inside = region(parameters, window)
         share = inside * window.column(parameters.share)
         # What earlier flaws changed stays, as it is not of the part.
@@ -124,10 +124,11 @@ def _seen(pictures: Sequence[Tensor], places: Tensor, half: Tensor) -> Tensor:
     return torch.stack(seen)
 
 
-def _beside(window: Window, parameters: MissingParameters) -> Tensor:
-    """How far away the filling is taken from, in pixels ``[B, 2]`` (x, y) int64.
+def _beside(window: Window, parameters: MissingParameters) -> tuple[Tensor, Tensor]:
+    """How far away the filling is taken from, in pixels ``[B, 2]`` (x, y) int64, and how much of it, ``[B]`` 0.3..1.
 
-    Of the places around the hole the one that has least structure, and whose rim is most like the rim of the hole.
+    Of the places around the hole the one that has least structure, and whose rim is most like the rim of the hole. If
+    it has much structure too, which would be a feature in the place of another, most of it is left out.
     """
     longer, _ = half_axes(parameters, window.size)
     turns = torch.arange(_DIRECTIONS) * (2 * torch.pi / _DIRECTIONS)
@@ -142,24 +143,29 @@ def _beside(window: Window, parameters: MissingParameters) -> Tensor:
     steps = torch.linspace(-1.4, 1.4, _SEEN)
     rim = (torch.hypot(steps[:, None], steps) > 1).to(seen)
     unlike = ((here - there).abs() * rim).sum(dim=(-2, -1)) / rim.sum()
-    score = (unlike + there.std(dim=(-2, -1))).mean(dim=2).cpu()
+    structure = seen.std(dim=(-2, -1)).mean(dim=2).cpu()
+    score = unlike.mean(dim=2).cpu() + structure[:, 1:]
     # At a border places are moved, and may lie over the hole itself.
     score += 4 * (1 - away.float().norm(dim=2) / (2 * longer[:, None])).clamp_min(0)
-    return away[torch.arange(len(away)), score.argmin(dim=1)]
+    row, best = torch.arange(len(away)), score.argmin(dim=1)
+    ratio = structure[row, 1 + best] / structure[:, 0].clamp_min(1e-4)
+    return away[row, best], (1.75 - 2.5 * ratio).clamp(0.3, 1)
 
 
-def _membrane(window: Window, parameters: MissingParameters, away: Tensor) -> Tensor:
-    """Difference of colour between the rim of the hole and of what is beside it, smooth inside; ``[B, C, h, w]``.
+def _membrane(window: Window, parameters: MissingParameters, away: Tensor, trust: Tensor) -> Tensor:
+    """What the filling lacks of the colours at the rim of the hole, smooth inside; ``[B, C, h, w]``.
 
     The difference is taken at 24 x 24 points of the flaw's box, from means; inside the hole each point is the mean over
-    all points outside, weighted by the inverse of the squared distance, twice (Shepard, 1968).
+    all points outside, weighted by the inverse of the distance, cubed (Shepard, 1968).
     """
-    differences = []
-    for picture, (x, y, w, h), (right, down) in zip(window.pictures, window.boxes.tolist(), away.tolist(), strict=True):
+    lacking = []
+    chosen = zip(window.pictures, window.boxes.tolist(), away.tolist(), trust.tolist(), strict=True)
+    for picture, (x, y, w, h), (right, down), share in chosen:
         here = picture[:, y : y + h, x : x + w]
         there = picture[:, y + down : y + down + h, x + right : x + right + w]
-        differences.append(functional.adaptive_avg_pool2d(torch.stack([here, there]), _MEMBRANE).diff(dim=0).neg()[0])
-    difference = torch.stack(differences).flatten(2)
+        means = functional.adaptive_avg_pool2d(torch.stack([here, there]), _MEMBRANE)
+        lacking.append(means[0] - share * means[1])
+    difference = torch.stack(lacking).flatten(2)
 
     outside = _outside(window, parameters).to(difference)
     near = _nearness().to(difference)
@@ -188,7 +194,7 @@ def _nearness() -> Tensor:
     """Weight of every point of the membrane at every other, ``[24 * 24, 24 * 24]``."""
     line = torch.arange(float(_MEMBRANE))
     points = torch.cartesian_prod(line, line)
-    return (torch.cdist(points, points).square() + 0.25) ** -2
+    return (torch.cdist(points, points).square() + 1) ** -1.5
 
 
 def _spread(window: Window, axis: int) -> Tensor:

@@ -7,9 +7,9 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family
+from synth.families.base import Context, Family, select
 from synth.masks import RegionParameters, draw_region, region, region_reach
-from synth.sources import shifted_sources, source_level
+from synth.sources import shifted_sources, source_level, turned_sources
 from synth.windows import Window
 
 
@@ -18,16 +18,22 @@ class PatchParameters(RegionParameters):
     """One patch per image.
 
     Attributes:
+        scar: ``[B]`` bool, a thin straight strip, as CutPaste's scar; otherwise a patch of any shape.
         source: ``[B]`` which source, 0..1 over all of them.
         shift: ``[B, 2]`` (x, y) by which the source is moved, as a fraction of width and height.
         turn: ``[B]`` int64, 0..3: mirrored along x (1), along y (2), both (3).
+        rotation: ``[B]`` by which the content is turned, radians.
+        scale: ``[B]`` by which the content is enlarged.
         opacity: ``[B]`` 0..1.
         matched: ``[B]`` bool, brought to the mean brightness of what it covers.
     """
 
+    scar: Tensor
     source: Tensor
     shift: Tensor
     turn: Tensor
+    rotation: Tensor
+    scale: Tensor
     opacity: Tensor
     matched: Tensor
 
@@ -38,23 +44,41 @@ class Patch(Family[PatchParameters]):
     Args:
         size: Range of half the longer axis, as a fraction of the image's shorter side.
         opacity: Range of the opacity.
+        turned: Share of patches whose content is turned and scaled.
     """
 
     name: ClassVar[str] = "patch"
     parameters_class = PatchParameters
 
-    def __init__(self, size: tuple[float, float] = (0.02, 0.4), opacity: tuple[float, float] = (0.4, 1.0)) -> None:
+    def __init__(
+        self,
+        size: tuple[float, float] = (0.02, 0.4),
+        opacity: tuple[float, float] = (0.4, 1.0),
+        turned: float = 0.4,
+    ) -> None:
         self.size = size
         self.opacity = opacity
+        self.turned = turned
 
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> PatchParameters:
-        """Draw a patch per image; half of them are matched in brightness."""
+        """Draw a patch per image; one in four is a scar, half of all are matched in brightness."""
         draws = Draws(generator, count, severity)
+        shape = draw_region(draws, self.size, softness=(0.02, 0.5), square=0.3)
+        scar, turned = draws.chance(0.25), draws.chance(self.turned)
+        shape.update(
+            aspect=torch.where(scar, draws.log_uniform(0.05, 0.2), shape["aspect"]),
+            roughness=torch.where(scar, draws.uniform(0.0, 0.05), shape["roughness"]),
+            softness=torch.where(scar, 0.05, shape["softness"]),
+            square=shape["square"] | scar,
+        )
         return PatchParameters(
-            **draw_region(draws, self.size, softness=(0.02, 0.5), square=0.3),
+            **shape,
+            scar=scar,
             source=draws.uniform(0, 1),
             shift=draws.uniform(0.1, 0.9, 2),
             turn=draws.integers(0, 3),
+            rotation=torch.where(turned, draws.uniform(-torch.pi, torch.pi), 0.0),
+            scale=torch.where(turned, draws.log_uniform(0.7, 1.5), 1.0),
             opacity=draws.strong(*self.opacity),
             matched=draws.chance(0.5),
         )
@@ -65,8 +89,22 @@ class Patch(Family[PatchParameters]):
 
     def paint(self, window: Window, parameters: PatchParameters, context: Context) -> Tensor:
         """Blend the patches in."""
-        taken = context.sources, parameters.source, parameters.shift, parameters.turn
-        content = shifted_sources(window, *taken)
+        content = _content(window, parameters, context)
         if parameters.matched.any():
-            content += (window.level - source_level(window, *taken)) * window.column(parameters.matched)
+            level = source_level(window, context.sources, parameters.source, parameters.shift, parameters.turn)
+            content += (window.level - level) * window.column(parameters.matched)
         return torch.lerp(window.images, content, region(parameters, window) * window.column(parameters.opacity))
+
+
+def _content(window: Window, parameters: PatchParameters, context: Context) -> Tensor:
+    """What is pasted, ``[B, C, h, w]``: copied where it is only moved and mirrored, which is faster."""
+    straight = (parameters.rotation == 0) & (parameters.scale == 1)
+    turned = (~straight).nonzero().flatten()
+    taken = context.sources, parameters.source, parameters.shift, parameters.turn
+    content = shifted_sources(window, *taken)
+    if len(turned):
+        some = select(parameters, turned)
+        content[turned.to(content.device)] = turned_sources(
+            window.rows(turned), context.sources, some.source, some.shift, some.turn, some.rotation, some.scale
+        )
+    return content

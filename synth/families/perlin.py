@@ -114,12 +114,13 @@ class Perlin(Family[PerlinParameters]):
 def _field(window: Window, parameters: PerlinParameters) -> Tensor:
     """Noise of one mask, or the lower (intersection) or higher (union) of two; ``[B, 1, h, w]``."""
     field = perlin(parameters.seed + 1, _cells(parameters, parameters.cells, window.size), window)
-    for algebra, combine in ((INTERSECTION, torch.minimum), (UNION, torch.maximum)):
-        rows = (parameters.algebra == algebra).nonzero().flatten()
-        if len(rows):
-            some, there = select(parameters, rows), rows.to(field.device)
-            other = perlin(some.seed + 3, _cells(some, some.other_cells, window.size), window.rows(rows))
-            field[there] = combine(field[there], other)
+    rows = (parameters.algebra != SINGLE).nonzero().flatten()
+    if len(rows):
+        some, there, where = select(parameters, rows), rows.to(field.device), window.rows(rows)
+        other = perlin(some.seed + 3, _cells(some, some.other_cells, window.size), where)
+        one = field[there]
+        both = where.column(some.algebra == INTERSECTION) > 0
+        field[there] = torch.where(both, torch.minimum(one, other), torch.maximum(one, other))
     return field
 
 
