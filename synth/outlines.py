@@ -74,7 +74,7 @@ def _edges(padded: NDArray[np.bool_]) -> _Edges:
     # Row by row within each direction: the keys ascend as they are.
     keys = _key(directions, begin, padded)
     end = begin + _STEPS[directions]
-    following = np.full(len(keys), -1)
+    following: NDArray[np.int64] = np.full(len(keys), -1)
     for turn in _LEFT_FIRST:
         wanted = _key((directions + turn) % 4, end, padded)
         found = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)

@@ -163,7 +163,7 @@ def confine(foreground: Tensor, allowed: Mask | None, image: PurePath | str) -> 
 
 @lru_cache(maxsize=8)
 def _rasterise(shape: Shape, unit: Unit, height: int, width: int) -> Mask:
-    inside = np.zeros((height, width), dtype=bool)
+    inside: Mask = np.zeros((height, width), dtype=bool)
     scale = np.array([width, height]) if unit == "fraction" else np.ones(2)
     if shape.box is not None:
         corners = np.array(shape.box).reshape(2, 2) * scale

@@ -1,7 +1,7 @@
 """What a synthesis is told: families with their ranges, severities, regions and sources."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from synth.errors import SynthError
 from synth.families import FAMILIES, Family
 from synth.image_level import Odds, Synthesizer
 from synth.regions import Regions
@@ -123,6 +124,19 @@ class SynthesisSettings(BaseModel):
                 msg = f"{name} is [{least:g}, {greatest:g}]: the least comes first"
                 raise ValueError(msg)
         return self
+
+    def only(self, names: Sequence[str]) -> Self:
+        """The same settings for some of the families, or for others as they are by default.
+
+        Raises:
+            SynthError: If there is no family of such a name.
+        """
+        unknown = [name for name in names if name not in FAMILIES]
+        if unknown or not names:
+            msg = f"there is no flaw family {', '.join(unknown) or 'named'}; choose some of {', '.join(FAMILIES)}"
+            raise SynthError(msg)
+        chosen = {name: (self.families or {}).get(name, FamilySettings()) for name in names}
+        return self.model_copy(update={"families": chosen})
 
     @property
     def names(self) -> list[str]:

@@ -14,6 +14,7 @@ __all__ = ["EXTENSIONS", "Pixels", "is_image", "read_image", "read_mask", "read_
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """Files that count as images; in capitals too."""
 
+
 def is_image(path: Path) -> bool:
     """Whether a file counts as an image, by its name alone."""
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
