@@ -37,7 +37,8 @@ from synth.regions import confine
 from synth.settings import SynthesisSettings
 
 MANIFEST = "manifest.parquet"
-OVERVIEW = "contact.png"
+OVERVIEW = "overview/contact.png"
+"""In a folder of its own: loose images would make readers doubt the layout."""
 CHECKSUMS = "checksums.sha256"
 _ATTEMPTS = 10
 _MOST_WORKERS = 4
