@@ -22,13 +22,6 @@ NESTED = (
     ("review", "pull"),
     ("review", "status"),
 )
-    ("curate", "sync"),
-    ("curate", "synthetic"),
-    ("curate", "open"),
-    ("review", "push"),
-    ("review", "pull"),
-    ("review", "status"),
-)
 
 
 def run(*arguments: object) -> Result:
