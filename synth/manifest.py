@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synth.errors import SynthError
-from synth.families.base import NO_CONTEXT, Context, visible_change
+from synth.families.base import NO_CONTEXT, Canvas, Context, from_plain, visible_change
 from synth.files import answered
-from synth.image_level import Flaw, Recipe, Synthesizer
+from synth.image_level import Flaw, Recipe, Synthesizer, family_class
 
 SCHEMA = 2
 """Version of the manifest's columns."""
@@ -138,20 +138,20 @@ def paint_and_record(image: Tensor, recipe: Recipe, context: Context, provenance
         provenance: What the rows say of the image.
     """
     flaws = recipe.flaws()
-    flawed = image[None]
+    canvas = Canvas(image[None], context)
     changes, seen = [], []
-    for flaw in flaws:
-        before = flawed
-        flawed, visible = Synthesizer.apply(before, Recipe.from_flaws([flaw], 1), context)
-        changes.append((flawed - before).abs_().amax(dim=1)[0].cpu().numpy())
-        seen.append(visible[0, 0].cpu().numpy() > 0)
-    mask = visible_change(image[None], flawed, context.depth)[0]
+    for group in recipe.groups:
+        before = canvas.flawed.clone()
+        canvas.paint(family_class(group.family)(), group.parameters, group.images)
+        seen.append(visible_change(before, canvas.flawed, context.depth)[0, 0].cpu().numpy() > 0)
+        changes.append(before.sub_(canvas.flawed).abs_().amax(dim=1)[0].cpu().numpy())
+    (flawed,), (mask,) = canvas.finish()
     instances = _instances(mask[0].cpu().numpy() > 0, seen, changes)
     allowed = None if context.foreground is None else context.foreground[0, 0].cpu().numpy() > 0
     rows = []
     for flaw, instance, change in zip(flaws, instances, changes, strict=True):
         left, top, right, bottom = box = _box(instance)
-        content, content_source = _content(flaw.parameters, provenance)
+        content, content_source = _content(flaw, context, provenance)
         rows.append(
             ManifestRow(
                 image=provenance.image,
@@ -174,10 +174,10 @@ def paint_and_record(image: Tensor, recipe: Recipe, context: Context, provenance
                 bottom=bottom,
                 area=int(instance.sum()),
                 change=float(change[instance].mean()) if instance.any() else 0.0,
-                contrast=_contrast(flawed[0], image, instance, mask[0].cpu().numpy() > 0, allowed, box),
+                contrast=_contrast(flawed, image, instance, mask[0].cpu().numpy() > 0, allowed, box),
             )
         )
-    return Painted(flawed[0], mask, rows, instances)
+    return Painted(flawed, mask, rows, instances)
 
 
 def replay(image: Tensor, rows: Sequence[ManifestRow], context: Context = NO_CONTEXT) -> tuple[Tensor, Tensor]:
@@ -290,25 +290,16 @@ def _instances(
     return instances
 
 
-def _content(parameters: Mapping[str, Any], provenance: Provenance) -> tuple[str, str]:
-    """What a flaw shows, by names of parameters that all families share.
-
-    ``source``, ``texture`` and ``which`` are places 0..1 in the lists of parts, textures and defects; where
-    ``borrowed`` or ``pictured`` is false a made-up texture is shown instead.
-    """
-    if "which" in parameters:
-        return "defect", _at(parameters["which"], provenance.defects)
-    if parameters.get("pictured") and provenance.textures:
-        return "texture", _at(parameters["texture"], provenance.textures)
-    if "borrowed" in parameters and not parameters["borrowed"]:
-        return "procedural", ""
-    if "source" in parameters:
-        return "part", _at(parameters["source"], provenance.sources or [provenance.source])
-    return "own", ""
-
-
-def _at(place: float, names: Sequence[str]) -> str:
-    return names[min(int(place * len(names)), len(names) - 1)] if names else ""
+def _content(flaw: Flaw, context: Context, provenance: Provenance) -> tuple[str, str]:
+    """What a flaw shows, and the name of it."""
+    family = family_class(flaw.family)
+    (content,) = family().shown(from_plain(family.parameters_class, [flaw.parameters]), context)
+    names = {
+        "part": provenance.sources or [provenance.source],
+        "texture": provenance.textures,
+        "defect": provenance.defects,
+    }.get(content.kind, ())
+    return content.kind, names[min(int(content.place * len(names)), len(names) - 1)] if names else ""
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -121,7 +121,7 @@ def test_contrast_looks_past_other_flaws_and_what_is_not_the_part() -> None:
         (of("scratch"), "own", ""),
         (of("patch", source=0.0), "part", "parts/c.png"),
         (of("patch", source=0.99), "part", "parts/d.png"),
-        (of("perlin", borrowed=True, source=0.6), "part", "parts/d.png"),
+        (of("perlin", content=1, source=0.6), "part", "parts/d.png"),
     ],
 )
 def test_what_a_flaw_shows_is_named(recipe: Recipe, content: str, source: str) -> None:
