@@ -32,8 +32,9 @@ from synth.manifest import (
     replay,
     write_manifest,
 )
-from synth.pictures import depth_of, encode, fit_picture, read_picture, read_pixels, to_pixels, to_tensor
+from synth.pictures import Pixels, depth_of, encode, fit_picture, read_picture, read_pixels, to_pixels, to_tensor
 from synth.regions import confine
+from synth.room import Room
 from synth.settings import SynthesisSettings
 
 MANIFEST = "manifest.parquet"
@@ -44,6 +45,8 @@ _ATTEMPTS = 10
 _MOST_WORKERS = 4
 _SOURCE_BYTES = 2**28
 """Memory for other good parts beside an image; large images have fewer beside them."""
+_ROOM = 2**29
+"""Bytes of good images that are worked on at once; each takes about eight times its own in all."""
 
 
 def _silent(done: float, total: float, text: str) -> None:
@@ -193,6 +196,7 @@ class _Maker:
         self.layout = layout
         self.synthesizer: Synthesizer = settings.synthesizer()
         self.textures = _textures(settings.sources.textures)
+        self._room = Room(_ROOM)
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -207,7 +211,12 @@ class _Maker:
 
     def make(self, name: str, index: int) -> Entry:
         """Make an image and write its files."""
-        painted, trust = self._paint(name, index)
+        pixels = read_pixels(self.images[index])
+        with self._room.taken(pixels.size * 4):
+            return self._make(name, self.images[index], pixels)
+
+    def _make(self, name: str, source: Path, pixels: Pixels) -> Entry:
+        painted, trust = self._paint(name, source, pixels)
         depth = painted.rows[0].depth
         digests = {
             file: write_file(self.out / file, encode(to_pixels(picture, bits)))
@@ -220,11 +229,9 @@ class _Maker:
         more, exported = self.layout.add(self.out, sample, self.settings.names)
         return Entry(name, trust, painted.rows, {**digests, **more}, exported)
 
-    def _paint(self, name: str, index: int) -> tuple[Painted, float]:
+    def _paint(self, name: str, source: Path, pixels: Pixels) -> tuple[Painted, float]:
         """Draw until enough can be seen, which nearly always is the first time."""
-        source = self.images[index]
-        pixels, digest = read_pixels(source), sha256_of(source)
-        image, depth = to_tensor(pixels), depth_of(pixels)
+        image, depth, digest = to_tensor(pixels), depth_of(pixels), sha256_of(source)
         for attempt in range(_ATTEMPTS):
             drawn = _seed(self.seed, f"{name}/{attempt}")
             generator = torch.Generator().manual_seed(drawn)
