@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock
 
 from curation.app import App, open_app
-from curation.connection import database_errors, require_database
+from curation.connection import database_errors, dataset_lock, require_database
 from curation.errors import LedgerError
 from curation.rows import Row, rows_of
 from learning.progress import Progress, silent
@@ -29,7 +26,6 @@ __all__ = ["BRAIN_KEY", "App", "SyncReport", "index_similarity", "open_app", "sy
 
 BRAIN_KEY = "similar"
 BATCH = 2000
-LOCK_SECONDS = 600
 CHANGED_SHARE = 0.5
 HASH = "sync_hash"
 MAP_RANGE = [64, 255]
@@ -75,7 +71,7 @@ def sync(ledger: Ledger, name: str, model_id: str | None = None, progress: Progr
         DatabaseError: The database does not answer; run it again when it does.
     """
     require_database()
-    with database_errors(), _lock(name):
+    with database_errors(), dataset_lock(name):
         rows = rows_of(ledger, model_id)
         dataset = _dataset(name)
         held = _held(dataset)
@@ -123,7 +119,7 @@ def index_similarity(
     require_database()
     models = [models] if isinstance(models, str) else list(models)
     image_ids, embeddings = _side_by_side([ledger.embeddings(model) for model in models])
-    with database_errors(), _lock(name):
+    with database_errors(), dataset_lock(name):
         dataset = _dataset(name)
         held = _held(dataset)
         known = np.array([image_id in held for image_id in image_ids], dtype=bool)
@@ -195,16 +191,6 @@ def _updated_index(dataset: Dataset, samples: np.ndarray, vectors: np.ndarray) -
     if changed.any():
         index.add_to_index(vectors[changed], samples[changed])
     return index
-
-
-@contextmanager
-def _lock(name: str) -> Iterator[None]:
-    """Two processes that sync the same data set wait for each other."""
-    folder = Path(os.environ["FIFTYONE_DEFAULT_DATASET_DIR"])
-    folder.mkdir(parents=True, exist_ok=True)
-    safe = "".join(letter if letter.isalnum() else "-" for letter in name)
-    with FileLock(folder / f"{safe}.lock", timeout=LOCK_SECONDS):
-        yield
 
 
 def _dataset(name: str) -> Dataset:

@@ -1,11 +1,19 @@
 """``flawsmith curate``: the ledger in FiftyOne, for the people who look at data."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from integrations.cli.console import bar, say
-from integrations.cli.options import DEFAULT_HOME, DEFAULT_LEDGER, HomeOption, LedgerOption, existing_ledger
+from integrations.cli.options import (
+    DEFAULT_HOME,
+    DEFAULT_LEDGER,
+    HomeOption,
+    LedgerOption,
+    existing_data,
+    existing_ledger,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,6 +66,31 @@ def sync(
         say(f"[yellow]{len(report.missing)} image files are gone from the disk[/], the first is {report.missing[0]}")
     if problem:
         say(f"[yellow]no search by similarity:[/] {problem}")
+
+
+@app.command()
+def synthetic(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A set that flawsmith synth wrote.", show_default=False)
+    ],
+    home: HomeOption = DEFAULT_HOME,
+    name: NameOption = "flawsmith-synthetic",
+) -> None:
+    """Show a synthetic data set in FiftyOne, with family, severity and contrast of every flaw. It can be repeated.
+
+    Example: [bold]flawsmith curate synthetic data/flawed[/bold]
+    """
+    existing_data(folder)
+    from curation.mongo import MongoServer
+    from curation.synthetic import import_synthetic
+
+    with bar("run it again: it goes on from there") as progress, MongoServer(home / "fiftyone"):
+        progress(0, 1, "starting FiftyOne")
+        report = import_synthetic(folder, name, progress)
+    say(
+        f"data set [bold]{name}[/]: {report.added} added, {report.unchanged} unchanged, {report.removed} removed; "
+        f"look at it with: flawsmith curate open --name {name}"
+    )
 
 
 @app.command("open")

@@ -95,7 +95,7 @@ def read_synthetic(folder: Path, most: int = MOST_IMAGES, seed: int = 0, progres
             left_out["an empty mask"] += 1
         for measured in found:
             row = max(rows, key=lambda row: _overlap((row.left, row.top, row.right, row.bottom), measured.box))
-            defects.append(Example(image, mask, row.family, str(source), measured, source, row.contrast))
+            defects.append(Example(image, mask, row.family, str(source), measured, source, row.change))
         progress(done + 1, len(names), "measuring synthetic flaws")
     return Examples(defects, len(names), len(by_image), dict(left_out))
 

@@ -1,13 +1,13 @@
 """Foreign bodies: things that lie on a part, with a surface of their own, a lit edge and a shadow beside them."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, light, relative, select
+from synth.families.base import Content, Context, Family, light, relative, select
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
 from synth.sources import procedural_textures, shifted_sources
 from synth.windows import Window
@@ -88,6 +88,14 @@ class ForeignBody(Family[ForeignBodyParameters]):
     def reach(self, parameters: ForeignBodyParameters, size: tuple[int, int]) -> Tensor:
         """As far as the shadow."""
         return region_reach(parameters, size) + (2 * _shadow(parameters, size))[:, None] + 2
+
+    def shown(self, parameters: ForeignBodyParameters, context: Context) -> list[Content]:
+        """Pictures of textures, or parts where there are none, or procedural textures."""
+        if context.sources is None and context.textures is None:
+            return [Content("procedural") for _ in parameters.severity]
+        kind: Literal["part", "texture"] = "part" if context.textures is None else "texture"
+        chosen = zip(parameters.borrowed.tolist(), parameters.source.tolist(), strict=True)
+        return [Content(kind, place) if borrowed else Content("procedural") for borrowed, place in chosen]
 
     def paint(self, window: Window, parameters: ForeignBodyParameters, context: Context) -> Tensor:
         """Cast the shadow, then lay the body over it."""

@@ -19,6 +19,7 @@ from learning.images.preprocessing import Preprocessing
 from learning.realism import Realism, find_confirmed, read_confirmed, read_synthetic
 from learning.realism.judging import compare_in_space, in_words
 from synth.dataset import write_dataset
+from synth.settings import SynthesisSettings
 
 VOID = {"meta", "img", "br", "link", "input", "rect", "line", "circle", "polyline"}
 
@@ -55,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return path
 
     good = [save(root / "good" / f"{i}.png", rng.normal(120, 6, (48, 64))) for i in range(4)]
-    write_dataset(good, root / "flawed", count=6, families=["blob", "scratch"])
+    write_dataset(good, root / "flawed", count=6, settings=SynthesisSettings().only(["blob", "scratch"]))
     for i in range(5):
         pixels, mask = rng.normal(120, 6, (48, 64)), np.zeros((48, 64))
         pixels[10 + i : 18 + i, 20:30] = 230

@@ -10,6 +10,7 @@ from PIL import Image
 
 from learning.images.records import ImageRecord
 from synth.dataset import write_dataset
+from synth.settings import SynthesisSettings
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def good(tmp_path: Path) -> Callable[[str], list[Path]]:
 def synthetic(good: Callable[[str], list[Path]], tmp_path: Path) -> Callable[..., Path]:
     def make(mode: str = "grey", count: int = 10) -> Path:
         out = tmp_path / mode / "flawed"
-        write_dataset(good(mode), out, count=count, families=["blob", "scratch"])
+        write_dataset(good(mode), out, count=count, settings=SynthesisSettings().only(["blob", "scratch"]))
         return out
 
     return make
