@@ -12,15 +12,20 @@ import torch
 
 from learning.bundle import Bundle, PartScores
 from learning.config import TrainConfig
+from learning.defects import bank_digest, usable
 from learning.detectors import Budget, Detector, create, detector_class
 from learning.errors import DataError
+from learning.flaw_sources import FlawSources
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from learning.images.readers import read_data
 from learning.images.records import ImageRecord
+from learning.manifest import DefectsUsed
 from learning.progress import Progress, silent
 from learning.splits import split_groups
 from learning.thresholds import smallest_promise_threshold
+from synth.sources.defects import DefectBank
+from synth.sources.folder import TextureFolder
 
 _BATCH = 16
 _SECONDS_PER_MEGAPIXEL = 0.6
@@ -39,6 +44,7 @@ def train_bundle(
     seed: int = 0,
     device: str = "cpu",
     groups: str | None = None,
+    defects: DefectBank | None = None,
     progress: Progress = silent,
 ) -> Bundle:
     """Train a detector on the good parts in ``data`` and write it, calibrated, as a bundle.
@@ -54,6 +60,7 @@ def train_bundle(
         seed: Every random choice follows from it.
         device: ``cpu`` or ``cuda``.
         groups: File or pattern that says which images belong together; see ``read_data``.
+        defects: Confirmed defects to make flaws from. Those of parts that hold back, calibrate or test are left out.
         progress: Told how far it is.
 
     Returns:
@@ -65,12 +72,20 @@ def train_bundle(
     """
     started = time.monotonic()
     Bundle.check_writable(out)
-    good = _good_training_records(read_data(data, groups=groups, seed=seed), data)
+    records = read_data(data, groups=groups, seed=seed)
+    good = _good_training_records(records, data)
     parts = split_groups(good, {str(name): share for name, share in config.shares.items()}, seed)
     size = config.size or detector_class(config.detector).default_size
     preprocessing = Preprocessing.for_images([record.path for record in good], size)
     sets = {name: ImageSet(records, preprocessing) for name, records in parts.items()}
     detector = create(config.detector, config.detector_config, preprocessing, device)
+
+    held_back = [*parts["selection"], *parts["calibration"], *(one for one in records if one.split == "test")]
+    defects, left_out = usable(defects or DefectBank(()), held_back)
+    folder = config.sources.textures
+    sources = FlawSources(
+        defects.fitted(preprocessing.channels, size) if defects else None, TextureFolder(folder) if folder else None
+    )
 
     fingerprint = data_fingerprint(good)
     working = out.with_name(f".{out.name}.training")
@@ -80,7 +95,8 @@ def train_bundle(
         seed,
         _budget_for_fit(budget, started, sum(map(len, parts.values())), preprocessing),
         progress,
-        checkpoint=working / _digest(fingerprint, config.model_dump_json(), str(budget))[:16],
+        checkpoint=working / _digest(fingerprint, bank_digest(defects), config.model_dump_json(), str(budget))[:16],
+        sources=sources,
     )
     deadline = started + 60 * budget.minutes if budget.minutes else None
     calibration = _score(detector, parts["calibration"], sets["calibration"], progress, "calibrating")
@@ -96,6 +112,7 @@ def train_bundle(
         config=config,
         seed=seed,
         data_fingerprint=fingerprint,
+        defects=DefectsUsed.of(defects, left_out),
         calibration=calibration,
         selection=selection,
         embeddings=embeddings,

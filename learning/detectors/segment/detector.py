@@ -18,10 +18,11 @@ from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport,
 from learning.detectors.segment.inputs import standardise
 from learning.detectors.segment.losses import image_logits, image_loss, pixel_loss
 from learning.detectors.segment.network import UNet
+from learning.errors import ConfigError
+from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.loop import Schedule
 from learning.loop import train as train_loop
 from learning.progress import Progress, silent
-from synth.families.base import Context
 from synth.foreground import foreground
 from synth.image_level import Recipe, Synthesizer
 
@@ -71,15 +72,23 @@ class Segment(Detector):
         budget: Budget,
         progress: Progress = silent,
         checkpoint: Path | None = None,
+        sources: FlawSources = NO_SOURCES,
     ) -> FitReport:
-        """Learn from good parts; ``selection`` is for the curriculum alone."""
+        """Learn from good parts; ``selection`` is for the curriculum alone.
+
+        Raises:
+            ConfigError: If there is a curriculum, and confirmed defects too.
+        """
         torch.manual_seed(seed)
         self.network = self._new_network()
         curriculum = self._curriculum(selection)
-        source = curriculum or Synthesizer(self.config.families)
+        if curriculum and sources.defects:
+            msg = "a curriculum knows no confirmed defects; take `curriculum` out of detector_config, or train without them"
+            raise ConfigError(msg)
+        draws = curriculum or sources.synthesizer(self.config.families)
         report = train_loop(
             self.network,
-            partial(_make_batch, train, source.draw, self.config),
+            partial(_make_batch, train, sources, draws.draw, self.config),
             partial(_compute_losses, self._inputs, self.config),
             budget,
             seed,
@@ -161,14 +170,18 @@ class _Batch:
 
 
 def _make_batch(
-    train: "ImageSet", draw: Callable[[Generator, int], Recipe], config: SegmentConfig, generator: Generator
+    train: "ImageSet",
+    sources: FlawSources,
+    draw: Callable[[Generator, int], Recipe],
+    config: SegmentConfig,
+    generator: Generator,
 ) -> _Batch:
     """Good parts, most of them flawed: images ``[B, C, h, w]`` and masks ``[B, 1, h, w]``."""
     chosen = torch.randint(len(train), (2 * config.batch,), generator=generator).tolist()
     pictures = augment(train.batch(chosen), generator)
-    good, sources = pictures.chunk(2)
+    good, others = pictures.chunk(2)
     sound = round(config.batch * config.good_share)
-    context = Context(foreground(good[sound:])[0], sources)
+    context = sources.context(generator, good[sound:], foreground(good[sound:])[0], others)
     recipe = draw(generator, config.batch - sound)
     flawed, masks = Synthesizer.apply(good[sound:], recipe, context)
     images = torch.cat([good[:sound], flawed])
