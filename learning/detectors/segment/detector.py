@@ -83,7 +83,7 @@ class Segment(Detector):
         self.network = self._new_network()
         curriculum = self._curriculum(selection)
         if curriculum and sources.defects:
-            msg = "a curriculum knows no confirmed defects; take curriculum out of detector_config or train without them"
+            msg = "a curriculum knows no confirmed defects; use one or the other (curriculum, in detector_config)"
             raise ConfigError(msg)
         draws = curriculum or sources.synthesizer(self.config.families)
         report = train_loop(
