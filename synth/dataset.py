@@ -36,6 +36,7 @@ from synth.pictures import Pixels, depth_of, encode, fit_picture, read_picture, 
 from synth.regions import confine
 from synth.room import Room
 from synth.settings import SynthesisSettings
+from synth.sources.folder import TextureFolder
 
 MANIFEST = "manifest.parquet"
 OVERVIEW = "overview/contact.png"
@@ -264,11 +265,9 @@ class _Maker:
         return parts, [files[i] for i in torch.randint(len(files), (max(1, number),), generator=generator).tolist()]
 
 
-def _textures(folder: Path | None) -> Any:
+def _textures(folder: Path | None) -> TextureFolder | None:
     if folder is None:
         return None
-    from synth.sources.folder import TextureFolder  # type: ignore[import-not-found]
-
     return TextureFolder(folder)
 
 
