@@ -47,8 +47,11 @@ def augment(
         torch.stack([sin / ratio * signs[:, 0], cos * signs[:, 1], 2 * uniform(shift)], dim=1),
     ]
     grid = functional.affine_grid(torch.stack(rows, dim=1).to(images), list(images.shape), align_corners=False)
-    both = torch.cat([images, outlines.to(images)], dim=1)
-    both = functional.grid_sample(both, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    still = torch.cat([images, outlines.to(images)], dim=1)
+    both = functional.grid_sample(still, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    # A small outline that would be moved out of the picture stays where it is.
+    lost = (both[:, channels:] < 0.5).flatten(1).all(dim=1)
+    both = torch.where(lost[:, None, None, None], still, both)
     moved, outlined = both[:, :channels], (both[:, channels:] >= 0.5).to(images)
     gain, gamma = (1 + uniform(light)).to(images), (1 + uniform(light)).to(images)
     lit = (moved.clamp(1e-4, 1) ** gamma[:, None, None, None] * gain[:, None, None, None]).clamp(0, 1)

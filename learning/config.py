@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from learning.detectors import DETECTORS, detector_class
 from learning.errors import ConfigError
+from synth.configuration import describe, read_config
+from synth.errors import SynthError
+from synth.regions import Regions
 
 _SETS = ("train", "selection", "calibration")
 
@@ -37,6 +39,7 @@ class TrainConfig(BaseModel):
         shares: Shares of the good groups that train, set scales, and calibrate the threshold; they add up to 1.
         confidence: Of the first threshold's promise.
         sources: What made-up flaws are taken from.
+        regions: Where synthetic flaws are allowed, on the pictures as they come; see ``configs/synthesis.yaml``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +53,7 @@ class TrainConfig(BaseModel):
     )
     confidence: float = Field(default=0.95, ge=0.5, le=0.999)
     sources: Sources = Sources()
+    regions: Regions = Regions()
 
     @field_validator("detector")
     @classmethod
@@ -84,21 +88,9 @@ def load_config(path: Path) -> TrainConfig:
         ConfigError: Naming the file, the key and what is allowed.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        msg = f"{path} does not exist; configurations are in configs/"
-        raise ConfigError(msg) from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        msg = f"{path} is not YAML: {' '.join(str(error).split())}"
-        raise ConfigError(msg) from error
-    if content is not None and not isinstance(content, dict):
-        msg = f"{path} must hold keys and values; keys are {', '.join(TrainConfig.model_fields)}"
-        raise ConfigError(msg)
-    try:
-        return TrainConfig.model_validate(content or {})
-    except ValidationError as error:
-        msg = f"{path}: {describe(error, TrainConfig)}"
-        raise ConfigError(msg) from error
+        return read_config(path, TrainConfig)
+    except SynthError as error:
+        raise ConfigError(str(error)) from error
     except ConfigError as error:
         msg = f"{path}: {error}"
         raise ConfigError(msg) from error
@@ -116,15 +108,3 @@ def check_detector_config(name: str, config: dict[str, Any]) -> None:
     except ValidationError as error:
         msg = describe(error, model, prefix="detector_config.")
         raise ConfigError(msg) from error
-
-
-def describe(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
-    """Say in one line which keys are wrong and what is allowed."""
-    lines = []
-    for wrong in error.errors():
-        key = prefix + ".".join(str(step) for step in wrong["loc"])
-        if wrong["type"] == "extra_forbidden":
-            lines.append(f"{key} is not a key; keys are {', '.join(prefix + name for name in model.model_fields)}")
-        else:
-            lines.append(f"{key} is {wrong['input']!r}: {wrong['msg'].removeprefix('Value error, ')}")
-    return "; ".join(lines)

@@ -81,7 +81,7 @@ def train_bundle(
     size = config.size or detector_class(config.detector).default_size
     paths = [record.path for record in good]
     preprocessing, _ = choose_view(Preprocessing.for_images(paths, size), paths, config.view)
-    sets = {name: ImageSet(records, preprocessing) for name, records in parts.items()}
+    sets = {name: ImageSet(records, preprocessing, regions=config.regions) for name, records in parts.items()}
     detector = create(config.detector, config.detector_config, preprocessing, device)
 
     held_back = [*parts["selection"], *parts["calibration"], *(one for one in records if one.split == "test")]

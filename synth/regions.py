@@ -152,7 +152,7 @@ def confine(foreground: Tensor, allowed: Mask | None, image: PurePath | str) -> 
         return foreground
     both = foreground * torch.from_numpy(allowed).to(foreground)
     if not both.any():
-        part, regions = float(foreground.mean()), float(allowed.mean())
+        part, regions = float(foreground.float().mean()), float(allowed.mean())
         msg = (
             f"{image}: no pixel is left for flaws: the part that was found covers {part:.0%} of the image and the "
             f"regions allow {regions:.0%}, elsewhere; correct the regions"

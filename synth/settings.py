@@ -141,7 +141,11 @@ class SynthesisSettings(BaseModel):
     @property
     def names(self) -> list[str]:
         """Families that are drawn."""
-        return list(FAMILIES) if self.families is None else [n for n, s in self.families.items() if s.weight]
+        return (
+            [n for n in FAMILIES if not FAMILIES[n].needs_defects]
+            if self.families is None
+            else [n for n, s in self.families.items() if s.weight]
+        )
 
     def synthesizer(self) -> Synthesizer:
         """What draws by these settings."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from learning.detectors.base import Budget
-from learning.feature_discriminator.hypothesis import decide_hypothesis, dense_features, some_images
+from learning.feature_discriminator.hypothesis import decide_hypothesis, dense_features, some_of
 from learning.feature_discriminator.losses import DiscriminationConfig, Pair, discrimination_losses, make_pair
 from learning.feature_discriminator.network import DenseDetector, FeatureDiscriminator
 from learning.loop import Schedule
@@ -48,7 +48,7 @@ def fit_feature_discriminator(
     """
     options = config or DiscriminationConfig()
     generator = torch.Generator().manual_seed(seed)
-    good = dense_features(detector.dense, some_images(train, generator))
+    good = dense_features(detector.dense, train.batch(some_of(train, generator)))
     torch.manual_seed(seed)
     network = FeatureDiscriminator(good.shape[1]).to(good.device)
     network.fit_scales(good)

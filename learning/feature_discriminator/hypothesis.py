@@ -11,7 +11,6 @@ from learning.feature_discriminator.losses import DiscriminationConfig, flawed_p
 from learning.feature_discriminator.places import to_rows
 from synth.families.base import Context
 from synth.feature_level import Choice, choose_hypothesis
-from synth.foreground import foreground
 from synth.image_level import Synthesizer
 
 if TYPE_CHECKING:
@@ -49,10 +48,11 @@ def decide_hypothesis(
     if config.hypothesis is not None:
         return Choice(config.hypothesis)
     generator = torch.Generator().manual_seed(seed)
-    known = some_images(train, generator)
-    unseen = some_images(held_out, generator)
+    known = train.batch(some_of(train, generator))
+    chosen = some_of(held_out, generator)
+    unseen = held_out.batch(chosen)
     recipe = Synthesizer().draw(generator, len(unseen))
-    flawed, masks = Synthesizer.apply(unseen, recipe, Context(foreground=foreground(unseen)[0], sources=known))
+    flawed, masks = Synthesizer.apply(unseen, recipe, Context(foreground=held_out.outlines(chosen), sources=known))
     spoilt = dense_features(features, flawed)
     where = flawed_places(masks, spoilt[:, 0]).flatten() > 0
     if not where.any():
@@ -66,9 +66,9 @@ def decide_hypothesis(
     return choose_hypothesis(*(some[_draw(len(some), generator).to(some.device)] for some in rows))
 
 
-def some_images(images: "ImageSet", generator: Generator) -> Tensor:
-    """Images ``[B, C, h, w]``, at most 32, drawn at random."""
-    return images.batch(torch.randperm(len(images), generator=generator)[:_MOST_IMAGES].tolist())
+def some_of(images: "ImageSet", generator: Generator) -> list[int]:
+    """Which images to look at: at most 32, drawn at random."""
+    return torch.randperm(len(images), generator=generator)[:_MOST_IMAGES].tolist()
 
 
 def _draw(count: int, generator: Generator) -> Tensor:

@@ -14,6 +14,8 @@ from learning.errors import DataError
 from learning.images.pixels import read_image
 from learning.images.preprocessing import Preprocessing, View
 from learning.images.records import ImageRecord
+from synth.errors import SynthError
+from synth.regions import Regions, confine
 
 CACHE_BYTES = 2**30
 """Memory that one set takes at most for images it has read; beyond it they are read anew each time."""
@@ -26,6 +28,7 @@ class ImageSet:
         records: Records or paths of the images.
         preprocessing: Brings every image to one size.
         cache_bytes: Memory for images that were read, held as integers of the preprocessing's depth.
+        regions: Where flaws are allowed, on the pictures as they come.
     """
 
     def __init__(
@@ -33,9 +36,11 @@ class ImageSet:
         records: Sequence[ImageRecord] | Sequence[Path],
         preprocessing: Preprocessing,
         cache_bytes: int = CACHE_BYTES,
+        regions: Regions | None = None,
     ) -> None:
         self.records = [item if isinstance(item, ImageRecord) else ImageRecord(path=Path(item)) for item in records]
         self.preprocessing = preprocessing
+        self._regions = regions or Regions()
         self._dtype = np.uint16 if preprocessing.depth == 16 else np.uint8
         self._cached: dict[int, np.ndarray] = {}
         self._outlines: dict[int, Tensor] = {}
@@ -77,10 +82,10 @@ class ImageSet:
         return torch.stack([self._to_tensor(fresh[i] if i in fresh else self._load(i)) for i in wanted])
 
     def outlines(self, indices: Iterable[int]) -> Tensor:
-        """Where the parts are in the images of ``batch``: ``[B, 1, h, w]`` float32, 0 or 1.
+        """Where the parts are in the images of ``batch``, as far as regions allow flaws: ``[B, 1, h, w]``, 0 or 1.
 
         Raises:
-            DataError: If a file cannot be read.
+            DataError: If a file cannot be read, or regions leave nothing of a part.
         """
         return torch.stack([self._outline(index) for index in self._places(indices)]).float()[:, None]
 
@@ -98,12 +103,25 @@ class ImageSet:
     def _outline(self, index: int) -> Tensor:
         outline = self._outlines.get(index)
         if outline is None:
-            outline = self.preprocessing.outline(read_image(self.records[index].path))
+            outline = self._find_outline(index)
             with self._lock:
                 if index not in self._outlines and outline.nbytes <= self._room:
                     self._outlines[index] = outline
                     self._room -= outline.nbytes
         return outline
+
+    def _find_outline(self, index: int) -> Tensor:
+        path = self.records[index].path
+        image = read_image(path)
+        outline = self.preprocessing.outline(image)
+        try:
+            allowed = self._regions.allowed(image.shape[-2], image.shape[-1], path)
+            if allowed is None:
+                return outline
+            seen = self.preprocessing.look(image).from_picture(allowed)
+            return confine(outline[None, None], seen, path)[0, 0]
+        except SynthError as error:
+            raise DataError(str(error)) from error
 
     def _load_many(self, indices: list[int]) -> dict[int, np.ndarray]:
         loaded: dict[int, np.ndarray] = {}

@@ -49,3 +49,11 @@ def test_mirroring_alone_gives_one_of_four_views() -> None:
     for seed in range(8):
         varied, _ = augment(image, torch.ones_like(image), generator(seed), turn=0, zoom=0, shift=0, light=0)
         assert any(torch.allclose(varied, view, atol=1e-3) for view in views)
+
+
+def test_a_small_outline_is_not_moved_out_of_the_picture() -> None:
+    images = torch.rand(64, 1, 48, 48, generator=generator(1))
+    corner = torch.zeros_like(images)
+    corner[..., 2:3, 2:3] = 1
+    _, outlines = augment(images, corner, generator(), zoom=0.3)
+    assert (outlines.flatten(1).sum(dim=1) >= 1).all()

