@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from curation.errors import DatabaseError
 
 COLORSCALE = "inferno"
+LOCK_SECONDS = 600
 FAISS_CONFIG = "curation.faiss_backend.FaissSimilarityConfig"
 OLDEST_MONGODB = "You are running the oldest supported major version of MongoDB"
 """How a notice of FiftyOne begins. The version comes with our installation, so a person can do nothing about it."""
@@ -89,6 +92,16 @@ def database_errors() -> Iterator[None]:
             "run the command again, it goes on from there"
         )
         raise DatabaseError(msg) from error
+
+
+@contextmanager
+def dataset_lock(name: str) -> Iterator[None]:
+    """Two processes that write the same data set wait for each other."""
+    folder = Path(os.environ["FIFTYONE_DEFAULT_DATASET_DIR"])
+    folder.mkdir(parents=True, exist_ok=True)
+    safe = "".join(letter if letter.isalnum() else "-" for letter in name)
+    with FileLock(folder / f"{safe}.lock", timeout=LOCK_SECONDS):
+        yield
 
 
 def _forget_datasets() -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock
 
 from curation.app import App, open_app
-from curation.connection import database_errors, require_database
+from curation.connection import database_errors, dataset_lock, require_database
 from curation.errors import LedgerError
 from curation.rows import Row, rows_of
 from learning.progress import Progress, silent
@@ -29,7 +26,6 @@ __all__ = ["BRAIN_KEY", "App", "SyncReport", "index_similarity", "open_app", "sy
 
 BRAIN_KEY = "similar"
 BATCH = 2000
-LOCK_SECONDS = 600
 CHANGED_SHARE = 0.5
 HASH = "sync_hash"
 MAP_RANGE = [64, 255]
@@ -75,7 +71,7 @@ def sync(ledger: Ledger, name: str, model_id: str | None = None, progress: Progr
         DatabaseError: The database does not answer; run it again when it does.
     """
     require_database()
-    with database_errors(), _lock(name):
+    with database_errors(), dataset_lock(name):
         rows = rows_of(ledger, model_id)
         dataset = _dataset(name)
         held = _held(dataset)
@@ -100,7 +96,9 @@ def sync(ledger: Ledger, name: str, model_id: str | None = None, progress: Progr
     return SyncReport(len(new), len(changed), len(rows) - len(new) - len(changed), len(gone), missing)
 
 
-def index_similarity(ledger: Ledger, name: str, model_id: str, progress: Progress = silent) -> FaissSimilarityIndex:
+def index_similarity(
+    ledger: Ledger, name: str, models: str | Sequence[str], progress: Progress = silent
+) -> FaissSimilarityIndex:
     """Make or bring up to date the similarity index of a data set from the ledger's embeddings. Repeatable.
 
     Only embeddings that changed are written; a damaged or lost index is built anew. It answers the App's sort by
@@ -110,21 +108,24 @@ def index_similarity(ledger: Ledger, name: str, model_id: str, progress: Progres
     Args:
         ledger: The truth.
         name: Name of the data set, as given to ``sync``.
-        model_id: Whose embeddings.
+        models: Whose embeddings. Those of several models lie at right angles, as they cannot be compared: what one
+            model saw is never similar to what another saw.
         progress: Told how far it is.
 
     Raises:
-        LedgerError: The ledger has no embeddings of this model for these images.
+        LedgerError: The ledger has no embeddings of these models for these images.
         DatabaseError: The database does not answer.
     """
     require_database()
-    image_ids, embeddings = ledger.embeddings(model_id)
-    with database_errors(), _lock(name):
+    models = [models] if isinstance(models, str) else list(models)
+    image_ids, embeddings = _side_by_side([ledger.embeddings(model) for model in models])
+    with database_errors(), dataset_lock(name):
         dataset = _dataset(name)
         held = _held(dataset)
         known = np.array([image_id in held for image_id in image_ids], dtype=bool)
         if not known.any():
-            msg = f"No image of {name!r} has embeddings of model {model_id}: score the images with it and sync first"
+            which = " or ".join(models)
+            msg = f"No image of {name!r} has embeddings of model {which}: score the images with it and sync first"
             raise LedgerError(msg)
         samples = np.array([held[image_id][0] for image_id in image_ids if image_id in held])
         vectors = np.asarray(embeddings, dtype=np.float32)[known]
@@ -134,6 +135,21 @@ def index_similarity(ledger: Ledger, name: str, model_id: str, progress: Progres
             index = _new_index(dataset, samples, vectors)
         progress(len(samples), len(samples), "indexing embeddings")
     return index
+
+
+def _side_by_side(parts: Sequence[tuple[list[str], np.ndarray]]) -> tuple[list[str], np.ndarray]:
+    """Embeddings of several models, each in columns of its own; an image that several saw counts for the last."""
+    width = sum(vectors.shape[1] for ids, vectors in parts if ids)
+    found: dict[str, np.ndarray] = {}
+    first = 0
+    for ids, vectors in parts:
+        if not ids:
+            continue
+        for image_id, vector in zip(ids, vectors, strict=True):
+            found[image_id] = np.zeros(width, dtype=np.float32)
+            found[image_id][first : first + len(vector)] = vector
+        first += vectors.shape[1]
+    return list(found), np.stack(list(found.values())) if found else np.empty((0, 0), dtype=np.float32)
 
 
 def _new_index(dataset: Dataset, samples: np.ndarray, vectors: np.ndarray) -> FaissSimilarityIndex:
@@ -175,16 +191,6 @@ def _updated_index(dataset: Dataset, samples: np.ndarray, vectors: np.ndarray) -
     if changed.any():
         index.add_to_index(vectors[changed], samples[changed])
     return index
-
-
-@contextmanager
-def _lock(name: str) -> Iterator[None]:
-    """Two processes that sync the same data set wait for each other."""
-    folder = Path(os.environ["FIFTYONE_DEFAULT_DATASET_DIR"])
-    folder.mkdir(parents=True, exist_ok=True)
-    safe = "".join(letter if letter.isalnum() else "-" for letter in name)
-    with FileLock(folder / f"{safe}.lock", timeout=LOCK_SECONDS):
-        yield
 
 
 def _dataset(name: str) -> Dataset:

@@ -1,5 +1,6 @@
 """Which images to ask about: drawn by the sampling design, written into the ledger before anything is sent."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from learning.errors import DataError
@@ -12,8 +13,27 @@ if TYPE_CHECKING:
 STRATEGY = "borderline and audits, one of each part, randomised systematic"
 
 
+def top_up_each(
+    ledger: "Ledger", bundles: Sequence["Bundle"], budget: int, seed: int = 0, batch: str | None = None
+) -> int:
+    """``top_up_asks`` for several bundles, each of which gets an even share of the budget.
+
+    What one does not need, as its parts were all asked about, goes to those after it.
+
+    Raises:
+        DataError: If the ledger has no scores of one of the bundles.
+    """
+    new = 0
+    for place, bundle in enumerate(bundles):
+        share = -(-budget // (len(bundles) - place))
+        drawn, waiting = _top_up(ledger, bundle, share, seed, batch)
+        new += drawn
+        budget -= min(share, drawn + waiting)
+    return new
+
+
 def top_up_asks(ledger: "Ledger", bundle: "Bundle", budget: int, seed: int = 0, batch: str | None = None) -> int:
-    """Draw as many asks as it takes until ``budget`` of them are open.
+    """Draw as many asks as it takes until ``budget`` of them are open about the cameras that a bundle scored.
 
     Parts that have been asked about before are left out, so that running it again asks nothing twice.
 
@@ -30,6 +50,11 @@ def top_up_asks(ledger: "Ledger", bundle: "Bundle", budget: int, seed: int = 0, 
     Raises:
         DataError: If the ledger has no scores of this bundle.
     """
+    return _top_up(ledger, bundle, budget, seed, batch)[0]
+
+
+def _top_up(ledger: "Ledger", bundle: "Bundle", budget: int, seed: int, batch: str | None) -> tuple[int, int]:
+    """Number of asks that were drawn, and of those that were open before."""
     from curation.ledger import AskEntry
 
     threshold = bundle.thresholds.current()
@@ -41,9 +66,10 @@ def top_up_asks(ledger: "Ledger", bundle: "Bundle", budget: int, seed: int = 0, 
         )
         raise DataError(msg)
     asks = ledger.asks()
-    open_ = sum(ask.state in ("created", "pushed") for ask in asks)
-    asked = {ask.image_id for ask in asks if ask.state != "withdrawn"}
     images = {image.image_id: image for image in ledger.images()}
+    cameras = {images[row.image_id].camera for row in rows}
+    open_ = sum(ask.state in ("created", "pushed") and images[ask.image_id].camera in cameras for ask in asks)
+    asked = {ask.image_id for ask in asks if ask.state != "withdrawn"}
     # By part, not by group: a group may be a whole lot, of which one image would ever be asked about.
     parts_asked = {images[image_id].part for image_id in asked}
     candidates = [row for row in rows if images[row.image_id].part not in parts_asked]
@@ -66,4 +92,4 @@ def top_up_asks(ledger: "Ledger", bundle: "Bundle", budget: int, seed: int = 0, 
         )
         for draw in draws
     ]
-    return len(ledger.create_asks(entries)) if entries else 0
+    return (len(ledger.create_asks(entries)) if entries else 0), open_

@@ -42,6 +42,8 @@ class ScoredImage:
         decision: About the whole part.
         threshold_version: Which threshold decided.
         map: Picture of the anomaly map, or None.
+        part_found: False where the model cuts the part out, found none and scored the picture whole; None where the
+            ledger had the score, which does not know.
     """
 
     image: Path
@@ -54,6 +56,7 @@ class ScoredImage:
     decision: Decision
     threshold_version: int
     map: Path | None
+    part_found: bool | None = None
 
 
 @dataclass
@@ -123,6 +126,7 @@ def score_images(
             decision="reject" if outcome.decision_score > threshold.value else "accept",
             threshold_version=threshold.version,
             map=target,
+            part_found=outcome.part_found,
         )
         result.scored.append(image)
         if recorder:
@@ -175,16 +179,45 @@ def load_bundle(ledger: "Ledger", folder: Path | None = None) -> Bundle:
     return Bundle.load(folder)
 
 
+def load_bundles(ledger: "Ledger", folder: Path | None = None) -> list[Bundle]:
+    """Load the bundle in a folder; or, where none is given, those of ``models_in_use``.
+
+    Raises:
+        DataError: If no folder is given and the ledger does not know where they are.
+        BundleError: If a bundle is damaged.
+    """
+    models = models_in_use(ledger)
+    if folder is not None or len(models) < 2:
+        return [load_bundle(ledger, folder)]
+    paths = {model.model_id: model.path for model in ledger.models()}
+    lost = [model for model in models if paths.get(model) is None]
+    if lost:
+        msg = f"the ledger does not know where the bundle of model {lost[0]} is: say it with --bundle"
+        raise DataError(msg)
+    return [Bundle.load(Path(str(paths[model]))) for model in models]
+
+
+def models_in_use(ledger: "Ledger") -> list[str]:
+    """The model that scored last at each camera, as each station has a bundle of its own; sorted by camera."""
+    cameras = {image.image_id: image.camera or "" for image in ledger.images()}
+    last = {cameras[score.image_id]: score.model_id for score in ledger.scores()}
+    return list(dict.fromkeys(last[camera] for camera in sorted(last)))
+
+
 def last_model(ledger: "Ledger") -> str | None:
     """The model that scored last, or None where nothing was scored."""
     scores = ledger.scores()
     return scores[-1].model_id if scores else None
 
 
-def confirmed_images(ledger: "Ledger") -> tuple[list[Confirmed], int]:
-    """Images about which inspectors agree, and the number of those about which they do not."""
+def confirmed_images(ledger: "Ledger", model_id: str) -> tuple[list[Confirmed], int]:
+    """Images of a model's cameras about which inspectors agree, and the number of those about which they do not.
+
+    A model that has scored nothing yet, as it is new, is taken to be for all cameras.
+    """
     images = {image.image_id: image for image in ledger.images()}
-    resolved = ledger.resolved()
+    cameras = {images[score.image_id].camera for score in ledger.scores(model_id=model_id)}
+    resolved = [one for one in ledger.resolved() if not cameras or images[one.image_id].camera in cameras]
     confirmed = [
         Confirmed(
             path=Path(images[one.image_id].path),

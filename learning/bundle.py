@@ -218,6 +218,7 @@ class Bundle:
                 },
                 groups={"selection": len(set(selection.group)), "calibration": len(set(calibration.group))},
                 selection=report.selection,
+                choices=report.choices,
                 history=report.history,
                 map_range=map_range,
                 files={file.relative_to(temporary).as_posix(): file_sha256(file) for file in files},

@@ -11,6 +11,9 @@ _WEIGHTS = {
     "file": "pretrained, from a file",
 }
 
+VIEWS = {"whole": "the whole picture", "part": "the part, cut out of its picture"}
+"""What a detector sees of a picture, by ``Preprocessing.view``."""
+
 
 def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
     """Describe a model in Markdown, after Mitchell et al., "Model Cards for Model Reporting", 2019.
@@ -28,10 +31,12 @@ def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
         "Weights to start from": _WEIGHTS.get(manifest.weights, manifest.weights),
         "Backbone": backbone,
         "Images": f"{shape.channels} × {shape.height} × {shape.width}, {shape.depth} bit",
+        "View": VIEWS[shape.view] + (", turned by its main axis" if shape.part and shape.part.turn else ""),
         "Training": f"{manifest.steps} steps in {manifest.seconds:.0f} s, seed {manifest.seed}, on {manifest.device}",
         "Machine": f"{manifest.machine.cpu}, {manifest.machine.threads} threads, torch {manifest.machine.torch}",
         "Data": f"`{manifest.data_fingerprint[:16]}`",
         "Made": manifest.created,
+        **{f"Chosen {name}": choice for name, choice in manifest.choices.items()},
     }
     sets = [
         f"| {name} | {count} | {manifest.groups.get(name, '–')} |" for name, count in sorted(manifest.images.items())

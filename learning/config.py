@@ -18,7 +18,8 @@ class TrainConfig(BaseModel):
     Attributes:
         detector: Name of the detector.
         detector_config: Options of that detector, validated by its own class.
-        size: Height and width that images are brought to; None takes the detector's own.
+        size: Height and width that images are brought to; a crop has about as many pixels. None: the detector's.
+        view: ``whole`` pictures, or the ``part`` cut out of them; ``auto`` chooses by the good training images.
         shares: Shares of the good groups that train, set scales, and calibrate the threshold; they add up to 1.
         confidence: Of the first threshold's promise.
     """
@@ -28,6 +29,7 @@ class TrainConfig(BaseModel):
     detector: str = "segment"
     detector_config: dict[str, Any] = Field(default_factory=dict)
     size: int | None = Field(default=None, ge=32, le=2048)
+    view: Literal["auto", "whole", "part"] = "auto"
     shares: dict[Literal["train", "selection", "calibration"], float] = Field(
         default={"train": 0.7, "selection": 0.1, "calibration": 0.2}
     )

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,7 @@ def evaluate(
         "n_defective": int(defective.sum()),
         "n_with_mask": seen.with_mask,
         "n_without_mask": seen.without_mask,
+        "n_part_not_found": sum(not item.part_found for item in found),
         "n_failed": len(seen.failures),
         "failed": [{"image": str(item.record.path), "reason": item.reason} for item in seen.failures],
         "groups_by_class": _groups_by_class(item.record for item in found),
@@ -100,6 +101,7 @@ def evaluate(
         },
         "model": bundle.fingerprint,
         "detector": bundle.manifest.detector,
+        "view": bundle.preprocessing.view,
         "weights": bundle.manifest.weights,
         "steps": bundle.manifest.steps,
         "seed": bundle.manifest.seed,
@@ -175,7 +177,7 @@ def _mask(item: ImageScore) -> NDArray[np.bool_] | None:
 
 def _without_map(item: ImageScore) -> ImageScore:
     nothing = np.empty((0, 0), dtype=np.float32)
-    return ImageScore(item.record, item.score, nothing, nothing, item.fallback_score, item.decision_score, item.seconds)
+    return replace(item, map=nothing, embedding=nothing)
 
 
 def _rejections(found: Sequence[ImageScore], decisions: list[PartDecision]) -> _Rejections:

@@ -101,7 +101,9 @@ def _sample(
         rows = usable[first : first + _BATCH]
         for i, features in zip(rows, detector.dense(images.batch(rows)).cpu().numpy(), strict=True):
             one = confirmed[i]
-            mask = read_mask(one.mask).numpy() if one.defective and one.mask is not None else None
+            mask = None
+            if one.defective and one.mask is not None:
+                mask = images.view(i).from_picture(read_mask(one.mask).numpy())
             places[i] = sample_places(features, mask, np.random.default_rng([seed, i]))
         progress(min(first + _BATCH, len(usable)), len(usable), "learning from masks")
     return places

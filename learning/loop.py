@@ -5,13 +5,13 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from lightning.fabric import Fabric
@@ -59,6 +59,23 @@ class Schedule:
         return self.peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (fraction - self.warmup) / (1 - self.warmup))))
 
 
+class Callback(Protocol):
+    """Something that looks at the network now and then, and changes what batches are made of."""
+
+    @property
+    def every(self) -> int:
+        """Steps between two updates."""
+
+    def update(self, model: nn.Module, generator: torch.Generator) -> None:
+        """Look at the averaged network, which is in evaluation mode; no batch is being made meanwhile."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What updates have changed, for the checkpoint; the same names and shapes at any time."""
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what ``state_dict`` gave."""
+
+
 def precision(device: str) -> str:
     """``bf16-mixed`` where the hardware computes in bfloat16, else ``32-true``."""
     if device.startswith("cuda"):
@@ -100,6 +117,7 @@ def train(
     progress: Progress = silent,
     checkpoint: Path | None = None,
     text: str = "training",
+    callback: Callback | None = None,
 ) -> LoopReport:
     """Train a model in place; it ends with the exponential moving average of its weights.
 
@@ -117,6 +135,7 @@ def train(
         progress: Told the fraction of the budget that is used.
         checkpoint: Folder for the state of an interrupted run, which the next call goes on from. Deleted at the end.
         text: What the progress says.
+        callback: Updated between steps; its state is part of the checkpoint.
 
     Returns:
         Steps, seconds, and the losses over the run.
@@ -125,9 +144,9 @@ def train(
     optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.peak, weight_decay=weight_decay)
     averaged = deepcopy(model)
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
-    averaged.to(fabric.device)
+    averaged.to(fabric.device).eval()
 
-    state = _Checkpoint(checkpoint, model, averaged, optimizer, _fingerprint(seed, budget, model))
+    state = _Checkpoint(checkpoint, model, averaged, optimizer, callback, _fingerprint(seed, budget, model, callback))
     step, before = state.restore()
     started = saved = time.monotonic()
 
@@ -143,7 +162,7 @@ def train(
     history: dict[str, list[float]] = {}
     marks = 0
     wrapped.train()
-    batches = _prefetch(make_batch, seed, step)
+    batches = _prefetch(make_batch, seed, step, callback.every if callback else None)
     with _Interrupt() as interrupt, closing(batches):
         while (done := fraction()) < 1:
             for group in optimizer.param_groups:
@@ -155,6 +174,9 @@ def train(
             wrapped_optimizer.step()
             step += 1
             _average(averaged, model, min(ema_decay, step / (step + 10)))
+            if callback is not None and step % callback.every == 0:
+                # Numbers of its own: those of the steps from 0 upwards make batches.
+                callback.update(averaged, step_generator(seed, -step))
             for name, loss in losses.items():
                 recent.setdefault(name, []).append(float(loss.detach()))
             if int(fraction() * 20) > marks:
@@ -196,8 +218,13 @@ class _Interrupt:
         self.asked = True
 
 
-def _prefetch(make_batch: Callable[[torch.Generator], Any], seed: int, first: int) -> Generator[Any, None, None]:
-    """Batches from step ``first`` on, made one ahead in another thread."""
+def _prefetch(
+    make_batch: Callable[[torch.Generator], Any], seed: int, first: int, every: int | None
+) -> Generator[Any, None, None]:
+    """Batches from step ``first`` on, made one ahead in another thread.
+
+    None is made ahead over a step that ``every`` divides: what it is made of changes there.
+    """
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
 
         def submit(step: int) -> Future[Any]:
@@ -209,8 +236,12 @@ def _prefetch(make_batch: Callable[[torch.Generator], Any], seed: int, first: in
             while True:
                 batch = pending.result()
                 step += 1
-                pending = submit(step)
-                yield batch
+                if every is not None and step % every == 0:
+                    yield batch
+                    pending = submit(step)
+                else:
+                    pending = submit(step)
+                    yield batch
         finally:
             pending.cancel()
 
@@ -225,9 +256,10 @@ def _average(averaged: nn.Module, model: nn.Module, decay: float) -> None:
             mean.copy_(value)
 
 
-def _fingerprint(seed: int, budget: Budget, model: nn.Module) -> str:
+def _fingerprint(seed: int, budget: Budget, model: nn.Module, callback: Callback | None) -> str:
     """What has to be the same for a checkpoint to be gone on from."""
-    shapes = ",".join(f"{name}:{tuple(value.shape)}" for name, value in model.state_dict().items())
+    state = model.state_dict() | (callback.state_dict() if callback else {})
+    shapes = ",".join(f"{name}:{tuple(value.shape)}" for name, value in state.items())
     return f"{seed}|{budget.minutes}|{budget.steps}|{shapes}"
 
 
@@ -235,12 +267,19 @@ class _Checkpoint:
     """State of a run in one safetensors file, replaced atomically; nothing pickled."""
 
     def __init__(
-        self, folder: Path | None, model: nn.Module, averaged: nn.Module, optimizer: torch.optim.AdamW, fingerprint: str
+        self,
+        folder: Path | None,
+        model: nn.Module,
+        averaged: nn.Module,
+        optimizer: torch.optim.AdamW,
+        callback: Callback | None,
+        fingerprint: str,
     ) -> None:
         self.file = folder / "checkpoint.safetensors" if folder else None
         self.model = model
         self.averaged = averaged
         self.optimizer = optimizer
+        self.callback = callback
         self.fingerprint = fingerprint
 
     def save(self, step: int, seconds: float) -> None:
@@ -251,6 +290,8 @@ class _Checkpoint:
         tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
         for i, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{name}": value for name, value in values.items()}
+        if self.callback is not None:
+            tensors |= {f"callback.{name}": value for name, value in self.callback.state_dict().items()}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         partial = self.file.with_suffix(".partial")
         metadata = {"step": str(step), "seconds": repr(seconds), "fingerprint": self.fingerprint}
@@ -276,6 +317,8 @@ class _Checkpoint:
             index, name = key.split(".", 1)
             state.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        if self.callback is not None:
+            self.callback.load_state_dict(_part(tensors, "callback."))
         return int(metadata["step"]), float(metadata["seconds"])
 
     def remove(self) -> None:

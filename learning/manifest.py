@@ -60,6 +60,7 @@ class Manifest(BaseModel):
         images: How many images each set had.
         groups: How many independent groups each set had.
         selection: Figures on held-out good parts and synthetic flaws.
+        choices: What was chosen from the good parts where the configuration left it open, by the name of the option.
         history: Losses over the run.
         map_range: Values of the anomaly map that black and white stand for in pictures.
         versions: Of the packages that matter.
@@ -85,6 +86,7 @@ class Manifest(BaseModel):
     images: dict[str, int]
     groups: dict[str, int]
     selection: dict[str, float]
+    choices: dict[str, str] = Field(default_factory=dict)
     history: dict[str, list[float]]
     map_range: tuple[float, float]
     versions: dict[str, str] = Field(default_factory=lambda: {name: version(name) for name in _VERSIONS})
@@ -95,8 +97,9 @@ class Manifest(BaseModel):
         """Name of the model: the same for the same detector, options, preprocessing and weights."""
         identity: dict[str, Any] = {
             "format": self.format,
-            "config": self.config.model_dump(mode="json"),
-            "preprocessing": self.preprocessing.model_dump(mode="json"),
+            # The preprocessing says which view it is; older bundles, which know of none, keep their names.
+            "config": self.config.model_dump(mode="json", exclude={"view"}),
+            "preprocessing": self.preprocessing.model_dump(mode="json", exclude_none=True),
             "weights": {name: digest for name, digest in self.files.items() if name.endswith("weights.safetensors")},
         }
         return f"{self.detector}-{seal(identity)[:16]}"

@@ -15,12 +15,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from learning.errors import BundleError, DataError
 from learning.fusion import fuse
 from learning.images.pixels import read_image
-from learning.images.preprocessing import Preprocessing
+from learning.images.preprocessing import Preprocessing, View
 from learning.images.records import ImageRecord
 from learning.progress import Progress, silent
 from learning.supervised.fallback import Fallback
@@ -44,6 +43,7 @@ class ImageScore:
         fallback_score: Of the supervised fallback, where the threshold names one.
         decision_score: What the threshold is compared with: of detector and fallback together, or the score.
         seconds: Time to read the image and to predict.
+        part_found: False where the model cuts the part out and found none: the whole picture was scored.
     """
 
     record: ImageRecord
@@ -53,6 +53,7 @@ class ImageScore:
     fallback_score: float | None
     decision_score: float
     seconds: float
+    part_found: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class PartDecision:
 @dataclass(frozen=True)
 class _Loaded:
     record: ImageRecord
-    image: Tensor
+    view: View
     size: tuple[int, int]
     seconds: float
 
@@ -186,7 +187,7 @@ def _score_batch(
     if not readable:
         yield from (item for item in batch if isinstance(item, ScoreFailure))
         return
-    images = torch.stack([item.image for item in readable])
+    images = torch.stack([item.view.image for item in readable])
     started = time.perf_counter()
     prediction = bundle.detector.predict(images)
     scores = prediction.scores.double().cpu().numpy()
@@ -203,11 +204,12 @@ def _score_batch(
         yield ImageScore(
             record=item.record,
             score=float(scores[row]),
-            map=_to_size(maps[row], item.size),
+            map=item.view.to_picture(maps[row], item.size),
             embedding=embeddings[row],
             fallback_score=None if fallback is None else float(second[row]),
             decision_score=float(decision[row]),
             seconds=item.seconds + seconds,
+            part_found=item.view.part_found,
         )
         row += 1
 
@@ -224,13 +226,6 @@ def _fallback_scores(
         msg = f"the fallback of {bundle.folder} needs dense features, which {bundle.manifest.detector} has not"
         raise BundleError(msg)
     return fallback.predict(embeddings, dense(images).cpu().numpy())
-
-
-def _to_size(anomaly_map: Tensor, size: tuple[int, int]) -> NDArray[np.float32]:
-    resized: NDArray[np.float32] = functional.interpolate(
-        anomaly_map[None, None], size, mode="bilinear", align_corners=False
-    )[0, 0].numpy()
-    return resized
 
 
 def _load_ahead(
@@ -259,4 +254,4 @@ def _load(record: ImageRecord, preprocessing: Preprocessing) -> _Loaded | ScoreF
     except DataError as error:
         return ScoreFailure(record, str(error))
     size = (image.shape[-2], image.shape[-1])
-    return _Loaded(record, preprocessing.apply(image), size, time.perf_counter() - started)
+    return _Loaded(record, preprocessing.look(image), size, time.perf_counter() - started)

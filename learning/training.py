@@ -16,8 +16,9 @@ from learning.detectors import Budget, Detector, create, detector_class
 from learning.errors import DataError
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
-from learning.images.readers import read_data
+from learning.images.readers import of_camera, read_data
 from learning.images.records import ImageRecord
+from learning.images.view import choose_view
 from learning.progress import Progress, silent
 from learning.splits import split_groups
 from learning.thresholds import smallest_promise_threshold
@@ -39,6 +40,7 @@ def train_bundle(
     seed: int = 0,
     device: str = "cpu",
     groups: str | None = None,
+    camera: str | None = None,
     progress: Progress = silent,
 ) -> Bundle:
     """Train a detector on the good parts in ``data`` and write it, calibrated, as a bundle.
@@ -54,6 +56,7 @@ def train_bundle(
         seed: Every random choice follows from it.
         device: ``cpu`` or ``cuda``.
         groups: File or pattern that says which images belong together; see ``read_data``.
+        camera: Only images of this one, where the data name cameras: a station, a bundle.
         progress: Told how far it is.
 
     Returns:
@@ -65,10 +68,11 @@ def train_bundle(
     """
     started = time.monotonic()
     Bundle.check_writable(out)
-    good = _good_training_records(read_data(data, groups=groups, seed=seed), data)
+    good = _good_training_records(of_camera(read_data(data, groups=groups, seed=seed), camera), data)
     parts = split_groups(good, {str(name): share for name, share in config.shares.items()}, seed)
     size = config.size or detector_class(config.detector).default_size
-    preprocessing = Preprocessing.for_images([record.path for record in good], size)
+    paths = [record.path for record in good]
+    preprocessing, _ = choose_view(Preprocessing.for_images(paths, size), paths, config.view)
     sets = {name: ImageSet(records, preprocessing) for name, records in parts.items()}
     detector = create(config.detector, config.detector_config, preprocessing, device)
 

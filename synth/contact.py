@@ -1,18 +1,35 @@
-"""Contact sheets: look at what a recipe makes."""
+"""Contact sheets: look at what a recipe makes, or what a data set holds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional
 
 from synth.errors import SynthError
+from synth.files import write_file
+from synth.journal import Entry
+from synth.manifest import ManifestRow
+from synth.pictures import read_pixels
 
-_LABEL = 14
+_TEXT = 13
+_LABEL = 18
 _GAP = 4
+_SHOWN = 20
+"""Images of a set on its overview, spread over all of it."""
+_SIDE = 200
+_ABREAST = 2
+"""Images side by side on an overview, each as the good one, the flawed one, its outline and a look closer."""
+_CLOSER = (3, 48)
+"""A closer look is at this many times the flaw's longer side, and at least at this many pixels."""
+_INK = (255, 50, 25)
 
 
 def contact_sheet(rows: Sequence[Tensor], out: Path, labels: Sequence[str] = (), side: int = 128) -> None:
@@ -25,22 +42,16 @@ def contact_sheet(rows: Sequence[Tensor], out: Path, labels: Sequence[str] = (),
         side: Longer side of a picture in pixels.
 
     Raises:
-        SynthError: If there is no row, or labels do not match the rows.
+        SynthError: If there is no row, labels do not match the rows, or the sheet cannot be written.
     """
     if not rows or (labels and len(labels) != len(rows)):
         msg = f"{len(rows)} rows and {len(labels)} labels make no contact sheet; give a label for each row, or none"
         raise SynthError(msg)
-    step = side + _GAP
-    above = _LABEL if labels else 0
-    sheet = Image.new("RGB", (max(map(len, rows)) * step + _GAP, len(rows) * (step + above) + _GAP), "white")
-    pen = ImageDraw.Draw(sheet)
-    for down, batch in enumerate(rows):
-        top = _GAP + down * (step + above)
-        if labels:
-            pen.text((_GAP, top), labels[down], fill="black")
-        for across, picture in enumerate(_fit(batch, side)):
-            sheet.paste(picture, (_GAP + across * step, top + above))
-    sheet.save(out, optimize=True)
+    strips = [
+        [_Strip([_shrunk(_levels(picture), side) for picture in batch], labels[row] if labels else "")]
+        for row, batch in enumerate(rows)
+    ]
+    write_file(out, _drawn(strips, side, _LABEL if labels else 0))
 
 
 def outlined(images: Tensor, masks: Tensor, colour: tuple[float, float, float] = (1.0, 0.2, 0.1)) -> Tensor:
@@ -50,11 +61,101 @@ def outlined(images: Tensor, masks: Tensor, colour: tuple[float, float, float] =
     return torch.where(around > 0, ink, images.expand(-1, 3, -1, -1))
 
 
-def _fit(batch: Tensor, side: int) -> list[Image.Image]:
-    levels = (batch.expand(-1, 3, -1, -1) * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
-    return [_shrink(Image.fromarray(np.ascontiguousarray(picture)), side) for picture in levels]
+def write_overview(folder: Path, entries: Iterable[Entry], count: int, out: Path) -> None:
+    """Write good image, flawed image, outline of its mask and a closer look, for images spread over a set, as one PNG.
+
+    Args:
+        folder: Of the set.
+        entries: Of all its images, in order.
+        count: Number of them.
+        out: The file.
+
+    Raises:
+        SynthError: If a picture cannot be read, or the sheet cannot be written.
+    """
+    shown = set(np.linspace(0, count - 1, min(count, _SHOWN)).round().astype(int).tolist())
+    strips = [_overview(folder, entry) for place, entry in enumerate(entries) if place in shown]
+    rows = [strips[i : i + _ABREAST] for i in range(0, len(strips), _ABREAST)]
+    write_file(out, _drawn(rows, _SIDE, _LABEL))
 
 
-def _shrink(picture: Image.Image, side: int) -> Image.Image:
-    scale = side / max(picture.size)
-    return picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
+@dataclass(frozen=True)
+class _Strip:
+    """Pictures side by side, ``[h, w, 3]`` uint8, under a text."""
+
+    pictures: list[NDArray[np.uint8]]
+    label: str
+
+
+def _overview(folder: Path, entry: Entry) -> _Strip:
+    good = read_pixels(Path(entry.rows[0].source))
+    # Cameras of 10 or 12 bits leave most of 16 unused.
+    white = float(good.max()) if good.dtype == np.uint16 else 255.0
+    flawed = read_pixels(folder / "images" / f"{entry.image}.png")
+    mask = read_pixels(folder / "masks" / f"{entry.image}.png")
+    pictures = [_shrunk(_to_8_bit(pixels, white), _SIDE) for pixels in (good, flawed)]
+    marked = _shrunk((mask > 0).astype(np.uint8) * 255, _SIDE) > 0
+    near = cv2.dilate(marked[..., 0].astype(np.uint8), np.ones((3, 3), np.uint8))
+    around = cv2.dilate(near, np.ones((3, 3), np.uint8)) > near
+    drawn = pictures[1].copy()
+    drawn[around] = _INK
+    seen = [row for row in entry.rows if row.area]
+    closest = min(seen, key=lambda row: row.area)
+    closer = _shrunk(_to_8_bit(flawed[_around(closest, flawed.shape[:2])], white), _SIDE)
+    families = ", ".join(dict.fromkeys(row.family for row in seen))
+    return _Strip([*pictures, drawn, closer], f"{entry.image[:6]} {families} (closer: {closest.family})")
+
+
+def _around(row: ManifestRow, size: tuple[int, ...]) -> tuple[slice, slice]:
+    """A square around a flaw, as far as it lies in the image."""
+    side = max(_CLOSER[0] * max(row.right - row.left, row.bottom - row.top), _CLOSER[1])
+    spans = zip((row.top + row.bottom, row.left + row.right), size, strict=True)
+    starts = [(max(0, min((middle - side) // 2, length - side)), length) for middle, length in spans]
+    down, across = (slice(start, min(start + side, length)) for start, length in starts)
+    return down, across
+
+
+def _levels(picture: Tensor) -> NDArray[np.uint8]:
+    levels = (picture.expand(3, -1, -1) * 255).round().clamp(0, 255).byte()
+    return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+
+
+def _to_8_bit(pixels: NDArray[np.uint8] | NDArray[np.uint16], white: float) -> NDArray[np.uint8]:
+    levels = pixels if pixels.dtype == np.uint8 else (pixels * (255 / max(white, 1.0))).clip(0, 255).astype(np.uint8)
+    return np.asarray(levels if levels.ndim == 3 else np.repeat(levels[..., None], 3, axis=2))
+
+
+def _shrunk(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Bring the longer side of ``[h, w]`` or ``[h, w, 3]`` to a length; ``[h, w, 3]``."""
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    shrunk = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return np.asarray(shrunk if shrunk.ndim == 3 else np.repeat(shrunk[..., None], 3, axis=2), dtype=np.uint8)
+
+
+def _drawn(rows: Sequence[Sequence[_Strip]], side: int, above: int) -> bytes:
+    """A PNG with strips in rows, each under its label."""
+    font = ImageFont.load_default(_TEXT)
+    step = side + _GAP
+    wide = max(len(strip.pictures) for row in rows for strip in row) * step + 2 * _GAP
+    abreast = max(map(len, rows))
+    sheet = Image.new("RGB", (abreast * wide, len(rows) * (step + above) + _GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+    for down, row in enumerate(rows):
+        top = _GAP + down * (step + above)
+        for across, strip in enumerate(row):
+            left = _GAP + across * wide
+            pen.text((left, top), _cut_to(strip.label, font, wide - 2 * _GAP), fill="black", font=font)
+            for place, picture in enumerate(strip.pictures):
+                sheet.paste(Image.fromarray(picture), (left + place * step, top + above))
+    data = BytesIO()
+    sheet.save(data, format="PNG", optimize=True)
+    return data.getvalue()
+
+
+def _cut_to(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """As much of a text as fits."""
+    while text and font.getlength(text) > width:
+        text = text[:-1]
+    return text

@@ -1,64 +1,104 @@
-"""Synthetic data sets on disk: flawed images, their masks and the manifest."""
+"""Synthetic data sets on disk: flawed images, their masks and the manifest, in a layout that other tools read."""
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 
+from synth.contact import write_overview
 from synth.errors import SynthError
+from synth.export import FORMATS, Layout, Sample
 from synth.families.base import Context
+from synth.files import answered, sha256_of, whole_file, write_file
 from synth.foreground import foreground
-from synth.image_level import Recipe, Synthesizer
-from synth.manifest import ManifestRow, paint_and_record, read_manifest, replay, write_manifest
-from synth.pictures import fit_picture, read_picture, write_picture
-
-FORMATS = ("mvtec",)
-"""``mvtec``: a PNG of the mask, 0 and 255, for each image, in folders of their own."""
+from synth.image_level import Synthesizer
+from synth.journal import LOCK, Entry, Journal
+from synth.manifest import (
+    Painted,
+    Provenance,
+    paint_and_record,
+    read_manifest,
+    read_manifest_info,
+    replay,
+    write_manifest,
+)
+from synth.pictures import Pixels, depth_of, encode, fit_picture, read_picture, read_pixels, to_pixels, to_tensor
+from synth.regions import confine
+from synth.room import Room
+from synth.settings import SynthesisSettings
 
 MANIFEST = "manifest.parquet"
-_MARKER = "synthesis.json"
-_ROWS = ".rows"
-_SOURCES = 4
+OVERVIEW = "overview/contact.png"
+"""In a folder of its own: loose images would make readers doubt the layout."""
+CHECKSUMS = "checksums.sha256"
 _ATTEMPTS = 10
+_MOST_WORKERS = 4
+_SOURCE_BYTES = 2**28
+"""Memory for other good parts beside an image; large images have fewer beside them."""
+_ROOM = 2**29
+"""Bytes of good images that are worked on at once; each takes about eight times its own in all."""
 
 
 def _silent(done: float, total: float, text: str) -> None:
     """Report to nobody."""
 
 
+@dataclass(frozen=True)
+class DatasetReport:
+    """What a set holds.
+
+    Attributes:
+        images: Number of flawed images.
+        flaws: Number of flaws that can be seen.
+        whole: Images on which flaws may lie anywhere that regions allow, as no part could be told from its background.
+    """
+
+    images: int
+    flaws: int
+    whole: int
+
+
 def write_dataset(
     images: Sequence[Path],
     out: Path,
     count: int,
+    *,
+    settings: SynthesisSettings | None = None,
     seed: int = 0,
     format: str = "mvtec",  # noqa: A002
-    families: Sequence[str] | None = None,
+    workers: int | None = None,
     progress: Callable[[float, float, str], None] = _silent,
-) -> list[ManifestRow]:
+) -> DatasetReport:
     """Write flawed copies of good images.
 
-    A call that was killed goes on where it stopped when it is repeated; one with a greater ``count`` adds to what is
-    there.
+    A call that was killed, at any moment, goes on where it stopped when it is repeated; one with a greater ``count``
+    adds to what is there. The same call gives the same bytes, however many threads work on it. Memory does not grow
+    with the number of images.
 
     Args:
-        images: Good images, of any size; each is used at its own.
+        images: Good images, of any size and of 8 or 16 bit; each is used at its own.
         out: Folder to write; a new or empty one, or one that the same call began.
         count: Number of flawed images.
+        settings: How flaws are made.
         seed: Every random choice follows from it.
-        format: ``mvtec``: ``images/x.png`` and ``masks/x.png``, 8 bit, lossless.
-        families: Names of flaw families; None is all of them.
+        format: A name in ``synth.export.FORMATS``; every one has ``images/x.png`` and ``masks/x.png`` as well.
+        workers: Images that are worked on at once; None is the number of processors, at most four.
         progress: Told how far it is.
 
-    Returns:
-        The rows of ``manifest.parquet``, in the order of the images.
-
     Raises:
-        SynthError: If an image cannot be used, or ``out`` holds something else.
+        SynthError: If an image cannot be used, ``out`` holds something else, or the disk does not take the files.
     """
+    settings = settings or SynthesisSettings()
     if not images:
         msg = "there are no good images to put flaws on; name at least one"
         raise SynthError(msg)
@@ -68,117 +108,243 @@ def write_dataset(
     if format not in FORMATS:
         msg = f"there is no format {format!r}; choose {' or '.join(FORMATS)}"
         raise SynthError(msg)
-    synthesizer = Synthesizer(families)
-    settings = {
-        "format": format,
-        "seed": seed,
-        "families": list(synthesizer.families),
-        "images": hashlib.sha256("\n".join(map(str, images)).encode()).hexdigest(),
-    }
-    _claim(out, settings)
-    done = _finished(out)
-    for folder in ("images", "masks", _ROWS):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-
-    order = torch.randperm(len(images), generator=_generator(seed, "order")).tolist()
-    for index in range(count):
-        source = images[order[index % len(images)]]
-        name = f"{index:06d}_{source.stem}"
-        if name not in done:
-            flawed, mask, rows = _make(images, source, name, seed, synthesizer)
-            write_picture(flawed, out / "images" / f"{name}.png")
-            write_picture(mask, out / "masks" / f"{name}.png")
-            done[name] = rows
-            _write_rows(out / _ROWS / f"{name}.json", rows)
-        progress(index + 1, count, "making flaws")
-    every = [row for name in sorted(done) for row in done[name]]
-    write_manifest(every, out / MANIFEST)
-    for path in (out / _ROWS).iterdir():
-        path.unlink()
-    (out / _ROWS).rmdir()
-    return every
+    paths = [path.absolute() for path in images]
+    maker = _Maker(paths, out, seed, FORMATS[format], settings)
+    with Journal.opened(out, maker.asked) as journal, _one_thread():
+        with answered(out):
+            (out / CHECKSUMS).unlink(missing_ok=True)
+        order = torch.randperm(len(paths), generator=_generator(seed, "order")).tolist()
+        todo = [(f"{i:06d}_{paths[order[i % len(paths)]].stem}", order[i % len(paths)]) for i in range(count)]
+        done = len(journal.done)
+        for entry in _in_order(maker.make, [job for job in todo if job[0] not in journal.done], workers):
+            journal.append(entry)
+            done += 1
+            progress(done, max(count, done), "making flaws")
+        return _finish(out, journal, maker)
 
 
-def replay_from_files(rows: Sequence[ManifestRow]) -> tuple[Tensor, Tensor]:
-    """Make the flawed image of some rows again from the good images that they name.
+def replay_image(folder: Path, name: str) -> tuple[Tensor, Tensor]:
+    """Make a flawed image of a set again, from the manifest and the good images that it names.
+
+    On the same kind of device the pixels are the same; between devices they are within 1/255.
+
+    Args:
+        folder: Of the set.
+        name: Of the image, as in the manifest.
 
     Returns:
         The flawed image ``[C, H, W]`` and its mask ``[1, H, W]``.
+
+    Raises:
+        SynthError: If there is no such image, or a file that it was made from is gone or has changed.
     """
-    image = read_picture(Path(rows[0].source))
-    sources = [Path(path) for path in json.loads(rows[0].sources)]
-    return replay(image, rows, _context(image, sources))
-
-
-def _make(
-    images: Sequence[Path], source: Path, name: str, seed: int, synthesizer: Synthesizer
-) -> tuple[Tensor, Tensor, list[ManifestRow]]:
-    """Draw until something visible changed, which nearly always is the first time."""
-    image = read_picture(source)
-    for attempt in range(_ATTEMPTS):
-        drawn = _seed(seed, f"{name}/{attempt}")
-        generator = torch.Generator().manual_seed(drawn)
-        others = torch.randint(len(images), (_SOURCES,), generator=generator).tolist()
-        sources = [images[i] for i in others]
-        recipe: Recipe = synthesizer.draw(generator, 1)
-        flawed, mask, rows = paint_and_record(
-            image,
-            recipe,
-            _context(image, sources),
-            name=name,
-            source=str(source),
-            sources=[str(path) for path in sources],
-            seed=drawn,
-        )
-        if mask.any():
-            return flawed, mask, rows
-    msg = f"no flaw can be seen on {source} after {_ATTEMPTS} attempts; is it a picture of a part?"
-    raise SynthError(msg)
-
-
-def _context(image: Tensor, sources: Sequence[Path]) -> Context:
-    channels, height, width = image.shape
-    others = torch.stack([fit_picture(read_picture(path), channels, (height, width)) for path in sources])
-    masks, _ = foreground(image[None])
-    return Context(masks, others)
-
-
-def _claim(out: Path, settings: dict[str, object]) -> None:
-    """Mark a new folder as ours, or make sure that it was begun with the same settings."""
-    marker = out / _MARKER
-    if marker.is_file():
-        began = json.loads(marker.read_text())
-        differing = [key for key in settings if began.get(key) != settings[key]]
-        if differing:
-            msg = f"{out} was begun with other {', '.join(differing)}; name another folder, or give the same"
-            raise SynthError(msg)
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        msg = f"{out} holds something that is no synthetic data set; name a new or empty folder"
+    rows = read_manifest(folder / MANIFEST, name)
+    if not rows:
+        msg = f"{folder / MANIFEST} knows no image {name!r}"
         raise SynthError(msg)
-    out.mkdir(parents=True, exist_ok=True)
-    _write_text(marker, json.dumps(settings, indent=1))
+    settings = SynthesisSettings.model_validate(read_manifest_info(folder / MANIFEST).settings)
+    source = Path(rows[0].source)
+    pixels = read_pixels(source)
+    if sha256_of(source) != rows[0].source_sha256:
+        msg = f"{source} is not the image that {name} was made from: its content has changed"
+        raise SynthError(msg)
+    image = to_tensor(pixels)
+    sources, textures = ([Path(path) for path in json.loads(names)] for names in (rows[0].sources, rows[0].textures))
+    context, _ = _context(image, source, settings, depth_of(pixels), sources, textures)
+    return replay(image, rows, context)
 
 
-def _finished(out: Path) -> dict[str, list[ManifestRow]]:
-    """Rows of the images that are complete, by name: an image's rows are written after its files."""
-    done: dict[str, list[ManifestRow]] = {}
-    if (out / MANIFEST).is_file():
-        for row in read_manifest(out / MANIFEST):
-            done.setdefault(row.image, []).append(row)
-    for path in sorted((out / _ROWS).glob("*.json")):
-        done[path.stem] = [ManifestRow(**row) for row in json.loads(path.read_text())]
-    return done
+def verify_dataset(folder: Path) -> list[str]:
+    """Compare a set with its checksums.
+
+    Returns:
+        A sentence for each file that is missing, has changed, or does not belong to the set; none if all is well.
+
+    Raises:
+        SynthError: If the folder holds no complete set.
+    """
+    checksums = folder / CHECKSUMS
+    if not checksums.is_file():
+        msg = f"{folder} holds no complete synthetic data set (no {CHECKSUMS}); run the command that began it again"
+        raise SynthError(msg)
+    problems, listed = [], {CHECKSUMS, LOCK}
+    with checksums.open(encoding="utf-8") as stream:
+        for line in stream:
+            digest, name = line.rstrip("\n").split("  ", 1)
+            listed.add(name)
+            file = folder / name
+            if not file.is_file():
+                problems.append(f"{name} is missing")
+            elif sha256_of(file) != digest:
+                problems.append(f"{name} has changed")
+    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
+    return problems + [f"{name} does not belong to the set" for name in found if name not in listed]
 
 
-def _write_rows(path: Path, rows: Sequence[ManifestRow]) -> None:
-    _write_text(path, json.dumps([asdict(row) for row in rows]))
+class _Maker:
+    """Makes one image of a set after the other; what it makes depends on the image's name alone."""
+
+    def __init__(
+        self,
+        images: Sequence[Path],
+        out: Path,
+        seed: int,
+        layout: Layout,
+        settings: SynthesisSettings,
+    ) -> None:
+        self.images, self.out, self.seed, self.settings = images, out, seed, settings
+        self.layout = layout
+        self.synthesizer: Synthesizer = settings.synthesizer()
+        self.textures = _textures(settings.sources.textures)
+        self._room = Room(_ROOM)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked for, as plain data."""
+        return {
+            "version": version("flawsmith"),
+            "format": self.layout.name,
+            "seed": self.seed,
+            "images": hashlib.sha256("\n".join(map(str, self.images)).encode()).hexdigest(),
+            "settings": self.settings.model_dump(mode="json"),
+        }
+
+    def make(self, name: str, index: int) -> Entry:
+        """Make an image and write its files."""
+        pixels = read_pixels(self.images[index])
+        with self._room.taken(pixels.size * 4):
+            return self._make(name, self.images[index], pixels)
+
+    def _make(self, name: str, source: Path, pixels: Pixels) -> Entry:
+        painted, trust = self._paint(name, source, pixels)
+        depth = painted.rows[0].depth
+        digests = {
+            file: write_file(self.out / file, encode(to_pixels(picture, bits)))
+            for file, picture, bits in (
+                (f"images/{name}.png", painted.image, depth),
+                (f"masks/{name}.png", painted.mask, 8),
+            )
+        }
+        sample = Sample(name, painted.instances, [row.family for row in painted.rows], digests)
+        more, exported = self.layout.add(self.out, sample, self.settings.names)
+        return Entry(name, trust, painted.rows, {**digests, **more}, exported)
+
+    def _paint(self, name: str, source: Path, pixels: Pixels) -> tuple[Painted, float]:
+        """Draw until enough can be seen, which nearly always is the first time."""
+        image, depth, digest = to_tensor(pixels), depth_of(pixels), sha256_of(source)
+        for attempt in range(_ATTEMPTS):
+            drawn = _seed(self.seed, f"{name}/{attempt}")
+            generator = torch.Generator().manual_seed(drawn)
+            sources, textures = self._draw_sources(generator, image)
+            context, trust = _context(image, source, self.settings, depth, sources, textures)
+            provenance = Provenance(
+                image=name,
+                source=str(source),
+                source_sha256=digest,
+                sources=[str(path) for path in sources],
+                textures=[str(path) for path in textures],
+                seed=drawn,
+                foreground_trust=trust,
+            )
+            painted = paint_and_record(image, self.synthesizer.draw(generator, 1), context, provenance)
+            wanted = self.settings.visibility
+            clearest = max(abs(row.contrast) for row in painted.rows)
+            if int(painted.mask.sum()) >= wanted.area and clearest >= wanted.contrast:
+                return painted, trust
+        msg = f"no flaw can be seen well enough on {source} after {_ATTEMPTS} attempts; is it a picture of a part?"
+        raise SynthError(msg)
+
+    def _draw_sources(self, generator: torch.Generator, image: Tensor) -> tuple[list[Path], list[Path]]:
+        wanted = self.settings.sources.parts
+        number = min(wanted, max(1, _SOURCE_BYTES // (image.numel() * image.element_size())))
+        parts = [self.images[i] for i in torch.randint(len(self.images), (number,), generator=generator).tolist()]
+        if self.textures is None:
+            return parts, []
+        files = self.textures.files
+        return parts, [files[i] for i in torch.randint(len(files), (max(1, number),), generator=generator).tolist()]
 
 
-def _write_text(path: Path, text: str) -> None:
-    working = path.with_name(f".{path.name}.writing")
-    working.write_text(text)
-    working.replace(path)
+def _textures(folder: Path | None) -> Any:
+    if folder is None:
+        return None
+    from synth.sources.folder import TextureFolder  # type: ignore[import-not-found]
+
+    return TextureFolder(folder)
+
+
+def _context(
+    image: Tensor,
+    source: Path,
+    settings: SynthesisSettings,
+    depth: int,
+    sources: Sequence[Path],
+    textures: Sequence[Path],
+) -> tuple[Context, float]:
+    """What flaws on an image may use, and the trust of its foreground."""
+    channels, height, width = image.shape
+    allowed = settings.regions.allowed(height, width, source)
+    part, trust = foreground(image[None]) if settings.foreground else (torch.ones(1, 1, height, width), torch.zeros(1))
+    everywhere = allowed is None and not trust.any()
+
+    def stacked(paths: Sequence[Path]) -> Tensor | None:
+        fitted = [fit_picture(read_picture(path), channels, (height, width)) for path in paths]
+        return torch.stack(fitted) if fitted else None
+
+    context = Context(
+        foreground=None if everywhere else confine(part, allowed, source),
+        sources=stacked(sources),
+        textures=stacked(textures),
+        depth=cast(Literal[8, 16], depth),
+    )
+    return context, float(trust[0])
+
+
+def _finish(out: Path, journal: Journal, maker: _Maker) -> DatasetReport:
+    """Write what is made from all images together; checksums last, as they say that the set is complete."""
+    settings, families = maker.settings.model_dump(mode="json"), maker.settings.names
+    write_manifest((row for entry in journal.entries() for row in entry.rows), out / MANIFEST, settings)
+    added = ((entry.image, entry.exported) for entry in journal.entries())
+    files = maker.layout.finish(out, added, families)
+    write_overview(out, journal.entries(), len(journal.done), out / OVERVIEW)
+    files.update({name: sha256_of(out / name) for name in (MANIFEST, OVERVIEW, journal.path.name)})
+    flaws = whole = 0
+    with whole_file(out / CHECKSUMS) as write:
+        for entry in journal.entries():
+            flaws += sum(row.area > 0 for row in entry.rows)
+            whole += entry.trust == 0
+            write("".join(f"{digest}  {name}\n" for name, digest in entry.digests.items()))
+        write("".join(f"{digest}  {name}\n" for name, digest in files.items()))
+    return DatasetReport(len(journal.done), flaws, whole)
+
+
+def _in_order(
+    make: Callable[[str, int], Entry], jobs: Sequence[tuple[str, int]], workers: int | None
+) -> Iterator[Entry]:
+    """Results in the order of the jobs, a few of them worked on ahead."""
+    at_once = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(at_once) as pool:
+        ahead: deque[Future[Entry]] = deque()
+        try:
+            for job in jobs:
+                ahead.append(pool.submit(make, *job))
+                if len(ahead) > at_once:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Images are worked on side by side; sums inside torch must not depend on how many processors there are."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _seed(seed: int, purpose: str) -> int:

@@ -1,33 +1,46 @@
-"""Where the part is: what differs from the colour of the image's border, by Otsu's threshold.
+"""Where the part is: what stands out from the background that the image's border shows, and how far to trust that."""
 
-Otsu, "A threshold selection method from gray-level histograms", 1979.
-"""
+from dataclasses import dataclass
+from functools import lru_cache
 
+import cv2
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
+from torch.nn import functional
 
-from synth.families.base import check
-from synth.masks import box_blur
+from synth.families.base import SMALLEST_SIDE, check
 
-LEAST_TRUST = 0.6
+LEAST_TRUST = 0.5
 """Below this a mask is not used, and the whole image is taken."""
 
-_BINS = 256
-_AREAS = (0.03, 0.97)
-_LEAST_DISTANCE = 0.06
+WORKING_SIDE = 128
+"""Parts are looked for at no more pixels than this along the longer side, whatever the image has."""
+
+_AREAS = (0.01, 0.97)
+_LEAST_STEP = 0.04
 """Part and background differ by at least this much of the range; less is texture or light."""
+_SIGMAS = 4.0
+"""A pixel stands out when it is this many standard deviations of the background away from it."""
+_EDGE = 1.5
+"""The picture has an edge where the distances around a pixel differ by this many thresholds."""
+_MEDIAN_OF_NORMAL = 0.6745
+"""Median distance from the mean of a normal distribution, in standard deviations."""
+_EPSILON = 0.01
+_TOUCHING, _OPENED, _AROUND, _CLOSED = (np.ones((side, side), np.uint8) for side in (3, 3, 5, 5))
 
 
 def foreground(images: Tensor) -> tuple[Tensor, Tensor]:
     """Find the part in each image.
 
-    The background is taken to have the colour of the image's border. Trust is the share of the variance that the
-    threshold explains, times the share of the border that looks like background.
+    The background is a plane through the colours of the image's border, fitted twice so that parts that reach the
+    border do not bend it, and its noise is their median distance from it. What stands out from that, closed and its
+    holes filled, is the part. Trust is the share of the border that is background times the share of the part's
+    contour along which the picture has an edge that stands out from the noise: texture, light and what fills the
+    image have neither.
 
     Args:
-        images: ``[B, C, H, W]``, 0..1.
+        images: ``[B, C, H, W]``, 0..1, any device.
 
     Returns:
         Masks ``[B, 1, H, W]`` (0 or 1) and trust ``[B]`` in 0..1. Where the trust is 0 no part could be told from its
@@ -37,59 +50,93 @@ def foreground(images: Tensor) -> tuple[Tensor, Tensor]:
         SynthError: If the images cannot be used.
     """
     check(images)
-    side = min(images.shape[-2:])
-    rim = max(1, side // 50)
-    ring = torch.ones(images.shape[-2:], dtype=torch.bool, device=images.device)
-    ring[rim:-rim, rim:-rim] = False
-    edge = images[:, :, ring]
-    colour = edge.median(dim=2).values[:, :, None, None]
-    distance = box_blur((images - colour).abs().amax(dim=1, keepdim=True), max(1, side // 128))
-    threshold, explained = otsu(distance.flatten(1))
-    far = distance[:, 0] > threshold[:, None, None]
-
-    masks = torch.stack([torch.from_numpy(_solid(mask)) for mask in far.cpu().numpy()]).to(images)[:, None]
-    calm = 1 - far[:, ring].float().mean(dim=1)
-    apart = _contrast(distance, masks)
-    area = masks.mean(dim=(1, 2, 3))
-    trust = explained * calm * ((area > _AREAS[0]) & (area < _AREAS[1]) & (apart > _LEAST_DISTANCE))
-    trusted = trust >= LEAST_TRUST
-    return torch.where(trusted[:, None, None, None], masks, 1.0), torch.where(trusted, trust, 0.0)
+    levels = (_shrink(images).float() * 255).round().cpu().contiguous().numpy() / np.float32(255)
+    found = [_find(planes) for planes in levels]
+    fields = torch.from_numpy(np.stack([part.field for part in found])).to(images)[:, None]
+    if fields.shape[-2:] != images.shape[-2:]:
+        fields = functional.interpolate(fields, images.shape[-2:], mode="bilinear")
+    return (fields > 0).to(images), torch.tensor([part.trust for part in found]).to(images)
 
 
-def otsu(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Threshold that splits each row in two classes with the greatest variance between them.
+@dataclass(frozen=True)
+class _Part:
+    """``field`` ``[h, w]`` is above 0 on the part; between pixels it can be interpolated."""
 
-    Args:
-        values: ``[B, N]``, 0..1.
+    field: np.ndarray
+    trust: float
 
-    Returns:
-        The thresholds ``[B]``, and the share ``[B]`` of the variance that lies between the classes.
-    """
-    bins = (values * (_BINS - 1)).round().long().clamp(0, _BINS - 1)
-    counts = torch.zeros(len(values), _BINS, dtype=torch.float64, device=values.device)
-    counts.scatter_add_(1, bins, torch.ones_like(values, dtype=torch.float64))
-    share = counts / values.shape[1]
-    levels = torch.arange(_BINS, dtype=torch.float64, device=values.device) / (_BINS - 1)
-    below, sums = share.cumsum(dim=1), (share * levels).cumsum(dim=1)
-    mean = sums[:, -1:]
-    between = (mean * below - sums).square() / (below * (1 - below)).clamp_min(1e-12)
-    best, index = between.max(dim=1)
-    variance = (share * (levels - mean).square()).sum(dim=1)
-    return ((index + 0.5) / (_BINS - 1)).to(values), (best / variance.clamp_min(1e-12)).clamp(0, 1).to(values)
+
+def _shrink(images: Tensor) -> Tensor:
+    height, width = images.shape[-2:]
+    scale = max(height, width) / WORKING_SIDE
+    if scale <= 1:
+        return images
+    size = [min(side, max(SMALLEST_SIDE, round(side / scale))) for side in (height, width)]
+    return functional.interpolate(images, size, mode="area")
+
+
+def _find(planes: np.ndarray) -> _Part:
+    """The part in one picture ``[C, h, w]`` float32."""
+    height, width = planes.shape[1:]
+    distance = _distance(planes)
+    threshold = max(_LEAST_STEP, _SIGMAS * float(np.median(_rim(distance))) / _MEDIAN_OF_NORMAL)
+    solid = _solid((distance > threshold).astype(np.uint8))
+    trust = 0.0
+    if _AREAS[0] < solid.mean() < _AREAS[1]:
+        contour = solid > cv2.erode(solid, _TOUCHING)
+        steps = (cv2.dilate(distance, _AROUND) - cv2.erode(distance, _AROUND))[contour]
+        trust = float((1 - _rim(solid).mean()) * (steps > _EDGE * threshold).mean())
+    if trust < LEAST_TRUST:
+        return _Part(np.ones((height, width), np.float32), 0.0)
+    beyond = distance / threshold - 1
+    return _Part(np.where(solid, beyond.clip(_EPSILON, 1), beyond.clip(-1, -_EPSILON)), trust)
+
+
+def _rim(planes: np.ndarray) -> np.ndarray:
+    """Pixels of the border, ``[..., h, w]`` to ``[..., N]``."""
+    *before, height, width = planes.shape
+    wide = max(1, min(height, width) // 32)
+    sides = (
+        planes[..., :wide, :],
+        planes[..., -wide:, :],
+        planes[..., wide:-wide, :wide],
+        planes[..., wide:-wide, -wide:],
+    )
+    return np.concatenate([side.reshape(*before, -1) for side in sides], axis=-1)
+
+
+@lru_cache(maxsize=8)
+def _plane(height: int, width: int) -> np.ndarray:
+    """Base of a plane, ``[3, h, w]``: constant, x and y."""
+    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    return np.stack([np.ones_like(x), x, y])
+
+
+def _distance(planes: np.ndarray) -> np.ndarray:
+    """Distance of every pixel from the background, strongest channel; ``[C, h, w]`` to ``[h, w]``."""
+    plane = _plane(*planes.shape[1:])
+    base, seen = _rim(plane), _rim(planes).astype(np.float64)
+    away = np.abs(seen - np.median(seen, axis=1, keepdims=True)).max(axis=0)
+    for _ in range(2):
+        like = (away <= max(3 * float(np.median(away)), _LEAST_STEP)).astype(np.float32)
+        # Rounded, so that the last bits of a sum, which differ between machines, do not move a mask.
+        slope = np.linalg.solve((base * like) @ base.T, (base * like) @ seen.T).round(5)
+        away = np.abs(seen - slope.T @ base).max(axis=0)
+    farthest = np.zeros(planes.shape[1:], np.float32)
+    for channel, (level, along_x, along_y) in zip(planes, slope.T, strict=True):
+        background = level + along_x * plane[1, :1] + along_y * plane[2, :, :1]
+        cv2.max(farthest, cv2.absdiff(channel, background.astype(np.float32)), dst=farthest)
+    return farthest
 
 
 def _solid(mask: np.ndarray) -> np.ndarray:
-    """Fill holes, and drop pieces much smaller than the largest."""
-    filled = ndimage.binary_fill_holes(mask)
-    pieces, number = ndimage.label(filled)
-    if number < 2:
-        return np.asarray(filled)
-    areas = np.bincount(pieces.ravel())
+    """Close gaps, fill holes, and drop specks and pieces much smaller than the largest."""
+    padded = cv2.copyMakeBorder(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSED), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    cv2.floodFill(padded, None, (0, 0), 2)
+    filled = cv2.morphologyEx((padded[1:-1, 1:-1] != 2).astype(np.uint8), cv2.MORPH_OPEN, _OPENED)
+    number, pieces, figures, _ = cv2.connectedComponentsWithStats(filled, connectivity=4)
+    if number < 3:
+        return filled
+    areas = figures[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0
-    return np.asarray((areas >= 0.1 * areas.max())[pieces])
-
-
-def _contrast(distance: Tensor, masks: Tensor) -> Tensor:
-    inside = (distance * masks).sum(dim=(1, 2, 3)) / masks.sum(dim=(1, 2, 3)).clamp_min(1)
-    outside = (distance * (1 - masks)).sum(dim=(1, 2, 3)) / (1 - masks).sum(dim=(1, 2, 3)).clamp_min(1)
-    return inside - outside
+    return (areas >= 0.1 * areas.max()).astype(np.uint8)[pieces]

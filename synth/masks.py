@@ -27,8 +27,8 @@ class FlawParameters:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegionParameters(FlawParameters):
-    """An irregular region per image: an ellipse or a box whose outline is bent by noise.
+class PlacedParameters(FlawParameters):
+    """Where a flaw lies and how large it is: the frame that its shape is drawn in.
 
     Attributes:
         centre: ``[B, 2]`` place on the part, (x, y) in 0..1; see ``Ground.place``.
@@ -36,8 +36,6 @@ class RegionParameters(FlawParameters):
         aspect: ``[B]`` shorter axis over longer axis, 0..1.
         angle: ``[B]`` direction of the longer axis, radians.
         roughness: ``[B]`` how far noise moves the outline, in half axes.
-        softness: ``[B]`` width of the edge over the half axis; 0 is a hard edge.
-        square: ``[B]`` bool, a box and no ellipse.
         seed: ``[B]`` int64, of the noise.
     """
 
@@ -46,9 +44,38 @@ class RegionParameters(FlawParameters):
     aspect: Tensor
     angle: Tensor
     roughness: Tensor
+    seed: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionParameters(PlacedParameters):
+    """An irregular region per image: an ellipse or a box whose outline is bent by noise.
+
+    Attributes:
+        softness: ``[B]`` width of the edge over the half axis; 0 is a hard edge.
+        square: ``[B]`` bool, a box and no ellipse.
+    """
+
     softness: Tensor
     square: Tensor
-    seed: Tensor
+
+
+def draw_place(
+    draws: Draws,
+    size: tuple[float, float],
+    aspect: tuple[float, float] = (0.3, 1.0),
+    roughness: tuple[float, float] = (0.05, 0.7),
+) -> dict[str, Any]:
+    """Draw the fields of ``PlacedParameters``."""
+    return {
+        "severity": draws.severity,
+        "centre": draws.uniform(0, 1, 2),
+        "size": draws.sized(*size),
+        "aspect": draws.uniform(*aspect),
+        "angle": draws.uniform(0, torch.pi),
+        "roughness": draws.uniform(*roughness),
+        "seed": draws.seeds(),
+    }
 
 
 def draw_region(
@@ -57,22 +84,17 @@ def draw_region(
     aspect: tuple[float, float] = (0.3, 1.0),
     softness: tuple[float, float] = (0.05, 0.6),
     square: float = 0.2,
+    roughness: tuple[float, float] = (0.05, 0.7),
 ) -> dict[str, Any]:
     """Draw the fields of ``RegionParameters``."""
     return {
-        "severity": draws.severity,
-        "centre": draws.uniform(0, 1, 2),
-        "size": draws.sized(*size),
-        "aspect": draws.uniform(*aspect),
-        "angle": draws.uniform(0, torch.pi),
-        "roughness": draws.uniform(0.05, 0.7),
+        **draw_place(draws, size, aspect, roughness),
         "softness": draws.uniform(*softness),
         "square": draws.chance(square),
-        "seed": draws.seeds(),
     }
 
 
-def half_axes(parameters: RegionParameters, size: tuple[int, int], smallest: float = 1.5) -> tuple[Tensor, Tensor]:
+def half_axes(parameters: PlacedParameters, size: tuple[int, int], smallest: float = 1.5) -> tuple[Tensor, Tensor]:
     """Half the longer and the shorter axis in pixels, ``[B]`` both, at least ``smallest``."""
     longer = (parameters.size * min(size)).clamp_min(smallest)
     return longer, (longer * parameters.aspect).clamp_min(smallest)
@@ -100,25 +122,44 @@ def region(parameters: RegionParameters, window: Window, smallest: float = 1.5) 
     Returns:
         ``[B, 1, h, w]`` in 0..1, 1 inside.
     """
+    _, shorter = half_axes(parameters, window.size, smallest)
+    edge = torch.maximum(parameters.softness, 1 / shorter)
+    return _inside(parameters, window, smallest, 1 / edge, 0.5).clamp_(0, 1)
+
+
+def inwardness(parameters: RegionParameters, window: Window, smallest: float = 1.5) -> Tensor:
+    """How far inside a region pixels are: about 1 in the middle, 0 on the outline, below it outside; ``[B, 1, h, w]``.
+
+    Args:
+        parameters: One region for each image.
+        window: Where to evaluate it.
+        smallest: Least half axis in pixels.
+    """
+    return _inside(parameters, window, smallest, torch.ones_like(parameters.size), 0.0)
+
+
+def _inside(parameters: RegionParameters, window: Window, smallest: float, scale: Tensor, start: float) -> Tensor:
+    """``inwardness`` times a scale ``[B]``, from a start on: scaled where that costs nothing."""
     longer, shorter = half_axes(parameters, window.size, smallest)
     x, y = window.offsets
-    edge = torch.maximum(parameters.softness, 1 / shorter)
     cos, sin = parameters.angle.cos(), parameters.angle.sin()
-    along, across = (1 / (axis * edge) for axis in (longer, shorter))
+    along, across = scale / longer, scale / shorter
     u = x * window.column(cos * along) + y * window.column(sin * along)
     v = y * window.column(cos * across) - x * window.column(sin * across)
-    # Distances are in widths of the edge.
     if parameters.square.any():
         box = torch.maximum(u.abs(), v.abs())
         distance = torch.where(window.column(parameters.square) > 0, box, torch.hypot(u, v))
     else:
         distance = u.square_().addcmul_(v, v).sqrt_()
+    noise = bumps(parameters, window, smallest).mul_(window.column(parameters.roughness * scale))
+    return noise.sub_(distance).add_(window.column(scale + start))
 
-    # About two bumps per half axis, whatever the region's size.
+
+def bumps(parameters: PlacedParameters, window: Window, smallest: float = 1.5, octaves: int = 1) -> Tensor:
+    """Noise of about two bumps per half axis, whatever the size, to bend an outline by; ``[B, 1, h, w]``, -1..1."""
+    longer, shorter = half_axes(parameters, window.size, smallest)
     picture = torch.tensor(window.size, dtype=torch.float32)
-    noise = perlin(parameters.seed, picture / (0.5 * (longer + shorter))[:, None] * 1.2, window)
-    inside = noise.mul_(window.column(parameters.roughness / edge)).sub_(distance)
-    return inside.add_(window.column(1 / edge + 0.5)).clamp_(0, 1)
+    return perlin(parameters.seed, picture / (0.5 * (longer + shorter))[:, None] * 1.2, window, octaves)
 
 
 def box_blur(images: Tensor, radius: int) -> Tensor:

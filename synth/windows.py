@@ -18,6 +18,9 @@ _TILE = 1024
 _TOGETHER = 2**19
 """Numbers painted at once (pixels times channels); more do not stay in a processor's cache."""
 
+_SEEN_AROUND = 8
+"""Steps from a place at the contour outwards, to see where the part is."""
+
 _CALL = 2**15
 """Pixels that cost about as much as painting once more: windows smaller by less are painted with the larger ones."""
 
@@ -80,6 +83,29 @@ class Ground:
         colour = mean_inside(some[:, :, ::step, ::step], outside)
         return colour, outside.amax(dim=(-2, -1), keepdim=True) > 0
 
+    def inward(self, rows: Tensor, centre: Tensor, reach: Tensor) -> Tensor:
+        """Direction from places at the contour into the part.
+
+        Args:
+            rows: ``[N]`` int64, which images.
+            centre: ``[N, 2]`` (x, y) in pixels, on the contour.
+            reach: ``[N]`` how far around to look, in pixels.
+
+        Returns:
+            ``[N]`` radians, on the CPU.
+        """
+        grid = torch.linspace(-1, 1, 2 * _SEEN_AROUND + 1)
+        x, y = ((centre[:, i, None] + grid * reach.clamp_min(2)[:, None]).round().long() for i in (0, 1))
+        height, width = self.size
+        inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
+        if self.mask is not None:
+            mask, (y, x) = self.mask[:, 0], (y.clamp(0, height - 1), x.clamp(0, width - 1))
+            there = (index.to(mask.device) for index in (rows[:, None, None], y[:, :, None], x[:, None, :]))
+            inside = inside & (mask[tuple(there)] > 0).cpu()
+        near = inside & (grid[:, None].square() + grid.square() <= 1)
+        across, down = (near.float().sum(dim=axis) @ grid for axis in (1, 2))
+        return torch.atan2(down, across)
+
 
 def _place(masks: Tensor, mass: Tensor, rows: Tensor, fractions: Tensor) -> Tensor:
     wanted = fractions.double().clamp(0, 1 - 1e-9)
@@ -107,6 +133,7 @@ class Window:
         level: ``[B, C, 1, 1]`` mean colour around the flaw.
         background: ``[B, C, 1, 1]`` mean colour outside the part; only for families that paint at the contour.
         has_background: ``[B, 1, 1, 1]`` bool, there is something outside the part; only for those too.
+        inward: ``[B]`` direction from the contour at the flaw into the part, radians, on the CPU; only for those too.
     """
 
     images: Tensor
@@ -120,6 +147,7 @@ class Window:
     level: Tensor
     background: Tensor
     has_background: Tensor
+    inward: Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -150,6 +178,10 @@ class Window:
         y = (self.top[:, None] + torch.arange(height) - points[:, 1:]).to(self.images)
         return x[:, None, None, :], y[:, None, :, None]
 
+    def moved(self, by: Tensor) -> "Window":
+        """The box of the same pixels moved by ``[B, 2]`` (x, y) pixels: what fields are there; ``images`` stay."""
+        return replace(self, left=self.left + by[:, 0], top=self.top + by[:, 1])
+
     def column(self, values: Tensor) -> Tensor:
         """Give one number per image the shape ``[B, 1, 1, 1]``, type and device of the images."""
         return values.to(self.images).view(-1, 1, 1, 1)
@@ -171,6 +203,7 @@ class Window:
             level=self.level[there],
             background=self.background[there],
             has_background=self.has_background[there],
+            inward=self.inward[index],
         )
 
 
@@ -309,9 +342,11 @@ class _Cutter:
         self.masks = None if ground.mask is None else [ground.mask[row] for row in rows.tolist()]
         if contour:
             self.background, self.has_background = ground.background(images, rows)
+            self.inward = ground.inward(rows, centre, boxes[:, 2:].amax(dim=1) // 4)
         else:
             self.background = torch.zeros_like(self.level)
             self.has_background = torch.zeros_like(self.level[:, :1], dtype=torch.bool)
+            self.inward = torch.zeros(len(rows))
 
     def keep(self) -> None:
         """Cut from the pictures as they are now: tiles with a margin must not see what was painted beside them."""
@@ -331,6 +366,7 @@ class _Cutter:
             level=self.level,
             background=self.background,
             has_background=self.has_background,
+            inward=self.inward,
         )
 
 

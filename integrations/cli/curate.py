@@ -1,11 +1,19 @@
 """``flawsmith curate``: the ledger in FiftyOne, for the people who look at data."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from integrations.cli.console import bar, say
-from integrations.cli.options import DEFAULT_HOME, DEFAULT_LEDGER, HomeOption, LedgerOption, existing_ledger
+from integrations.cli.options import (
+    DEFAULT_HOME,
+    DEFAULT_LEDGER,
+    HomeOption,
+    LedgerOption,
+    existing_data,
+    existing_ledger,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +44,7 @@ def sync(
     from curation.errors import LedgerError
     from curation.ledger import Ledger
     from curation.mongo import MongoServer
-    from integrations.recording import last_model
+    from integrations.recording import models_in_use
 
     with (
         bar("run it again: it goes on from there") as progress,
@@ -47,7 +55,7 @@ def sync(
         report = sync_dataset(opened, name, model, progress)
         problem = ""
         try:
-            index_similarity(opened, name, model or last_model(opened) or "", progress)
+            index_similarity(opened, name, model or models_in_use(opened), progress)
         except LedgerError as error:
             problem = str(error)
     say(
@@ -58,6 +66,31 @@ def sync(
         say(f"[yellow]{len(report.missing)} image files are gone from the disk[/], the first is {report.missing[0]}")
     if problem:
         say(f"[yellow]no search by similarity:[/] {problem}")
+
+
+@app.command()
+def synthetic(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A set that flawsmith synth wrote.", show_default=False)
+    ],
+    home: HomeOption = DEFAULT_HOME,
+    name: NameOption = "flawsmith-synthetic",
+) -> None:
+    """Show a synthetic data set in FiftyOne, with family, severity and contrast of every flaw. It can be repeated.
+
+    Example: [bold]flawsmith curate synthetic data/flawed[/bold]
+    """
+    existing_data(folder)
+    from curation.mongo import MongoServer
+    from curation.synthetic import import_synthetic
+
+    with bar("run it again: it goes on from there") as progress, MongoServer(home / "fiftyone"):
+        progress(0, 1, "starting FiftyOne")
+        report = import_synthetic(folder, name, progress)
+    say(
+        f"data set [bold]{name}[/]: {report.added} added, {report.unchanged} unchanged, {report.removed} removed; "
+        f"look at it with: flawsmith curate open --name {name}"
+    )
 
 
 @app.command("open")

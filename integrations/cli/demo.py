@@ -24,12 +24,12 @@ def demo(
     ] = Inspector.SCRIPTED,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for everything.")] = Path("runs/demo"),
     minutes: Annotated[
-        float | None, typer.Option(help="Budget of the training.", min=0.05, show_default="5.5, of about 8 in all")
+        float | None, typer.Option(help="Budget of the training.", min=0.05, show_default="4.5, of about 7 in all")
     ] = None,
     seed: SeedOption = 0,
     keep: Annotated[bool, typer.Option("--keep", help="Leave FiftyOne and Label Studio open until Ctrl-C.")] = False,
 ) -> None:
-    """Run the whole loop on made-up parts: learn, score, ask, answer, improve. About eight minutes on two cores.
+    """Run the whole loop on made-up parts: learn, score, ask, answer, improve. About seven minutes on two cores.
 
     A detector learns from good parts alone and scores a stream; the borderline parts go to an inspector in Label
     Studio; the answers move the threshold and train a fallback; a second stream, about which nobody was asked, shows

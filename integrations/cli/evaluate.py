@@ -6,7 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from integrations.cli.console import bar, print_json, say
-from integrations.cli.options import BundleArgument, Device, JsonOption, existing_bundle, existing_data, resolve_device
+from integrations.cli.options import (
+    BundleArgument,
+    CameraOption,
+    Device,
+    JsonOption,
+    existing_bundle,
+    existing_data,
+    resolve_device,
+)
 
 
 def evaluate(
@@ -24,6 +32,7 @@ def evaluate(
         str | None,
         typer.Option(metavar="FILE|REGEX", help="Which images belong together, as in train.", show_default=False),
     ] = None,
+    camera: CameraOption = None,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
 ) -> None:
     """Measure a bundle: how well it tells good from bad, and what its threshold does.
@@ -37,11 +46,11 @@ def evaluate(
     existing_data(data)
     from learning.bundle import Bundle
     from learning.evaluation import evaluate as measure
-    from learning.images.readers import read_data
+    from learning.images.readers import of_camera, read_data
 
     loaded = Bundle.load(bundle, device=resolve_device(device))
     # The bundle's seed draws the same split as in training, so that no training image is ever measured on.
-    records = read_data(data, groups=groups, seed=loaded.manifest.seed)
+    records = of_camera(read_data(data, groups=groups, seed=loaded.manifest.seed), camera)
     with bar() as progress:
         figures = measure(loaded, records, progress=progress)
     if as_json:

@@ -41,6 +41,14 @@ HomeOption = Annotated[
         "--home", envvar="FLAWSMITH_HOME", metavar="DIR", help="Where FiftyOne's and Label Studio's data are kept."
     ),
 ]
+CameraOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Only images of this camera, by the column camera of a CSV: a station, a bundle.",
+        show_default=False,
+    ),
+]
 SeedOption = Annotated[int, typer.Option(help="Every random choice follows from it.", min=0)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 

@@ -37,20 +37,28 @@ def retrain(
     """
     existing_ledger(ledger)
     from curation.ledger import Ledger
-    from integrations.recording import confirmed_images, load_bundle, record_model
+    from integrations.recording import confirmed_images, load_bundles, record_model
     from learning.relearn import Costs, relearn
 
     with Ledger.open(ledger) as opened:
-        loaded = load_bundle(opened, bundle)
-        confirmed, unresolved = confirmed_images(opened)
-        with bar("the bundle has its old threshold; run it again") as progress:
-            costs = Costs(cost_escape, cost_false_reject)
-            learned = relearn(loaded, confirmed, costs, seed, progress, max_false_reject)
-        record_model(opened, loaded)
+        reports = []
+        for loaded in load_bundles(opened, bundle):
+            confirmed, unresolved = confirmed_images(opened, loaded.fingerprint)
+            with bar("the bundle has its old threshold; run it again") as progress:
+                costs = Costs(cost_escape, cost_false_reject)
+                learned = relearn(loaded, confirmed, costs, seed, progress, max_false_reject)
+            record_model(opened, loaded)
+            threshold = learned.threshold
+            reports.append(
+                {"bundle": str(loaded.folder), "unresolved": unresolved, "promise": threshold.promise.text}
+                | learned.report
+            )
+            if as_json:
+                continue
+            say(f"[bold]{loaded.folder}[/]: {learned.report['text']}")
+            if unresolved:
+                say(f"[yellow]{unresolved} images are unresolved[/] (disagreement or unsure) and were left out")
+            say(f"threshold {threshold.version}: {threshold.value:.4g}, {threshold.promise.text}")
     if as_json:
-        print_json({"unresolved": unresolved, "promise": learned.threshold.promise.text, **learned.report})
-        return
-    say(learned.report["text"])
-    if unresolved:
-        say(f"[yellow]{unresolved} images are unresolved[/] (disagreement or unsure) and were left out")
-    say(f"threshold {learned.threshold.version}: {learned.threshold.value:.4g}, {learned.threshold.promise.text}")
+        # One bundle, as most have, is not wrapped.
+        print_json(reports[0] if len(reports) == 1 else {"bundles": reports})

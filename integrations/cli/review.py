@@ -53,14 +53,14 @@ def push(
     """
     existing_ledger(ledger)
     from curation.ledger import Ledger
-    from integrations.asking import top_up_asks
+    from integrations.asking import top_up_each
     from integrations.label_studio.project import ensure_project
     from integrations.label_studio.push import push as push_asks
     from integrations.label_studio.server import label_studio
-    from integrations.recording import load_bundle
+    from integrations.recording import load_bundles
 
     with Ledger.open(ledger) as opened:
-        new = top_up_asks(opened, load_bundle(opened, bundle), budget, seed, batch)
+        new = top_up_each(opened, load_bundles(opened, bundle), budget, seed, batch)
         say(f"{new} new questions")
         with bar(_AGAIN) as progress, label_studio(*_folders(home), progress) as client:
             number = ensure_project(client, project)

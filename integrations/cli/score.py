@@ -10,6 +10,7 @@ from integrations.cli.console import bar, say
 from integrations.cli.options import (
     DEFAULT_HOME,
     BundleArgument,
+    CameraOption,
     Device,
     HomeOption,
     existing_bundle,
@@ -57,6 +58,7 @@ def score(
         str | None,
         typer.Option(metavar="FILE|REGEX", help="Which images belong together, as in train.", show_default=False),
     ] = None,
+    camera: CameraOption = None,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
 ) -> None:
     """Score images and decide which parts are rejected. A part with several images gets one decision.
@@ -74,9 +76,10 @@ def score(
     from curation.ledger import Ledger
     from integrations.recording import score_images
     from learning.bundle import Bundle
+    from learning.images.readers import of_camera
 
     loaded = Bundle.load(bundle, device=resolve_device(device))
-    records = _read(images, groups)
+    records = of_camera(_read(images, groups), camera)
     with (
         Ledger.open(ledger) if ledger else nullcontext() as opened,
         bar("run it again: what is in the ledger is not scored twice" if ledger else "run it again") as progress,
@@ -88,6 +91,9 @@ def score(
     parts = len({image.part for image in result.scored})
     promise = loaded.thresholds.current().promise.text
     say(f"{len(result.scored)} images of {parts} parts: {rejected} rejected ({promise})")
+    lost = [image for image in result.scored if image.part_found is False]
+    if lost:
+        say(f"[yellow]no part found in {len(lost)} images[/], which were scored whole; the first is {lost[0].image}")
     for failure in result.failures:
         say(f"[red]not scored:[/] {failure.record.path}: {failure.reason}")
     if result.failures:

@@ -6,46 +6,115 @@ from typing import Annotated
 
 import typer
 
-from integrations.cli.console import bar, say
-from integrations.cli.options import SeedOption, existing_data
+from integrations.cli.console import USER_MISTAKE, bar, say
+from integrations.cli.options import BundleOption, SeedOption, existing_data
+from integrations.cli.synth_report import ReportConfirmedOption, ReportLedgerOption, ReportOption, write_report
+from learning.errors import DataError
 
 
-class Layout(StrEnum):
+class Format(StrEnum):
     """How the data set is laid out."""
 
     MVTEC = "mvtec"
+    COCO = "coco"
+    YOLO = "yolo"
 
 
 def synth(
     images: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="IMAGES...", help="Good parts: images or folders of images.", show_default=False),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write.", show_default=False)],
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder to write.", show_default=False)
+    ] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="Flawed images to make.", min=1)] = 100,
-    layout: Annotated[Layout, typer.Option("--format", help="Layout of the data set.")] = Layout.MVTEC,
+    layout: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="mvtec: test/ and ground_truth/ by family; coco: annotations.json; yolo: labels/ with polygons. "
+            "images/, masks/ and manifest.parquet are always there.",
+        ),
+    ] = Format.MVTEC,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="YAML",
+            help="Families with their ranges, severity, regions and sources; see configs/synthesis.yaml.",
+            show_default=False,
+        ),
+    ] = None,
     families: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Flaw families, by commas.", show_default="all")
     ] = None,
     seed: SeedOption = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Images worked on at once; it changes no pixel.", min=1, show_default="processors, up to 4"),
+    ] = None,
+    verify: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Compare a set with its checksums; nothing is made.", show_default=False),
+    ] = None,
+    report: ReportOption = None,
+    bundle: BundleOption = None,
+    ledger: ReportLedgerOption = None,
+    confirmed: ReportConfirmedOption = None,
 ) -> None:
     """Make flawed images from good ones, with the exact mask of every flaw and a manifest that replays them.
 
+    A run that was stopped goes on with the same command, and a greater --n adds to what is there.
+
     Example: [bold]flawsmith synth photos/good --n 200 --out data/flawed --families scratch,blob[/bold]
     """
+    if verify is not None:
+        _verify(existing_data(verify))
+        return
+    if not images or out is None:
+        msg = "name good parts and a folder: flawsmith synth IMAGES... --out DIR (or --verify DIR)"
+        raise DataError(msg)
     for path in images:
         existing_data(path)
     from learning.images.readers import find_images
-    from synth.dataset import write_dataset
+    from synth.configuration import read_config
+    from synth.dataset import CHECKSUMS, OVERVIEW, write_dataset
+    from synth.settings import SynthesisSettings
 
+    settings = read_config(config, SynthesisSettings) if config else SynthesisSettings()
+    if families is not None:
+        settings = settings.only([name.strip() for name in families.split(",") if name.strip()])
     with bar("the same command goes on from there") as progress:
-        write_dataset(
+        made = write_dataset(
             find_images(images),
             out,
             count=n,
+            settings=settings,
             seed=seed,
             format=layout.value,
-            families=families.split(",") if families else None,
+            workers=workers,
             progress=progress,
         )
-    say(f"{n} flawed images are in [green]{out}[/] ({layout.value})")
+    say(
+        f"{made.images} flawed images with {made.flaws} flaws are in [green]{out}[/] ({layout.value}); "
+        f"look at {OVERVIEW}, and check {CHECKSUMS} with: flawsmith synth --verify {out}"
+    )
+    if settings.foreground and made.whole:
+        say(
+            f"[yellow]on {made.whole} of {made.images} no part could be told from its background[/], so that flaws "
+            "lie anywhere on them that regions allow; to confine them, set regions in --config"
+        )
+    if report is not None:
+        write_report(out, report, bundle, ledger, confirmed, seed)
+
+
+def _verify(folder: Path) -> None:
+    from synth.dataset import verify_dataset
+
+    problems = verify_dataset(folder)
+    for problem in problems:
+        say(f"[red]{problem}[/]")
+    if problems:
+        say(f"{len(problems)} files of {folder} are not as they were written")
+        raise typer.Exit(USER_MISTAKE)
+    say(f"[green]{folder}[/] is as it was written")

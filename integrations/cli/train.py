@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from integrations.cli.console import bar, say
-from integrations.cli.options import Device, SeedOption, existing_data, resolve_device
+from integrations.cli.options import CameraOption, Device, SeedOption, existing_data, resolve_device
 from learning.errors import ConfigError
 
 DEFAULT_MINUTES = 10.0
@@ -46,6 +46,7 @@ def train(
             show_default=False,
         ),
     ] = None,
+    camera: CameraOption = None,
 ) -> None:
     """Learn what good parts look like. Only good training images are ever read.
 
@@ -53,6 +54,7 @@ def train(
 
     Example: [bold]flawsmith train photos/good --out runs/bracket --minutes 10[/bold]
     """
+    from learning.card import VIEWS
     from learning.config import TrainConfig, load_config
     from learning.detectors import Budget, detector_class
 
@@ -69,7 +71,15 @@ def train(
         settings = settings.model_copy(update={"detector": detector, "detector_config": {}})
     budget = Budget(steps=steps) if steps else Budget(minutes=minutes or DEFAULT_MINUTES)
 
+    from learning.images.readers import cameras_of, read_data
     from learning.training import train_bundle
+
+    cameras = cameras_of(read_data(data, groups=groups, seed=seed)) if data.is_file() and camera is None else []
+    if len(cameras) > 1:
+        say(
+            f"[yellow]{data} has {len(cameras)} cameras[/] ({', '.join(cameras)}): they get one model and one "
+            f"threshold; a model for each is usually better: --camera {cameras[0]}"
+        )
 
     with bar("the same command goes on from where training was") as progress:
         bundle = train_bundle(
@@ -80,6 +90,9 @@ def train(
             seed=seed,
             device=resolve_device(device),
             groups=groups,
+            camera=camera,
             progress=progress,
         )
+    shape = bundle.preprocessing
+    say(f"each picture is seen as {VIEWS[shape.view]}, {shape.width} × {shape.height} pixels")
     say(f"[green]{out}[/]: {bundle.thresholds.current().promise.text}")

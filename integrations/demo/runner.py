@@ -82,7 +82,9 @@ def run_demo(
             report = write_report(report_of(demo), folder / REPORT)
             progress(1, 1, "done")
             console.print(before_after(measurement))
-            console.print(f"After: {measurement.after.promise}.", highlight=False, soft_wrap=True)
+            for camera in measurement.cameras:
+                text = f"{camera.comparison.name} after: {camera.after.promise}."
+                console.print(text, highlight=False, soft_wrap=True)
             console.print(f"Report with pictures: [bold]{report}[/]", highlight=False, soft_wrap=True)
             if keep or (inspector == "me" and console.is_terminal):
                 _stay(demo)

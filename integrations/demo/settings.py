@@ -8,13 +8,13 @@ class DemoSettings(BaseModel):
 
     Attributes:
         seed: Every random choice follows from it.
-        minutes: Budget of the training.
-        steps: Train exactly this many steps instead.
+        minutes: Budget of the training, of all cameras together.
+        steps: Train exactly this many steps for each camera instead.
         good: Good parts of each kind to learn from.
         stream: Parts in each of the two streams.
         defect_rate: Share of them that is defective.
         size: Side of the pictures in pixels.
-        answers: Questions to the inspector.
+        answers: Questions to the inspector, shared evenly by the cameras.
         max_false_reject: What the plant can bear; the threshold promises to stay below it.
         cost_escape: What a defective part that is let through costs, a good one that is rejected costing 1.
     """
@@ -22,9 +22,9 @@ class DemoSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = Field(default=0, ge=0)
-    minutes: float = Field(default=5.5, gt=0)
+    minutes: float = Field(default=4.5, gt=0)
     steps: int | None = Field(default=None, gt=0)
-    good: int = Field(default=120, ge=5)
+    good: int = Field(default=200, ge=5)
     stream: int = Field(default=180, ge=6)
     defect_rate: float = Field(default=0.3, gt=0, lt=1)
     size: int = Field(default=256, ge=64, le=1024)

@@ -1,29 +1,30 @@
 """The steps of the loop, each of which can be run again; what they hand on lies in the demo's folder."""
 
+import csv
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from integrations.asking import top_up_asks
-from integrations.demo.measure import measure
+from integrations.asking import top_up_each
+from integrations.demo.measure import Station, measure
 from integrations.demo.servers import Servers
 from integrations.demo.state import DemoState
-from integrations.demo.truth import Truth
+from integrations.demo.truth import Truth, camera_of
 from integrations.demo.waiting import wait_for_answers
 from integrations.label_studio.client import url_of
 from integrations.label_studio.inspector import answer_tasks
 from integrations.label_studio.project import ensure_project
 from integrations.label_studio.pull import pull
 from integrations.label_studio.push import push
-from integrations.recording import confirmed_images, record_model, score_images
-from learning.bundle import Bundle
+from integrations.recording import ScoredImage, confirmed_images, record_model, score_images
+from learning.bundle import MANIFEST, Bundle
 from learning.config import TrainConfig
 from learning.detectors import Budget
-from learning.images.readers import read_data
+from learning.images.readers import of_camera, read_data
 from learning.progress import Progress
 from learning.relearn import Costs, relearn
 from learning.training import train_bundle
@@ -36,10 +37,13 @@ if TYPE_CHECKING:
 
 DATASET = "flawsmith-demo"
 PROJECT = "flawsmith demo"
+LINE = ("tile", "fastener", "label")
+"""Kinds of parts on the line, each of which passes a camera of its own: a station, a bundle."""
+
 FIRST_VERSION = 1
 """Of the bundle's threshold: the one that training set."""
 
-_SHARES: dict[Any, float] = {"train": 0.5, "selection": 0.1, "calibration": 0.4}
+_SHARES: dict[Any, float] = {"train": 0.4, "selection": 0.1, "calibration": 0.5}
 """Many parts calibrate, so that there is a promise worth having and room to move the threshold within it."""
 
 
@@ -54,7 +58,6 @@ class Demo:
         inspector: ``scripted`` or ``me``.
         progress: Told how far a step is.
         console: Where people read.
-        bundle_cache: The model, once it is loaded.
     """
 
     state: DemoState
@@ -63,7 +66,6 @@ class Demo:
     inspector: str
     progress: Progress
     console: Console
-    bundle_cache: list[Bundle] = field(default_factory=list)
 
     @property
     def line(self) -> Path:
@@ -75,12 +77,19 @@ class Demo:
         """Folder for maps, embeddings and the servers' data."""
         return self.state.folder / "home"
 
+    def bundle_folder(self, kind: str) -> Path:
+        """Where the model of a kind's camera lies, whether or not it does yet."""
+        return self.state.folder / "bundles" / kind
+
+    @cached_property
+    def bundles(self) -> dict[str, Bundle]:
+        """The model of each camera by the kind of part it sees, checked and loaded once."""
+        return {kind: Bundle.load(self.bundle_folder(kind)) for kind in LINE}
+
     @property
-    def bundle(self) -> Bundle:
-        """The model, checked and loaded once."""
-        if not self.bundle_cache:
-            self.bundle_cache.append(Bundle.load(self.state.folder / "bundle"))
-        return self.bundle_cache[0]
+    def models(self) -> list[str]:
+        """Names of the models in the ledger."""
+        return [bundle.fingerprint for bundle in self.bundles.values()]
 
     @cached_property
     def client(self) -> "LabelStudio":
@@ -99,6 +108,7 @@ def make_parts(demo: Demo) -> dict[str, Any]:
     settings = demo.state.settings
     make_line(
         demo.line,
+        kinds=LINE,
         good=settings.good,
         stream=settings.stream,
         defect_rate=settings.defect_rate,
@@ -106,31 +116,68 @@ def make_parts(demo: Demo) -> dict[str, Any]:
         size=settings.size,
         progress=demo.progress,
     )
+    _write_cameras(demo.line)
     return {}
 
 
+def _write_cameras(line: Path) -> None:
+    """Write ``train.csv``, which says of each good part which camera saw it, as ``images.csv`` does of a stream."""
+    with (line / "train.csv").open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(("image", "label", "part", "camera"))
+        for image in sorted((line / "train" / "good").iterdir()):
+            kind = image.stem.rsplit("_", 1)[0]
+            table.writerow((image.relative_to(line).as_posix(), "good", image.stem, camera_of(kind)))
+
+
 def train(demo: Demo) -> dict[str, Any]:
-    """Train from good parts alone."""
+    """Train a model for each camera, from good parts alone; a bundle that is whole is not trained again."""
     settings = demo.state.settings
-    budget = Budget(steps=settings.steps) if settings.steps else Budget(minutes=settings.minutes)
-    bundle = train_bundle(
-        demo.line,
-        demo.state.folder / "bundle",
-        config=TrainConfig(shares=_SHARES),
-        budget=budget,
-        seed=settings.seed,
-        progress=demo.progress,
-    )
-    return {"steps": bundle.manifest.steps, "promise": bundle.thresholds.get(FIRST_VERSION).promise.text}
+    share = Budget(steps=settings.steps) if settings.steps else Budget(minutes=settings.minutes / len(LINE))
+    for kind in LINE:
+        if (demo.bundle_folder(kind) / MANIFEST).is_file():
+            continue
+        train_bundle(
+            demo.line / "train.csv",
+            demo.bundle_folder(kind),
+            config=TrainConfig(shares=_SHARES),
+            budget=share,
+            seed=settings.seed,
+            camera=camera_of(kind),
+            progress=_named(demo.progress, kind),
+        )
+    return {kind: bundle.thresholds.get(FIRST_VERSION).promise.text for kind, bundle in demo.bundles.items()}
 
 
 def score(demo: Demo) -> dict[str, Any]:
     """Score the first stream into the ledger."""
-    records = read_data(demo.line / "stream_1" / "images.csv")
-    result = score_images(
-        demo.bundle, records, ledger=demo.ledger, home=demo.home, batch="stream_1", progress=demo.progress
-    )
-    return {"images": len(result.scored), "rejected": sum(image.decision == "reject" for image in result.scored)}
+    scored = [image for images in _score_stream(demo, "stream_1").values() for image in images]
+    return {"images": len(scored), "rejected": sum(image.decision == "reject" for image in scored)}
+
+
+def _score_stream(demo: Demo, name: str) -> dict[str, list[ScoredImage]]:
+    """Score a stream, each camera's pictures by its own model."""
+    records = read_data(demo.line / name / "images.csv")
+    return {
+        kind: score_images(
+            bundle,
+            of_camera(records, camera_of(kind)),
+            ledger=demo.ledger,
+            home=demo.home,
+            batch=name,
+            progress=_named(demo.progress, kind),
+        ).scored
+        for kind, bundle in demo.bundles.items()
+    }
+
+
+def _named(progress: Progress, kind: str) -> Progress:
+    """Progress that says which camera it is about."""
+
+    def tell(done: float, total: float, text: str) -> None:
+        progress(done, total, f"{kind}: {text}")
+
+    return tell
 
 
 def show(demo: Demo) -> dict[str, Any]:
@@ -139,16 +186,17 @@ def show(demo: Demo) -> dict[str, Any]:
 
     demo.progress(0, 1, "starting FiftyOne")
     demo.servers.start_fiftyone()
-    report = sync(demo.ledger, DATASET, demo.bundle.fingerprint, demo.progress)
-    index_similarity(demo.ledger, DATASET, demo.bundle.fingerprint, demo.progress)
+    report = sync(demo.ledger, DATASET, progress=demo.progress)
+    index_similarity(demo.ledger, DATASET, demo.models, demo.progress)
     return {"added": report.added, "updated": report.updated}
 
 
 def ask(demo: Demo) -> dict[str, Any]:
     """Draw the questions, and write them down before anything is sent."""
     settings = demo.state.settings
-    if not demo.ledger.asks():
-        top_up_asks(demo.ledger, demo.bundle, settings.answers, settings.seed, "stream_1")
+    # Killed between two cameras, those that were asked about have their share open and get no more.
+    if len(demo.ledger.asks()) < settings.answers:
+        top_up_each(demo.ledger, list(demo.bundles.values()), settings.answers, settings.seed, "stream_1")
     reasons = [question.reason for question in demo.ledger.asks()]
     return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
 
@@ -191,28 +239,31 @@ def fetch(demo: Demo) -> dict[str, Any]:
 
 
 def learn(demo: Demo) -> dict[str, Any]:
-    """Move the threshold and train the first fallback."""
+    """Move the thresholds and train the first fallbacks."""
     settings = demo.state.settings
-    confirmed, unresolved = confirmed_images(demo.ledger)
-    # Killed after the threshold was stored: start from the first one again, as if this had not been.
-    demo.bundle.thresholds.use(FIRST_VERSION)
     costs = Costs(escape=settings.cost_escape)
-    learned = relearn(demo.bundle, confirmed, costs, settings.seed, demo.progress, settings.max_false_reject)
-    record_model(demo.ledger, demo.bundle)
-    return {"unresolved": unresolved, "confirmed": len(confirmed), **learned.report}
+    reports = {}
+    for kind, bundle in demo.bundles.items():
+        confirmed, unresolved = confirmed_images(demo.ledger, bundle.fingerprint)
+        # Killed after the threshold was stored: start from the first one again, as if this had not been.
+        bundle.thresholds.use(FIRST_VERSION)
+        progress = _named(demo.progress, kind)
+        learned = relearn(bundle, confirmed, costs, settings.seed, progress, settings.max_false_reject)
+        record_model(demo.ledger, bundle)
+        reports[kind] = {"unresolved": unresolved, "confirmed": len(confirmed), **learned.report}
+    return reports
 
 
 def compare(demo: Demo) -> dict[str, Any]:
-    """Score the second stream and compare both thresholds on it."""
-    records = read_data(demo.line / "stream_2" / "images.csv")
-    result = score_images(
-        demo.bundle, records, ledger=demo.ledger, home=demo.home, batch="stream_2", progress=demo.progress
-    )
+    """Score the second stream and compare the thresholds on it."""
+    scored = _score_stream(demo, "stream_2")
     measurement = measure(
-        result.scored,
+        {
+            kind: Station.of(bundle.thresholds.get(FIRST_VERSION), bundle.thresholds.current(), bundle.calibration)
+            for kind, bundle in demo.bundles.items()
+        },
+        scored,
         Truth.read(demo.line / "stream_2"),
-        demo.bundle.thresholds.get(FIRST_VERSION),
-        demo.bundle.thresholds.current(),
         answers=sum(question.state == "answered" for question in demo.ledger.asks()),
         seed=demo.state.settings.seed,
     )
@@ -221,14 +272,14 @@ def compare(demo: Demo) -> dict[str, Any]:
 
 STEPS: dict[str, tuple[str, Callable[[Demo], dict[str, Any]]]] = {
     "parts": ("make a production line", make_parts),
-    "train": ("train from good parts alone", train),
+    "train": ("train a model for each camera from good parts alone", train),
     "score": ("score the first stream into the ledger", score),
     "show": ("bring it into FiftyOne, with maps and similarity", show),
     "ask": ("draw the questions", ask),
     "send": ("send them to Label Studio", send),
     "answer": ("the inspector answers", answer),
     "fetch": ("fetch the verdicts", fetch),
-    "learn": ("move the threshold, train a fallback", learn),
+    "learn": ("move the thresholds, train fallbacks", learn),
     "compare": ("score the second stream, before and after", compare),
     "show_verdicts": ("bring verdicts and new decisions into FiftyOne", show),
 }

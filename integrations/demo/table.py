@@ -3,32 +3,33 @@
 from rich.console import Group
 from rich.table import Table
 
-from integrations.report import Comparison, Measurement, Share
+from integrations.report import COLUMNS, Comparison, Measurement, Share
 
 
 def before_after(measurement: Measurement) -> Group:
-    """Two tables: all parts with intervals, then each kind."""
+    """Two tables: all parts with intervals, then each camera."""
     overall = measurement.overall
     table = Table(title=f"Before and after, on {measurement.stream} ({len(measurement.parts)} parts, none asked about)")
     table.add_column("")
-    table.add_column("before")
-    table.add_column("after")
-    rows = (("false-reject rate", "false_reject"), ("escape rate", "escape"), ("image AUROC", "auroc"))
+    for title, _ in COLUMNS:
+        table.add_column(title)
+    rows = (("false-reject rate", "false_reject"), ("escape rate", "escape"), ("image AUROC (mean)", "auroc"))
     for title, name in rows:
-        table.add_row(title, _long(getattr(overall.before, name)), _long(getattr(overall.after, name)))
-    table.add_row("answers used", "0", str(measurement.answers))
-    table.add_row("supervised fallback", "–", "on" if measurement.after.fallback else "off")
+        table.add_row(title, *(_long(getattr(getattr(overall, column), name)) for _, column in COLUMNS))
+    table.add_row("answers used", "0", "0", str(measurement.answers))
+    on = [camera.comparison.name for camera in measurement.cameras if camera.after.fallback]
+    table.add_row("supervised fallback", "–", "–", f"on for {', '.join(on)}" if on else "off")
 
-    kinds = Table(title="By kind of part (before → after)")
-    for title in ("kind", "false-reject rate", "escape rate", "image AUROC"):
-        kinds.add_column(title)
-    for comparison in measurement.by_kind:
-        kinds.add_row(comparison.name, *(_change(comparison, name) for _, name in rows))
-    return Group(table, kinds)
+    cameras = Table(title="By camera (before → same promise, no answers → after)")
+    for title in ("camera", "false-reject rate", "escape rate", "image AUROC"):
+        cameras.add_column(title)
+    for camera in measurement.cameras:
+        cameras.add_row(camera.comparison.name, *(_change(camera.comparison, name) for _, name in rows))
+    return Group(table, cameras)
 
 
 def _change(comparison: Comparison, name: str) -> str:
-    return f"{_short(getattr(comparison.before, name))} → {_short(getattr(comparison.after, name))}"
+    return " → ".join(_short(getattr(getattr(comparison, column), name)) for _, column in COLUMNS)
 
 
 def _short(share: Share) -> str:

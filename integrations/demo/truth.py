@@ -38,6 +38,11 @@ class Truth:
         return answers
 
 
+def camera_of(kind: str) -> str:
+    """Camera that parts of a kind pass."""
+    return f"{kind}-camera"
+
+
 def kind_of(record: ImageRecord) -> str:
     """Kind of a part: each kind passes a camera of its own."""
     return (record.camera or "part").removesuffix("-camera")

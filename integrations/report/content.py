@@ -43,10 +43,19 @@ class Figures(_Content):
 
 
 class Comparison(_Content):
-    """The same parts, before and after."""
+    """The same parts, decided three times.
+
+    Attributes:
+        name: Of the parts.
+        before: By the first threshold.
+        unasked: By a threshold with the later one's promise, from calibration parts alone: what a looser promise gives
+            without any answer.
+        after: By the later threshold.
+    """
 
     name: str
     before: Figures
+    unasked: Figures
     after: Figures
 
 
@@ -63,6 +72,7 @@ class Outcome(_Content):
         before: Decision score of the first threshold.
         after: Decision score now.
         rejected_before: The decision then.
+        rejected_unasked: The decision with the later promise, without answers.
         rejected_after: The decision now.
     """
 
@@ -75,6 +85,7 @@ class Outcome(_Content):
     before: float
     after: float
     rejected_before: bool
+    rejected_unasked: bool
     rejected_after: bool
 
     @property
@@ -93,24 +104,29 @@ class Decided(_Content):
     fallback: str | None
 
 
+class Camera(_Content):
+    """One camera with its model: its parts and its three thresholds."""
+
+    comparison: Comparison
+    before: Decided
+    unasked: Decided
+    after: Decided
+
+
 class Measurement(_Content):
     """Before and after on a stream that nobody was asked about.
 
     Attributes:
         stream: Its name.
-        overall: All parts.
-        by_kind: The same for each kind.
-        before: The first threshold.
-        after: The one now.
+        overall: All parts; the AUROC is the mean over cameras, as scores of different models are no one scale.
+        cameras: Each camera.
         parts: Every part.
         answers: Answers of inspectors that made the difference.
     """
 
     stream: str
     overall: Comparison
-    by_kind: list[Comparison]
-    before: Decided
-    after: Decided
+    cameras: list[Camera]
     parts: list[Outcome]
     answers: int
 

@@ -11,6 +11,9 @@ from markupsafe import Markup
 from integrations.report.content import Measurement, Outcome, Report, Share
 from integrations.report.pictures import histogram, map_picture, part_picture
 
+COLUMNS = (("before", "before"), ("same promise, no answers", "unasked"), ("after", "after"))
+"""Heading and name of the three decisions about the same parts."""
+
 _SHOWN = 8
 """Parts in each gallery."""
 
@@ -25,18 +28,23 @@ def write_report(report: Report, path: Path) -> Path:
     Returns:
         The file.
     """
+    return write_html(render_report(report), path)
+
+
+def write_html(html: str, path: Path) -> Path:
+    """Write a page; the file appears whole or not at all, and its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        temporary.write_text(render_report(report), encoding="utf-8")
+        temporary.write_text(html, encoding="utf-8")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     return path
 
 
-def render_report(report: Report) -> str:
-    """The report as HTML."""
+def page_environment() -> Environment:
+    """Where the pages' templates are found, and how figures are written in them."""
     environment = Environment(
         loader=PackageLoader("integrations.report", "."),
         autoescape=select_autoescape(["html", "j2"]),
@@ -45,14 +53,24 @@ def render_report(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "share": share_in_words, "decimal": decimal}
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        measurement=report.measurement,
-        galleries=galleries(report.measurement),
-        histograms=_histograms(report.measurement),
-        defects=by_defect(report.measurement.parts),
-        part_picture=lambda outcome: part_picture(outcome.image),
-        map_picture=lambda outcome: map_picture(outcome.image, outcome.map, outcome.mask),
+    return environment
+
+
+def render_report(report: Report) -> str:
+    """The report as HTML."""
+    return (
+        page_environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            measurement=report.measurement,
+            galleries=galleries(report.measurement),
+            histograms=_histograms(report.measurement),
+            columns=COLUMNS,
+            defects=by_defect(report.measurement.parts),
+            part_picture=lambda outcome: part_picture(outcome.image),
+            map_picture=lambda outcome: map_picture(outcome.image, outcome.map, outcome.mask),
+        )
     )
 
 
@@ -127,24 +145,17 @@ def share_in_words(share: Share) -> str:
 
 
 def _histograms(measurement: Measurement) -> list[tuple[str, Any]]:
-    good = [part for part in measurement.parts if not part.defective]
-    defective = [part for part in measurement.parts if part.defective]
-    return [
-        (
-            "Before",
-            Markup(
-                histogram(
-                    [p.before for p in good], [p.before for p in defective], measurement.before.value, label="before"
-                )
-            ),
-        ),
-        (
-            "After",
-            Markup(
-                histogram([p.after for p in good], [p.after for p in defective], measurement.after.value, label="after")
-            ),
-        ),
-    ]
+    """Title and picture of each camera, before and after."""
+    found = []
+    for camera in measurement.cameras:
+        name = camera.comparison.name
+        good = [part for part in measurement.parts if part.kind == name and not part.defective]
+        defective = [part for part in measurement.parts if part.kind == name and part.defective]
+        for when, threshold in (("before", camera.before), ("after", camera.after)):
+            title = f"{name}, {when}"
+            of_good, of_defective = ([getattr(part, when) for part in parts] for parts in (good, defective))
+            found.append((title, Markup(histogram(of_good, of_defective, threshold.value, label=title))))
+    return found
 
 
 def _spread(parts: list[Outcome]) -> list[Outcome]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
-from learning.images.pixels import read_image
+from learning.images.pixels import read_image, read_mask
 
 _SIDE = 224
 _QUALITY = 82
@@ -40,6 +40,28 @@ def map_picture(path: Path, map_path: Path | None, mask_path: Path | None) -> st
         with Image.open(mask_path) as opened:
             mask = np.asarray(opened.convert("L").resize(size, Image.Resampling.NEAREST)) > 127
         picture = _outlined(picture, mask)
+    return _data_address(Image.fromarray(picture))
+
+
+def spot_picture(path: Path, mask_path: Path | None, box: tuple[int, int, int, int], span: float) -> str:
+    """A square around a place in a picture, as a data address.
+
+    Args:
+        path: The picture.
+        mask_path: Outlined, or None.
+        box: Left, top, right and bottom of the place, in pixels.
+        span: Side of the square, over the picture's shorter side, 0..1.
+    """
+    pixels = read_image(path)
+    height, width = pixels.shape[-2:]
+    side = max(1, round(span * min(height, width)))
+    x = min(max((box[0] + box[2] - side) // 2, 0), width - side)
+    y = min(max((box[1] + box[3] - side) // 2, 0), height - side)
+    levels = (pixels[:, y : y + side, x : x + side].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    picture = np.asarray(Image.fromarray(levels.squeeze()).convert("RGB").resize((_SIDE, _SIDE)))
+    if mask_path is not None:
+        mask = read_mask(mask_path, (height, width))[y : y + side, x : x + side].numpy()
+        picture = _outlined(picture, np.asarray(Image.fromarray(mask).resize((_SIDE, _SIDE), Image.Resampling.NEAREST)))
     return _data_address(Image.fromarray(picture))
 
 

@@ -62,6 +62,7 @@ class FitReport:
         backbone_sha256: Checksum of the weights it started from, or None when they were drawn at random.
         history: Named values over the steps, for the report.
         selection: Figures on held-out good parts and synthetic flaws; what selects is not what trained.
+        choices: What was chosen from the good parts where the configuration left it open, by the name of the option.
     """
 
     steps: int
@@ -71,6 +72,7 @@ class FitReport:
     backbone_sha256: str | None = None
     history: dict[str, list[float]] = field(default_factory=dict)
     selection: dict[str, float] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
 
 
 class DetectorConfig(BaseModel):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from learning.errors import DataError
 from learning.images.pixels import read_image
-from learning.images.preprocessing import Preprocessing
+from learning.images.preprocessing import Preprocessing, View
 from learning.images.records import ImageRecord
 
 CACHE_BYTES = 2**30
@@ -38,6 +38,7 @@ class ImageSet:
         self.preprocessing = preprocessing
         self._dtype = np.uint16 if preprocessing.depth == 16 else np.uint8
         self._cached: dict[int, np.ndarray] = {}
+        self._outlines: dict[int, Tensor] = {}
         self._room = cache_bytes
         self._lock = Lock()
 
@@ -68,12 +69,41 @@ class ImageSet:
         Raises:
             DataError: Naming every file among them that cannot be read.
         """
-        wanted = [range(len(self))[index] for index in indices]
+        wanted = self._places(indices)
         missing = [index for index in dict.fromkeys(wanted) if index not in self._cached]
         fresh: dict[int, np.ndarray] = {}
         if len(missing) > 1:
             fresh = self._load_many(missing)
         return torch.stack([self._to_tensor(fresh[i] if i in fresh else self._load(i)) for i in wanted])
+
+    def outlines(self, indices: Iterable[int]) -> Tensor:
+        """Where the parts are in the images of ``batch``: ``[B, 1, h, w]`` float32, 0 or 1.
+
+        Raises:
+            DataError: If a file cannot be read.
+        """
+        return torch.stack([self._outline(index) for index in self._places(indices)]).float()[:, None]
+
+    def view(self, index: int) -> View:
+        """Return one image with where it lies in its picture; read anew each time.
+
+        Raises:
+            DataError: If the file cannot be read.
+        """
+        return self.preprocessing.look(read_image(self.records[range(len(self))[index]].path))
+
+    def _places(self, indices: Iterable[int]) -> list[int]:
+        return [range(len(self))[index] for index in indices]
+
+    def _outline(self, index: int) -> Tensor:
+        outline = self._outlines.get(index)
+        if outline is None:
+            outline = self.preprocessing.outline(read_image(self.records[index].path))
+            with self._lock:
+                if index not in self._outlines and outline.nbytes <= self._room:
+                    self._outlines[index] = outline
+                    self._room -= outline.nbytes
+        return outline
 
     def _load_many(self, indices: list[int]) -> dict[int, np.ndarray]:
         loaded: dict[int, np.ndarray] = {}

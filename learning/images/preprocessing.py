@@ -1,21 +1,76 @@
 """What is done to every image before a detector sees it; the bundle keeps it."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
 from learning.errors import DataError
+from learning.images.frames import Frame, cut, put_back
 from learning.images.pixels import read_pixels
+from learning.images.pose import Part, bounding_box, find_part, main_axis
 
 _LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
 
 _LOOKED_AT = 16
+
+
+class PartView(BaseModel):
+    """How a part is cut out of its picture.
+
+    Attributes:
+        turn: Whether the part is turned so that its main axis lies along the crop's first side.
+        reach: Width of the crop, as a share of the square root of the picture's area: pictures of one camera at
+            another resolution give the same crop, and parts keep their relative sizes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    turn: bool
+    reach: float = Field(gt=0, le=8)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a detector sees of a picture.
+
+    Attributes:
+        image: ``[channels, height, width]`` float32, 0..1.
+        frame: Where in the picture it lies; None where it is the picture as a whole, its sides brought to the size.
+        part_found: False where a part should have been cut out and none was found.
+    """
+
+    image: Tensor
+    frame: Frame | None
+    part_found: bool
+
+    def to_picture(self, values: Tensor, size: tuple[int, int]) -> NDArray[np.float32]:
+        """Bring a map ``[height, width]`` to the picture's height and width."""
+        if self.frame is not None:
+            return put_back(values.numpy(), self.frame, size)
+        resized: NDArray[np.float32] = functional.interpolate(
+            values[None, None], size, mode="bilinear", align_corners=False
+        )[0, 0].numpy()
+        return resized
+
+    def from_picture(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Bring a mask ``[H, W]`` of the picture to what the detector sees, ``[height, width]``.
+
+        A pixel is set where the mask covers half of it; a mask too small for that sets the pixel it covers most of.
+        """
+        plane = torch.from_numpy(mask.astype(np.float32))[None]
+        share = _stretch(plane, self.image.shape[-2:]) if self.frame is None else cut(plane, self.frame)
+        most = float(share.max())
+        return np.asarray(share[0].numpy() >= min(0.5, most)) if most > 0 else np.zeros(share.shape[1:], dtype=bool)
 
 
 class Preprocessing(BaseModel):
@@ -26,6 +81,7 @@ class Preprocessing(BaseModel):
         height: In pixels.
         width: In pixels.
         depth: Bits to which the values are rounded, so that an image cached as integers is the same as one read anew.
+        part: How the part is cut out; None where pictures are taken whole.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,10 +90,11 @@ class Preprocessing(BaseModel):
     height: int = Field(ge=8, le=4096)
     width: int = Field(ge=8, le=4096)
     depth: Literal[8, 16] = 8
+    part: PartView | None = None
 
     @classmethod
     def for_images(cls, paths: Sequence[Path], size: int) -> Self:
-        """Choose channels and depth by looking at up to 16 of the images, evenly spaced.
+        """Choose channels and depth by looking at up to 16 of the images, evenly spaced; they are taken whole.
 
         Args:
             paths: The images to train on.
@@ -56,15 +113,63 @@ class Preprocessing(BaseModel):
         deep = any(image.dtype == np.uint16 for image in images)
         return cls(channels=3 if colour else 1, height=size, width=size, depth=16 if deep else 8)
 
+    @property
+    def view(self) -> Literal["whole", "part"]:
+        """Whether pictures are taken whole, or the part is cut out of them."""
+        return "whole" if self.part is None else "part"
+
     def apply(self, image: Tensor) -> Tensor:
+        """The image of ``look``: ``[C, H, W]`` to ``[channels, height, width]``."""
+        return self.look(image).image
+
+    def look(self, image: Tensor) -> View:
         """Bring ``[C, H, W]``, 0..1, C being 1 or 3, to ``[channels, height, width]``, float32, 0..1.
 
-        Resizing is bilinear with antialiasing, as fine defects must not depend on where the pixels fall.
+        Resizing has antialiasing, as fine defects must not depend on where the pixels fall. Where no part is found the
+        whole picture is taken, its sides in their proportion.
         """
-        if image.shape[0] > self.channels:
-            image = (image * image.new_tensor(_LUMA)[:, None, None]).sum(dim=0, keepdim=True)
-        size = (self.height, self.width)
-        if tuple(image.shape[-2:]) != size:
-            image = functional.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+        image = self._in_channels(image)
+        if self.part is None:
+            return View(self._rounded(_stretch(image, (self.height, self.width))), None, True)
+        found = find_part(image)
+        frame = self._frame(found, (image.shape[-2], image.shape[-1]))
+        return View(self._rounded(cut(image, frame)), frame, found is not None)
+
+    def outline(self, image: Tensor) -> Tensor:
+        """Where the part is in what ``look`` gives: ``[height, width]`` bool; everywhere where none is found."""
+        image = self._in_channels(image)
+        found = find_part(image)
+        if found is None:
+            return torch.ones(self.height, self.width, dtype=torch.bool)
+        size = (image.shape[-2], image.shape[-1])
+        mask = torch.from_numpy(found.mask.astype(np.float32))[None]
+        if self.part is None:
+            return _stretch(mask, (self.height, self.width))[0] >= 0.5
+        return cut(_stretch(mask, size), self._frame(found, size))[0] >= 0.5
+
+    def _frame(self, part: Part | None, size: tuple[int, int]) -> Frame:
+        """Where the crop lies in a picture of a height and width."""
+        assert self.part is not None
+        if part is None:
+            pitch = max(size[0] / self.height, size[1] / self.width)
+            return Frame(size[1] / 2, size[0] / 2, 0.0, pitch, self.height, self.width)
+        box = bounding_box(part, main_axis(part).angle if self.part.turn else 0.0)
+        usual = self.part.reach * math.sqrt(size[0] * size[1]) / self.width
+        # Nothing of a part that is larger than the good ones is cut off.
+        pitch = max(usual, box.length / self.width, box.breadth / self.height)
+        return Frame(box.x, box.y, box.angle, pitch, self.height, self.width)
+
+    def _in_channels(self, image: Tensor) -> Tensor:
+        if image.shape[0] <= self.channels:
+            return image
+        return (image * image.new_tensor(_LUMA)[:, None, None]).sum(dim=0, keepdim=True)
+
+    def _rounded(self, image: Tensor) -> Tensor:
         levels = 2**self.depth - 1
         return (image.clamp(0, 1) * levels).round().div(levels).expand(self.channels, -1, -1).contiguous()
+
+
+def _stretch(image: Tensor, size: Sequence[int]) -> Tensor:
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    return functional.interpolate(image[None], tuple(size), mode="bilinear", antialias=True)[0]

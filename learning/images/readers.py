@@ -12,7 +12,7 @@ from learning.images.records import GOOD, UNLABELLED, ImageRecord
 from learning.images.tables import read_table
 from learning.splits import draw_train_test, refuse_leaks
 
-__all__ = ["find_images", "read_data", "read_image", "read_mask"]
+__all__ = ["cameras_of", "find_images", "of_camera", "read_data", "read_image", "read_mask"]
 
 ACCEPTED = (
     "accepted are: train/good (with test/<class> and ground_truth/<class>, as in MVTec AD); one folder per class, "
@@ -57,6 +57,27 @@ def read_data(data: Path, groups: str | None = None, seed: int = 0) -> list[Imag
     return records
 
 
+def of_camera(records: Sequence[ImageRecord], camera: str | None) -> list[ImageRecord]:
+    """Those of one camera; all where none is named.
+
+    Raises:
+        DataError: If there are none of that camera, naming the cameras there are.
+    """
+    if camera is None:
+        return list(records)
+    found = [record for record in records if record.camera == camera]
+    if not found:
+        there = ", ".join(cameras_of(records)) or "none; a CSV names them in its column camera"
+        msg = f"there are no images of camera {camera!r}; there are: {there}"
+        raise DataError(msg)
+    return found
+
+
+def cameras_of(records: Sequence[ImageRecord]) -> list[str]:
+    """Cameras that are named, sorted."""
+    return sorted({record.camera for record in records if record.camera})
+
+
 def find_images(paths: Iterable[Path]) -> list[Path]:
     """List image files: each path that is a file, and all images in and below each that is a folder, sorted.
 
@@ -86,7 +107,7 @@ def _read_folder(data: Path) -> list[ImageRecord]:
         msg = f"{data} holds {' and '.join(seen)}, so its layout is ambiguous; {ACCEPTED}"
         raise DataError(msg)
     if has_mvtec:
-        return _read_mvtec(data)
+        return read_mvtec(data)
     if has_good:
         return [_record(data, path, folder.name) for folder in folders for path in _images_below(folder)]
     if folders:
@@ -96,7 +117,12 @@ def _read_folder(data: Path) -> list[ImageRecord]:
     return [_record(data, path, UNLABELLED) for path in loose]
 
 
-def _read_mvtec(data: Path) -> list[ImageRecord]:
+def read_mvtec(data: Path) -> list[ImageRecord]:
+    """List the images of a folder in MVTec AD's layout, whatever part of it is there; groups are not read.
+
+    Raises:
+        DataError: If images lie outside of class folders, or masks do not fit their images by name.
+    """
     records: list[ImageRecord] = []
     for split in ("train", "test"):
         folder = data / split

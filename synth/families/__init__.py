@@ -5,14 +5,19 @@ from typing import Any
 from synth.families.base import Context, Family
 from synth.families.bite import Bite
 from synth.families.blob import Blob
+from synth.families.contamination import Contamination
 from synth.families.crack import Crack
 from synth.families.deform import Deform
+from synth.families.dent import Dent
+from synth.families.foreign_body import ForeignBody
+from synth.families.fray import Fray
 from synth.families.misprint import Misprint
 from synth.families.missing import Missing
 from synth.families.patch import Patch
 from synth.families.perlin import Perlin
 from synth.families.scratch import Scratch
 from synth.families.smooth import Smooth
+from synth.families.stain import Stain
 from synth.families.uneven import Uneven
 
 FAMILIES: dict[str, type[Family[Any]]] = {
@@ -20,14 +25,19 @@ FAMILIES: dict[str, type[Family[Any]]] = {
     for family in (
         Bite,
         Blob,
+        Contamination,
         Crack,
         Deform,
+        Dent,
+        ForeignBody,
+        Fray,
         Misprint,
         Missing,
         Patch,
         Perlin,
         Scratch,
         Smooth,
+        Stain,
         Uneven,
     )
 }
@@ -37,15 +47,20 @@ __all__ = [
     "FAMILIES",
     "Bite",
     "Blob",
+    "Contamination",
     "Context",
     "Crack",
     "Deform",
+    "Dent",
     "Family",
+    "ForeignBody",
+    "Fray",
     "Misprint",
     "Missing",
     "Patch",
     "Perlin",
     "Scratch",
     "Smooth",
+    "Stain",
     "Uneven",
 ]

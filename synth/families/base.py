@@ -44,6 +44,22 @@ class Context:
 
 NO_CONTEXT = Context()
 
+
+@dataclass(frozen=True)
+class Content:
+    """What a flaw shows.
+
+    Attributes:
+        kind: ``own``: the part's own pixels, shaded or moved; ``procedural``: a texture that was made up; ``part``: one
+            of the context's sources, or another place of the same part where there are none; ``texture``: one of its
+            textures; ``defect``: one of its defects.
+        place: Which of them, 0..1 over all.
+    """
+
+    kind: Literal["own", "procedural", "part", "texture", "defect"] = "own"
+    place: float = 0.0
+
+
 P = TypeVar("P", bound="FlawParameters")
 
 
@@ -108,6 +124,10 @@ class Family(ABC, Generic[P]):
         place = ground.place_at_border if self.at_contour else ground.place
         return place(rows, self.fractions(parameters))
 
+    def shown(self, parameters: P, context: Context) -> list[Content]:
+        """What each flaw shows, for the manifest; a family that borrows pixels says from where."""
+        return [Content() for _ in parameters.severity]
+
     def margin(self, parameters: P, size: tuple[int, int]) -> int:
         """Pixels around a window that painting it needs to see, in pictures of that size."""
         return 0
@@ -152,6 +172,11 @@ class Canvas:
         self._flawed = images.clone()
         self._low = torch.tensor([size[1], size[0]]).repeat(len(images), 1)
         self._high = torch.zeros(len(images), 2, dtype=torch.int64)
+
+    @property
+    def flawed(self) -> Tensor:
+        """``[B, C, H, W]`` as it is painted so far; painting goes on in it."""
+        return self._flawed
 
     def paint(self, family: Family[Any], parameters: Any, rows: Tensor) -> None:
         """Paint a flaw on each of some images.
@@ -284,6 +309,30 @@ def shade(window: Window, profile: Tensor, amount: Tensor) -> Tensor:
     amounts = window.column(amount)
     bright = torch.where(level < 0.12, True, torch.where(level > 0.88, False, amounts > 0))
     return torch.lerp(window.images, bright.to(window.images), profile * amounts.abs())
+
+
+def relative(window: Window, share: Tensor) -> Tensor:
+    """A colour darker or brighter than the part around a flaw, ``[B, C, 1, 1]``.
+
+    Args:
+        window: Whose level.
+        share: ``[B]``: -1 is black, 0 the level, 1 white. Where the part is almost black or white already, the other
+            direction is taken, as the colour could not be told from the part.
+    """
+    level, shares = window.level, window.column(share)
+    grey = level.mean(dim=1, keepdim=True)
+    shares = torch.where(grey > 0.85, -shares.abs(), torch.where(grey < 0.15, shares.abs(), shares))
+    return torch.where(shares > 0, level + shares * (1 - level), level * (1 + shares))
+
+
+def light(images: Tensor, slope: Tensor) -> Tensor:
+    """Light a relief from the side: brighter where the surface faces the light, darker where it turns away.
+
+    Args:
+        images: ``[B, C, h, w]``, 0..1.
+        slope: ``[B, 1, h, w]``, -1..1: 1 faces the light, 0 is as flat as the surface around.
+    """
+    return torch.lerp(images, (slope > 0).to(slope), slope.abs())
 
 
 def select(parameters: P, rows: Tensor | Sequence[int]) -> P:

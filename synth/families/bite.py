@@ -1,4 +1,4 @@
-"""Bites: chips broken out of the border of the part or of the image."""
+"""Bites: chips broken out of the border of the part or of the image, down to facets of the broken surface."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,26 +7,31 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family
-from synth.masks import RegionParameters, draw_region, region, region_reach
-from synth.noise import perlin
+from synth.families.base import Context, Family, relative
+from synth.masks import PlacedParameters, bumps, draw_place, half_axes
+from synth.noise import perlin, uniforms
 from synth.windows import Window
+
+_FACETS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class BiteParameters(RegionParameters):
+class BiteParameters(PlacedParameters):
     """One bite per image; its centre lies on the border of the part.
 
     Attributes:
-        brightness: ``[B]`` of what shows where material is missing, 0..1.
-        background: ``[B]`` bool, the mean of the background shows instead, where the image has some.
-        grain: ``[B]`` contrast of the broken surface.
+        brightness: ``[B]`` of the broken surface, over the level around it: -1 (black) to 1 (white).
+        facets: ``[B]`` how far the facets differ in brightness, 0..1.
+        grain: ``[B]`` contrast of the broken surface's grain, 0..1.
+        through: ``[B]`` how far from its outline the bite goes right through, in half axes; there the background
+            shows, where the image has some, and a dark hollow elsewhere. Beyond 1 it never does.
         opacity: ``[B]`` 0..1.
     """
 
     brightness: Tensor
-    background: Tensor
+    facets: Tensor
     grain: Tensor
+    through: Tensor
     opacity: Tensor
 
 
@@ -35,36 +40,77 @@ class Bite(Family[BiteParameters]):
 
     Args:
         size: Range of half the longer axis, as a fraction of the image's shorter side.
+        brightness: Range of the broken surface's brightness over the level around it, without its sign.
     """
 
     name: ClassVar[str] = "bite"
     parameters_class = BiteParameters
     at_contour = True
 
-    def __init__(self, size: tuple[float, float] = (0.02, 0.3)) -> None:
+    def __init__(self, size: tuple[float, float] = (0.02, 0.3), brightness: tuple[float, float] = (0.12, 0.6)) -> None:
         self.size = size
+        self.brightness = brightness
 
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> BiteParameters:
-        """Draw a bite per image; three in four show something dark, one in four something bright."""
+        """Draw a bite per image; half are brighter than the part, as fresh breaks are, and half go right through."""
         draws = Draws(generator, count, severity)
-        dark = draws.chance(0.75)
         return BiteParameters(
-            **draw_region(draws, self.size, aspect=(0.25, 1.0), softness=(0.02, 0.4), square=0.2),
-            brightness=torch.where(dark, draws.uniform(0.0, 0.3), draws.uniform(0.5, 0.95)),
-            background=draws.chance(0.6),
-            grain=draws.uniform(0.0, 0.25),
-            opacity=draws.strong(0.35, 1.0),
+            **draw_place(draws, self.size, aspect=(0.3, 1.0), roughness=(0.05, 0.22)),
+            brightness=draws.signed(*self.brightness, negative=0.5),
+            facets=draws.strong(0.1, 0.6),
+            grain=draws.uniform(0.1, 0.4),
+            through=torch.where(draws.chance(0.5), draws.uniform(0.15, 0.6), draws.uniform(1.0, 2.0)),
+            opacity=draws.strong(0.8, 1.0),
         )
 
     def reach(self, parameters: BiteParameters, size: tuple[int, int]) -> Tensor:
-        """As far as the region."""
-        return region_reach(parameters, size)
+        """As far as the corners between the facets."""
+        longer, _ = half_axes(parameters, size)
+        # Neighbouring facets are at most 1.3 fifths of a turn apart: corners lie within 0.85 / cos(47°) half axes.
+        return (longer * (1.25 + 1.2 * parameters.roughness) + 2)[:, None].expand(-1, 2)
 
     def paint(self, window: Window, parameters: BiteParameters, context: Context) -> Tensor:
         """Replace what was broken out."""
-        behind = (window.column(parameters.background) > 0) & window.has_background
-        fill = torch.where(behind, window.background, window.column(parameters.brightness))
-        grain = perlin(parameters.seed + 1, torch.full((len(parameters.seed), 2), 20.0), window, octaves=2)
-        content = fill + grain.mul_(window.column(parameters.grain))
-        inside = region(parameters, window).mul_(window.column(parameters.opacity))
-        return torch.lerp(window.images, content, inside)
+        inside, shade = _facets(window, parameters)
+        _, shorter = half_axes(parameters, window.size)
+        grain = perlin(parameters.seed + 1, 4 * torch.tensor(window.size) / shorter[:, None], window)
+        shade.mul_(window.column(parameters.facets)).add_(grain.mul_(window.column(parameters.grain)))
+        # Deep places get less light; the edge that the break runs out in catches some.
+        shade.sub_(inside.clamp(0, 1).mul_(0.4)).add_(1)
+        content = relative(window, parameters.brightness) * shade
+        hollow = torch.where(window.has_background, window.background, window.level * 0.15)
+        # As soft as a pixel, in half axes.
+        edge = window.column(1 / shorter)
+        through = (inside - window.column(parameters.through)).div_(edge).add_(0.5).clamp_(0, 1)
+        content = torch.lerp(content, hollow, through)
+        return torch.lerp(
+            window.images, content, inside.div_(edge).add_(0.5).clamp_(0, 1).mul_(window.column(parameters.opacity))
+        )
+
+
+def _facets(window: Window, parameters: BiteParameters) -> tuple[Tensor, Tensor]:
+    """The bite as a hollow between planes: how far inside, in half axes, and how bright the facet is, -1..1."""
+    x, y = window.offsets
+    longer, shorter = half_axes(parameters, window.size)
+    cos, sin = parameters.angle.cos(), parameters.angle.sin()
+    uneven = bumps(parameters, window, octaves=2).mul_(window.column(parameters.roughness))
+    rolls = uniforms(parameters.seed + 2, 3 * _FACETS).view(-1, _FACETS, 3)
+    inside = shade = None
+    for i in range(_FACETS):
+        turn, apart, bright = rolls[:, i].unbind(dim=1)
+        angle = 2 * torch.pi / _FACETS * (i + 0.3 * (turn - 0.5))
+        along, across = angle.cos() / longer, angle.sin() / shorter
+        slope_x, slope_y = cos * along - sin * across, sin * along + cos * across
+        far = window.column(0.55 + 0.3 * apart)
+        plane = (far - x * window.column(slope_x)) - y * window.column(slope_y)
+        # A break is rougher across some facets than others.
+        plane.addcmul_(uneven, window.column(0.6 + 0.8 * bright))
+        facet = window.column(2 * bright - 1)
+        if inside is None or shade is None:
+            inside, shade = plane, facet.expand_as(plane).clone()
+        else:
+            shade = torch.where(plane < inside, facet, shade)
+            inside = torch.minimum(inside, plane)
+    assert inside is not None
+    assert shade is not None
+    return inside, shade

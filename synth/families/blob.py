@@ -1,4 +1,4 @@
-"""Blobs: blowholes, pits and inclusions of irregular outline, from three pixels upwards."""
+"""Blobs: blowholes, pits with a lit rim, and inclusions of irregular outline, from three pixels upwards."""
 
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, select, shade
+from synth.families.base import Context, Family, light, select, shade
 from synth.masks import RegionParameters, draw_region, half_axes, region, region_reach
 from synth.noise import normals
 from synth.windows import Window
@@ -24,12 +24,16 @@ class BlobParameters(RegionParameters):
         rim: ``[B]`` change of brightness at the edge, over ``depth``; negative is the other way.
         number: ``[B]`` int64, blobs in the cluster, 1..4.
         spread: ``[B]`` radius of the cluster, in half axes of its blobs.
+        light: ``[B]`` direction that the light comes from, radians.
+        relief: ``[B]`` change of brightness where the wall of a pit is steepest, 0..1; 0 is flat, as an inclusion.
     """
 
     depth: Tensor
     rim: Tensor
     number: Tensor
     spread: Tensor
+    light: Tensor
+    relief: Tensor
 
 
 class Blob(Family[BlobParameters]):
@@ -48,35 +52,62 @@ class Blob(Family[BlobParameters]):
         self.depth = depth
 
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> BlobParameters:
-        """Draw a blob per image; three in four are dark, one in four is a cluster."""
+        """Draw a blob per image; three in four are dark, one in four is a cluster; most dark ones are pits."""
         draws = Draws(generator, count, severity)
+        depth = draws.signed(*self.depth, negative=0.75)
         return BlobParameters(
             **draw_region(draws, self.size, aspect=(0.35, 1.0), softness=(0.1, 1.2), square=0.05),
-            depth=draws.signed(*self.depth, negative=0.75),
+            depth=depth,
             rim=draws.uniform(-0.6, 0.4),
             number=(draws.integers(0, 4 * _MOST - 1) - 3 * _MOST + 2).clamp(1, _MOST),
             spread=draws.uniform(1.5, 5.0),
+            light=draws.uniform(0, 2 * torch.pi),
+            relief=draws.uniform(0.4, 1.0) * depth.abs() * (depth < 0) * draws.chance(0.75),
         )
 
     def reach(self, parameters: BlobParameters, size: tuple[int, int]) -> Tensor:
-        """As far as the farthest blob of the cluster."""
+        """As far as the farthest blob of the cluster, and the light on its wall."""
         reach = region_reach(parameters, size)
         for i in range(1, int(parameters.number.max())):
             shift, blob = _blob(parameters, i, size)
             reach = torch.maximum(reach, (shift.abs() + region_reach(blob, size)) * (parameters.number > i)[:, None])
-        return reach
+        return reach + _step(parameters, size)[:, None] * (parameters.relief > 0)[:, None]
 
     def paint(self, window: Window, parameters: BlobParameters, context: Context) -> Tensor:
-        """Darken or brighten the images inside the blobs."""
-        inside = region(parameters, window)
-        for i in range(1, int(parameters.number.max())):
-            rows = (parameters.number > i).nonzero().flatten()
-            shift, blob = _blob(select(parameters, rows), i, window.size)
-            beside = replace(window.rows(rows), centre=window.centre[rows] + shift)
-            there = rows.to(inside.device)
-            inside[there] = torch.maximum(inside[there], region(blob, beside))
-        edge = 4 * inside * (1 - inside)
-        return shade(window, inside + window.column(parameters.rim) * edge, parameters.depth)
+        """Darken or brighten the images inside the blobs, and light the walls of pits."""
+        inside = _cluster(parameters, window)
+        edge = (1 - inside).mul_(inside).mul_(window.column(4 * parameters.rim))
+        painted = shade(window, edge.add_(inside), parameters.depth)
+        pits = parameters.relief.nonzero().flatten()
+        if len(pits):
+            there = pits.to(painted.device)
+            painted[there] = _lit(painted[there], inside[there], window.rows(pits), select(parameters, pits))
+        return painted
+
+
+def _step(parameters: BlobParameters, size: tuple[int, int]) -> Tensor:
+    """Pixels over which slopes are measured, ``[B]``."""
+    _, shorter = half_axes(parameters, size)
+    return (0.2 * shorter).clamp_min(1)
+
+
+def _lit(images: Tensor, inside: Tensor, window: Window, parameters: BlobParameters) -> Tensor:
+    """Light the walls of pits: bright where they face the light, on the far side, and in shadow on the near one."""
+    sun = torch.stack([parameters.light.cos(), parameters.light.sin()], dim=1)
+    towards = _cluster(parameters, window.moved(sun * _step(parameters, window.size)[:, None]))
+    return light(images, towards.sub_(inside).mul_(window.column(parameters.relief)))
+
+
+def _cluster(parameters: BlobParameters, window: Window) -> Tensor:
+    """The blobs of each cluster together, ``[B, 1, h, w]`` in 0..1."""
+    inside = region(parameters, window)
+    for i in range(1, int(parameters.number.max())):
+        rows = (parameters.number > i).nonzero().flatten()
+        shift, blob = _blob(parameters, i, window.size)
+        beside = replace(window.rows(rows), centre=window.centre[rows] + shift[rows])
+        there = rows.to(inside.device)
+        inside[there] = torch.maximum(inside[there], region(select(blob, rows), beside))
+    return inside
 
 
 def _blob(parameters: BlobParameters, number: int, size: tuple[int, int]) -> tuple[Tensor, RegionParameters]:

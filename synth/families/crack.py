@@ -12,6 +12,7 @@ from synth.draws import Draws
 from synth.families.base import Context, Family, shade
 from synth.masks import FlawParameters
 from synth.noise import normals, uniforms
+from synth.stamps import stamp
 from synth.windows import Window
 
 _KNOTS = 40
@@ -65,8 +66,8 @@ class Crack(Family[CrackParameters]):
     def __init__(
         self,
         length: tuple[float, float] = (0.08, 1.2),
-        width: tuple[float, float] = (0.005, 0.03),
-        depth: tuple[float, float] = (0.15, 0.9),
+        width: tuple[float, float] = (0.004, 0.02),
+        depth: tuple[float, float] = (0.2, 0.95),
     ) -> None:
         self.length = length
         self.width = width
@@ -140,7 +141,9 @@ def _taper(rolls: Tensor) -> Tensor:
     """Relative width along walks ``[B, W, K]``: uneven, and thin at the ends."""
     smooth = functional.avg_pool1d(functional.pad(rolls, (2, 2), mode="replicate"), 5, stride=1)
     along = torch.linspace(0, 1, _KNOTS)
-    return (1 - 0.75 * along**2) * (0.75 + 0.5 * smooth).clamp(0.25, 1.4)
+    # A crack opens within a few knots from its start, is widest there, and runs out slowly.
+    opening = (0.4 + 6 * along).clamp_max(1) * (1 - 0.75 * along**2)
+    return opening * (0.75 + 0.6 * smooth).clamp(0.25, 1.4)
 
 
 def _draw(window: Window, points: Tensor, radii: Tensor) -> Tensor:
@@ -164,32 +167,14 @@ def _draw_crack(knots: Tensor, radii: Tensor, size: tuple[int, int]) -> Tensor:
     places = (knots + 0.5) / shrink - 0.5
     between = max(2, math.ceil(float(places.diff(dim=1).norm(dim=-1).max()) / _APART))
     dots = _resample(torch.cat([places, radii[..., None] / shrink], dim=-1), between).flatten(0, 1)
-    drawn = _stamp(dots[:, :2], dots[:, 2], *small)
+    drawn = torch.zeros(1, *small)
+    stamp(drawn, torch.zeros(len(dots), dtype=torch.int64), dots[:, :2], dots[:, 2], torch.ones(len(dots)))
     if shrink > 1:
-        enlarged = functional.interpolate(drawn[None, None], scale_factor=float(shrink), mode="bilinear")
-        drawn = enlarged[0, 0, :height, :width]
-    return drawn
+        drawn = functional.interpolate(drawn[None], scale_factor=float(shrink), mode="bilinear")[0]
+    return drawn[0, :height, :width]
 
 
 def _resample(values: Tensor, between: int) -> Tensor:
     """Put ``between`` points between neighbouring knots of ``[W, K, D]``."""
     steps = torch.arange(between)[:, None] / between
     return torch.lerp(values[:, :-1, None], values[:, 1:, None], steps).flatten(1, 2)
-
-
-def _stamp(points: Tensor, radii: Tensor, height: int, width: int) -> Tensor:
-    """Draw a round dot at every point ``[N, 2]``, the highest counts; ``[H, W]`` in 0..1."""
-    reach = radii.clamp_min(0.25) + 0.6
-    half = int(reach.max().ceil()) + 1
-    near = ((points > -half) & (points < torch.tensor([width, height]) + half)).all(dim=1)
-    points, reach = points[near], reach[near]
-    corner = points.round()
-    shifts = torch.arange(-half, half + 1)
-    x, y = (corner[:, i, None] + shifts for i in (0, 1))
-    dx, dy = ((place - points[:, i, None]).square() for i, place in enumerate((x, y)))
-    closeness = (reach[:, None, None] - (dy[:, :, None] + dx[:, None, :]).sqrt()).clamp(0, 1)
-    valid = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :] & (closeness > 0)
-    index = y.long()[:, :, None] * width + x.long()[:, None, :]
-    canvas = torch.zeros(height * width)
-    canvas.scatter_reduce_(0, index[valid], closeness[valid], "amax")
-    return canvas.view(height, width)

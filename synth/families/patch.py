@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, select
+from synth.families.base import Content, Context, Family, select
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.sources import shifted_sources, source_level, turned_sources
 from synth.windows import Window
@@ -86,6 +86,10 @@ class Patch(Family[PatchParameters]):
     def reach(self, parameters: PatchParameters, size: tuple[int, int]) -> Tensor:
         """As far as the region."""
         return region_reach(parameters, size)
+
+    def shown(self, parameters: PatchParameters, context: Context) -> list[Content]:
+        """Other parts."""
+        return [Content("part", place) for place in parameters.source.tolist()]
 
     def paint(self, window: Window, parameters: PatchParameters, context: Context) -> Tensor:
         """Blend the patches in."""

@@ -5,13 +5,13 @@ intersection of two or their union), with procedural textures and other good par
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import EVERYWHERE, Context, Family, select
+from synth.families.base import EVERYWHERE, Content, Context, Family, select
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.noise import perlin
 from synth.sources import procedural_textures, shifted_sources
@@ -99,6 +99,15 @@ class Perlin(Family[PerlinParameters]):
         """As far as the region, or everywhere."""
         return torch.where(parameters.local[:, None], region_reach(parameters, size), EVERYWHERE)
 
+    def shown(self, parameters: PerlinParameters, context: Context) -> list[Content]:
+        """Parts, pictures or procedural textures."""
+        kinds = _kinds(parameters, context).tolist()
+        borrowed: dict[int, Literal["part", "texture"]] = {PART: "part", PICTURE: "texture"}
+        return [
+            Content(borrowed[kind], place) if kind in borrowed else Content("procedural")
+            for kind, place in zip(kinds, parameters.source.tolist(), strict=True)
+        ]
+
     def paint(self, window: Window, parameters: PerlinParameters, context: Context) -> Tensor:
         """Blend the textures in where the noise is high."""
         mask = _field(window, parameters).sub_(window.column(parameters.level))
@@ -126,9 +135,7 @@ def _field(window: Window, parameters: PerlinParameters) -> Tensor:
 
 def _content(window: Window, parameters: PerlinParameters, context: Context) -> Tensor:
     """What shows through, ``[B, C, h, w]``."""
-    kind = parameters.content
-    if context.textures is None:
-        kind = torch.where(kind == PICTURE, PROCEDURAL, kind)
+    kind = _kinds(parameters, context)
     kinds = kind.unique().tolist()
     if len(kinds) == 1:
         return _content_of(kinds[0], window, parameters, context)
@@ -137,6 +144,12 @@ def _content(window: Window, parameters: PerlinParameters, context: Context) -> 
         rows = (kind == one).nonzero().flatten()
         content[rows.to(content.device)] = _content_of(one, window.rows(rows), select(parameters, rows), context)
     return content
+
+
+def _kinds(parameters: PerlinParameters, context: Context) -> Tensor:
+    """What each flaw shows, where the context has it."""
+    wanted = parameters.content
+    return wanted if context.textures is not None else torch.where(wanted == PICTURE, PROCEDURAL, wanted)
 
 
 def _content_of(kind: int, window: Window, parameters: PerlinParameters, context: Context) -> Tensor:

@@ -7,23 +7,27 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from integrations.demo import DemoSettings, run_demo
-from integrations.demo.measure import measure
+from integrations.demo.measure import Station, measure
 from integrations.demo.state import DemoState
+from integrations.demo.steps import LINE, _write_cameras
 from integrations.demo.table import before_after
 from integrations.demo.truth import Truth, kind_of
 from integrations.demo.waiting import wait_for_answers
 from integrations.recording import ScoredImage
 from learning.errors import ConfigError, DataError
+from learning.images.readers import of_camera, read_data
 from learning.images.records import ImageRecord
 from learning.progress import silent
 from learning.thresholds import Promise, Threshold
 from synth.parts import make_line
 
-TINY = DemoSettings(steps=2, good=10, stream=24, size=64, answers=16, max_false_reject=0.4)
+TINY = DemoSettings(steps=2, good=20, stream=24, size=64, answers=16, max_false_reject=0.4)
 
 
 def console() -> Console:
@@ -93,16 +97,19 @@ def test_an_unknown_inspector_is_refused_before_anything_is_made(tmp_path: Path)
     assert not (tmp_path / "demo").exists()
 
 
-def test_before_and_after_are_counted_by_part_and_kind() -> None:
+def test_before_and_after_are_counted_by_part_and_camera() -> None:
     truth = Truth([record("a", "good"), record("b", "scratch"), record("c", "burr", "fastener"), record("d", "good")])
     images = [scored("a", 0.1), scored("b", 0.6, 2.0), scored("c", 0.3, 1.5), scored("d", 0.2, 1.2)]
-    found = measure(images, truth, threshold(0.5, 1), threshold(1.0, 2), answers=7, seed=0)
+    station = Station(threshold(0.5, 1), threshold(0.15, 0), threshold(1.0, 2))
+    scored_by = {"tile": [images[i] for i in (0, 1, 3)], "fastener": [images[2]]}
+    found = measure({"tile": station, "fastener": station}, scored_by, truth, answers=7, seed=0)
     assert (found.overall.before.escape.hits, found.overall.before.escape.of) == (1, 2)
+    assert (found.overall.unasked.escape.hits, found.overall.unasked.false_reject.hits) == (0, 1)
     assert (found.overall.after.escape.hits, found.overall.after.escape.of) == (0, 2)
     assert (found.overall.before.false_reject.hits, found.overall.after.false_reject.hits) == (0, 1)
     assert found.overall.before.auroc.value == found.overall.after.auroc.value == 1.0
-    assert [kind.name for kind in found.by_kind] == ["fastener", "tile"]
-    assert found.by_kind[0].before.false_reject.value is None
+    assert [camera.comparison.name for camera in found.cameras] == ["tile", "fastener"]
+    assert found.cameras[1].comparison.before.false_reject.value is None
     out = console()
     out.print(before_after(found))
     assert "50.0 % (1/2)" in out.file.getvalue()  # type: ignore[attr-defined]
@@ -111,9 +118,39 @@ def test_before_and_after_are_counted_by_part_and_kind() -> None:
 def test_all_exposures_of_a_part_decide_together() -> None:
     truth = Truth([record("a", "good"), record("b", "scratch")])
     images = [scored("a", 0.1), scored("b", 0.2), scored("b", 0.9)]
-    found = measure(images, truth, threshold(0.5, 1), threshold(0.5, 2), answers=0, seed=0)
+    station = Station(threshold(0.5, 1), threshold(0.5, 0), threshold(0.5, 2))
+    found = measure({"tile": station}, {"tile": images}, truth, answers=0, seed=0)
     assert len(found.parts) == 2
     assert found.overall.before.escape.value == 0
+
+
+def test_scores_of_different_cameras_are_not_compared() -> None:
+    # Each camera tells its own parts apart; put together, one's good parts lie above the other's defects.
+    truth = Truth([record(n, "scratch" if n in "bd" else "good", "tile" if n in "ab" else "label") for n in "abcd"])
+    station = Station(threshold(9.0, 1), threshold(9.0, 0), threshold(9.0, 2))
+    by_kind = {"tile": [scored("a", 0.1), scored("b", 0.2)], "label": [scored("c", 5.0), scored("d", 6.0)]}
+    assert measure(dict.fromkeys(by_kind, station), by_kind, truth, 0, 0).overall.before.auroc.value == 1.0
+
+
+def test_the_column_in_the_middle_has_the_later_promise_without_answers() -> None:
+    calibration = pd.DataFrame({"group": [str(i) for i in range(100)], "score": np.arange(100) / 100})
+    limit = Threshold(version=2, value=3.0, promise=Promise("false_reject", 0.05, 0.95, 100, "at most 5 %"))
+    station = Station.of(threshold(0.99, 1), limit, calibration)
+    # At 5 % with 95 % confidence, one of 100 groups may lie above.
+    assert station.unasked.value == pytest.approx(0.98)
+    assert station.unasked.promise.limit == 0.05
+    assert station.after.value == 3.0
+
+
+def test_the_line_names_the_camera_of_each_good_part(tmp_path: Path) -> None:
+    line = make_line(tmp_path / "line", good=2, stream=6, size=64)
+    _write_cameras(line)
+    records = read_data(line / "train.csv")
+    assert len(records) == 6
+    assert {kind: len(of_camera(records, f"{kind}-camera")) for kind in LINE} == dict.fromkeys(LINE, 2)
+    assert {record.label for record in records} == {"good"}
+    with pytest.raises(DataError, match="fastener-camera, label-camera, tile-camera"):
+        of_camera(records, "nut-camera")
 
 
 def test_the_scripted_inspector_knows_what_the_stream_hides(tmp_path: Path) -> None:
@@ -164,7 +201,7 @@ def test_the_loop_runs_with_real_servers_is_interrupted_and_goes_on(tmp_path: Pa
     assert "done before" in said
     assert "false-reject rate" in said
     assert set(done_before) < set(_steps(folder))
-    assert "<h2>By kind of part</h2>" in (folder / "report.html").read_text()
+    assert "<h2>By camera</h2>" in (folder / "report.html").read_text()
     assert _steps(folder)["answer"]["result"]["answered"] == TINY.answers
     assert _servers_of(folder) == []
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from integrations.report import (
     Answered,
+    Camera,
     Comparison,
     Decided,
     Figures,
@@ -61,6 +62,7 @@ def outcome(folder: Path, name: str, label: str, before: float, after: float) ->
         before=before,
         after=after,
         rejected_before=before > 0.5,
+        rejected_unasked=before > 0.48,
         rejected_after=after > 0.4,
     )
 
@@ -89,10 +91,15 @@ def report(tmp_path: Path) -> Report:
         title="A report on <parts> & defects",
         measurement=Measurement(
             stream="the second stream",
-            overall=Comparison(name="all kinds", before=figures, after=figures),
-            by_kind=[Comparison(name="tile", before=empty, after=figures)],
-            before=Decided(version=1, value=0.5, **decided),
-            after=Decided(version=2, value=0.4, **decided),
+            overall=Comparison(name="all together", before=figures, unasked=figures, after=figures),
+            cameras=[
+                Camera(
+                    comparison=Comparison(name="tile", before=empty, unasked=figures, after=figures),
+                    before=Decided(version=1, value=0.5, **decided),
+                    unasked=Decided(version=0, value=0.48, **decided),
+                    after=Decided(version=2, value=0.4, **decided),
+                )
+            ],
             parts=parts,
             answers=1,
         ),
@@ -143,6 +150,7 @@ def test_figures_intervals_promises_and_answers_are_in_it(report: Report) -> Non
         "at most 5 %",
         "s1_0001_tile",
         "borderline",
+        "same promise, no answers",
     ):
         assert said in html
 

@@ -45,7 +45,14 @@ class StubDetector(Detector):
         checkpoint: Path | None = None,
     ) -> FitReport:
         self.mean = train.batch(range(len(train))).mean(dim=0)
-        return FitReport(steps=1, seconds=0.1, weights="scratch", history={"loss": [0.5]}, selection={"auroc": 0.9})
+        return FitReport(
+            steps=1,
+            seconds=0.1,
+            weights="scratch",
+            history={"loss": [0.5]},
+            selection={"auroc": 0.9},
+            choices={"hypothesis": "manifold"},
+        )
 
     def predict(self, images: Tensor) -> Prediction:
         maps = self.config.gain * (images - self.mean).abs().mean(dim=1)

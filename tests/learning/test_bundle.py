@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from learning.bundle import Bundle, PartScores
+from learning.card import model_card
 from learning.errors import BundleError
-from learning.sealed import seal
+from learning.images.preprocessing import PartView
+from learning.sealed import read_sealed, seal, write_sealed
 from learning.thresholds import Threshold
 
 MakeBundle = Callable[..., Bundle]
@@ -54,6 +56,8 @@ def test_the_manifest_says_how_it_came_to_be(bundle: Bundle) -> None:
     assert bundle.fingerprint in card
     assert "from 8 independent calibration groups" in card
     assert "trained from random initialisation" in card
+    assert "| Chosen hypothesis | manifold |" in card
+    assert "- auroc: 0.9" in card
 
 
 def test_one_seed_gives_one_model_and_one_name(make_bundle: MakeBundle, tmp_path: Path) -> None:
@@ -191,3 +195,21 @@ def test_a_fallback_is_checked_too(bundle: Bundle) -> None:
     bundle.thresholds.add(Threshold(value=1, promise=promise, fallback="0002"))
     with pytest.raises(BundleError):
         Bundle.load(bundle.folder)
+
+
+def test_a_bundle_from_before_views_loads_as_whole_under_its_old_name(bundle: Bundle) -> None:
+    content = read_sealed(bundle.folder / "bundle.json")
+    del content["preprocessing"]["part"], content["config"]["view"]
+    write_sealed(bundle.folder / "bundle.json", content)
+    old = Bundle.load(bundle.folder)
+    assert old.preprocessing.view == "whole"
+    assert old.fingerprint == bundle.fingerprint
+
+
+def test_a_bundle_keeps_its_view(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    part = PartView(turn=True, reach=0.5)
+    cut = manifest.model_copy(update={"preprocessing": manifest.preprocessing.model_copy(update={"part": part})})
+    assert type(manifest).model_validate_json(cut.model_dump_json()).preprocessing.part == part
+    assert cut.fingerprint() != manifest.fingerprint()
+    assert "cut out of its picture, turned" in model_card(cut, bundle.thresholds.current().promise, 0.5)

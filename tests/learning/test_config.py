@@ -30,7 +30,10 @@ def test_keys_arrive(stub: type, file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("detecter: glass", "detecter is not a key; keys are detector, detector_config, size, shares, confidence"),
+        (
+            "detecter: glass",
+            "detecter is not a key; keys are detector, detector_config, size, view, shares, confidence",
+        ),
         (
             "detector: patchcore",
             "detector is 'patchcore': no detector is called 'patchcore'; there are: glass, segment",

@@ -1,6 +1,5 @@
 """The pieces of the ``glass`` detector."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,12 @@ from torch import Tensor
 from learning.backbones import BackboneConfig, create_backbone
 from learning.detectors import Budget, create
 from learning.detectors.glass import Glass
-from learning.detectors.glass.losses import focal
-from learning.detectors.glass.network import GlassNetwork, to_rows
+from learning.detectors.glass.network import GlassNetwork
 from learning.errors import ConfigError
+from learning.feature_discriminator import to_rows
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
+from synth.feature_level import Hypothesis
 
 SIDE = 64
 SMALL = {
@@ -51,10 +51,12 @@ def network(frozen: bool) -> GlassNetwork:
     return GlassNetwork(backbone.network, backbone.channels, width=16, frozen=frozen)
 
 
-def test_features_have_one_length_and_lie_on_the_finest_level() -> None:
-    features = network(frozen=False).eval()(torch.rand(2, 1, 64, 48))
+def test_features_have_the_same_scale_whatever_the_backbone_and_lie_on_the_finest_level() -> None:
+    features = network(frozen=False).train()(torch.rand(2, 1, 64, 48))
     assert features.shape == (2, 16, 16, 12)
-    torch.testing.assert_close(to_rows(features).norm(dim=1), torch.full((2 * 16 * 12,), 4.0))
+    rows = to_rows(features.detach())
+    torch.testing.assert_close(rows.mean(dim=0), torch.zeros(16), atol=1e-4, rtol=0)
+    torch.testing.assert_close(rows.std(dim=0, correction=0), torch.ones(16), atol=1e-2, rtol=0)
 
 
 def test_places_are_judged_in_their_order() -> None:
@@ -62,11 +64,6 @@ def test_places_are_judged_in_their_order() -> None:
     features = net(torch.rand(2, 1, 64, 48))
     logits = net.judge_places(features)
     torch.testing.assert_close(logits[1, 3, 5], net.judge(features[1, :, 3, 5][None])[0])
-
-
-def test_the_length_of_a_feature_gives_nothing_away() -> None:
-    net, rows = network(frozen=False), torch.randn(5, 16)
-    torch.testing.assert_close(net.judge(rows), net.judge(1.7 * rows))
 
 
 def test_a_frozen_backbone_keeps_its_weights_and_statistics() -> None:
@@ -83,6 +80,9 @@ def test_it_learns_to_find_dark_spots_from_good_parts_alone(good: ImageSet) -> N
     report = detector.fit(good, good, seed=0, budget=Budget(steps=40))
     assert set(report.history) == {"good", "global", "local"}
     assert (report.weights, report.backbone, report.backbone_sha256) == ("scratch", "resnet10t", None)
+    evidence = {name: report.selection[f"separation under the {name} hypothesis"] for name in Hypothesis}
+    assert report.choices == {"hypothesis": max(evidence, key=lambda name: evidence[name])}
+    assert all(0 <= value <= 1 for value in evidence.values())
     random = np.random.default_rng(1)
     pictures, masks = np.stack([surface(random) for _ in range(24)]), np.zeros((24, SIDE, SIDE), dtype=bool)
     for i in range(12):
@@ -105,6 +105,7 @@ def test_a_bundle_needs_the_file_of_weights_only_once(good: ImageSet, tmp_path: 
     detector = create("glass", options, good.preprocessing)
     report = detector.fit(good, good, seed=0, budget=Budget(steps=1))
     assert report.weights == "file"
+    assert (report.choices, report.selection) == ({"hypothesis": hypothesis}, {})
     assert report.backbone_sha256 is not None
     (tmp_path / "bundle").mkdir()
     detector.save(tmp_path / "bundle")
@@ -116,14 +117,3 @@ def test_a_bundle_needs_the_file_of_weights_only_once(good: ImageSet, tmp_path: 
     assert loaded.dense(images).shape == (3, 32, 16, 16)
     with pytest.raises(ConfigError, match="no file of weights"):
         create("glass", options, good.preprocessing).fit(good, good, 0, Budget(steps=1))
-
-
-def test_focal_against_its_formula() -> None:
-    logits = torch.rand(2, 1, 5, 5, generator=torch.Generator().manual_seed(0)) * 6 - 3
-    masks = (torch.rand(2, 1, 5, 5, generator=torch.Generator().manual_seed(1)) > 0.5).float()
-    expected = 0.0
-    for logit, mask in zip(logits.flatten().tolist(), masks.flatten().tolist(), strict=True):
-        p = 1 / (1 + math.exp(-logit))
-        p_true, alpha = (p, 0.75) if mask else (1 - p, 0.25)
-        expected -= alpha * (1 - p_true) ** 2 * math.log(p_true)
-    assert float(focal(logits, masks)) == pytest.approx(expected / 50, rel=1e-4)

@@ -123,3 +123,57 @@ def test_only_the_precision_is_not_announced(caplog: pytest.LogCaptureFixture) -
         said.log.removeHandler(caplog.handler)
     assert "something else" in caplog.messages
     assert not [message for message in caplog.messages if "Mixed Precision" in message]
+
+
+class Counter:
+    """A callback that changes what batches are made of, and writes down when it is asked."""
+
+    every = 3
+
+    def __init__(self) -> None:
+        self.value = torch.zeros(())
+        self.training: list[bool] = []
+
+    def update(self, model: nn.Module, generator: Generator) -> None:
+        self.value = self.value + torch.rand((), generator=generator)
+        self.training.append(model.training)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"value": self.value}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.value = state["value"]
+
+    def batch(self, generator: Generator) -> Tensor:
+        return batch(generator) + self.value
+
+
+def run_with(counter: Counter, network: nn.Module, **options: object) -> None:
+    train(network, counter.batch, losses, Budget(steps=STEPS), 0, Schedule(1e-2), callback=counter, **options)  # type: ignore[arg-type]
+
+
+def test_a_callback_is_asked_between_steps_and_changes_the_batches_after() -> None:
+    counter, plain, taught = Counter(), model(), model()
+    run(plain)
+    run_with(counter, taught)
+    assert counter.training == [False] * (STEPS // 3)
+    assert weights(plain) != weights(taught)
+
+
+@pytest.mark.parametrize("stopped", [2, 3, 4])
+def test_an_interrupted_run_with_a_callback_ends_like_one_that_was_not(tmp_path: Path, stopped: int) -> None:
+    whole, resumed = model(), model()
+    run_with(Counter(), whole)
+    with pytest.raises(KeyboardInterrupt):
+        run_with(Counter(), model(), checkpoint=tmp_path, progress=StopAt(stopped))
+    run_with(Counter(), resumed, checkpoint=tmp_path)
+    assert weights(whole) == weights(resumed)
+
+
+def test_a_checkpoint_with_a_callback_is_not_used_without(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_with(Counter(), model(), checkpoint=tmp_path, progress=StopAt(5))
+    whole, other = model(), model()
+    run(whole)
+    run(other, checkpoint=tmp_path)
+    assert weights(whole) == weights(other)

@@ -1,18 +1,24 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
-from torch import Generator
 
-from synth.dataset import MANIFEST, replay_from_files, write_dataset
+from synth import dataset, files
+from synth.dataset import MANIFEST, DatasetReport, replay_image, verify_dataset, write_dataset
 from synth.errors import SynthError
-from synth.families import Context
-from synth.image_level import Synthesizer
-from synth.manifest import ManifestRow, paint_and_record, read_manifest, replay, write_manifest
-from synth.pictures import read_picture
+from synth.manifest import ManifestRow, read_manifest
+from synth.pictures import encode, read_picture, read_pixels
+from synth.settings import SynthesisSettings
 
 
 @pytest.fixture
@@ -27,10 +33,11 @@ def good(tmp_path: Path) -> list[Path]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
+    """All files of a set but its lock."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix == ".png"
+        if path.is_file() and path.name != ".lock"
     }
 
 
@@ -46,63 +53,208 @@ def killed_after(calls: int):
     return progress
 
 
-def by_image(rows: list[ManifestRow]) -> dict[str, list[ManifestRow]]:
-    return {name: [row for row in rows if row.image == name] for name in {row.image for row in rows}}
+def by_image(folder: Path) -> dict[str, list[ManifestRow]]:
+    groups: dict[str, list[ManifestRow]] = {}
+    for row in read_manifest(folder / MANIFEST):
+        groups.setdefault(row.image, []).append(row)
+    return groups
 
 
 def test_masks_are_the_difference_to_the_source_at_its_own_size(good: list[Path], tmp_path: Path) -> None:
-    rows = write_dataset(good, tmp_path / "out", count=6, seed=1)
-    assert read_manifest(tmp_path / "out" / MANIFEST) == rows
-    groups = by_image(rows)
+    out = tmp_path / "out"
+    report = write_dataset(good, out, count=6, seed=1)
+    groups = by_image(out)
+    assert report == DatasetReport(6, sum(row.area > 0 for rows in groups.values() for row in rows), 6)
     assert len(groups) == 6
+    assert {path.stem for path in (out / "images").iterdir()} == {path.stem for path in (out / "masks").iterdir()}
     for name, members in groups.items():
         before = np.array(Image.open(members[0].source)).astype(int)
-        after = np.array(Image.open(tmp_path / "out" / "images" / f"{name}.png")).astype(int)
-        mask = np.array(Image.open(tmp_path / "out" / "masks" / f"{name}.png"))
+        after = np.array(Image.open(out / "images" / f"{name}.png")).astype(int)
+        mask = np.array(Image.open(out / "masks" / f"{name}.png"))
         changed = np.abs(after - before).reshape(*before.shape[:2], -1).max(axis=2) >= 3
         assert after.shape == before.shape
         assert np.array_equal(mask, changed * np.uint8(255))
-        assert changed.any()
+        assert changed.sum() >= 3
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_16_bit_stays_16_bit(tmp_path: Path, channels: int) -> None:
+    shape = (48, 60) if channels == 1 else (48, 60, 3)
+    pixels = np.random.default_rng(0).integers(20000, 30000, shape, dtype=np.uint16)
+    source = tmp_path / "deep.png"
+    source.write_bytes(encode(pixels))
+    write_dataset([source], tmp_path / "out", count=3)
+    for name, rows in by_image(tmp_path / "out").items():
+        after = cv2.imread(str(tmp_path / "out" / "images" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        assert after.dtype == np.uint16
+        after = after if channels == 1 else after[..., ::-1]
+        mask = np.array(Image.open(tmp_path / "out" / "masks" / f"{name}.png")) > 0
+        changed = np.abs(after.astype(int) - pixels).reshape(48, 60, -1).max(axis=2) >= 3 * 65535 // 255
+        assert np.array_equal(mask, changed)
+        assert rows[0].depth == 16
+        # What was not touched keeps every bit.
+        assert (after == pixels).mean() > 0.02
 
 
 def test_the_manifest_replays_to_the_pixel(good: list[Path], tmp_path: Path) -> None:
     write_dataset(good, tmp_path / "out", count=6, seed=1)
-    for name, members in by_image(read_manifest(tmp_path / "out" / MANIFEST)).items():
-        flawed, mask = replay_from_files(members)
+    for name in by_image(tmp_path / "out"):
+        flawed, mask = replay_image(tmp_path / "out", name)
         written = read_picture(tmp_path / "out" / "images" / f"{name}.png")
         assert torch.equal((flawed * 255).round(), (written * 255).round())
         assert torch.equal(mask, read_picture(tmp_path / "out" / "masks" / f"{name}.png"))
 
 
+def test_replaying_says_when_a_source_has_changed(good: list[Path], tmp_path: Path) -> None:
+    write_dataset(good[:1], tmp_path / "out", count=1)
+    (name,) = by_image(tmp_path / "out")
+    good[0].write_bytes(encode(read_pixels(good[0]) // 2))
+    with pytest.raises(SynthError, match="content has changed"):
+        replay_image(tmp_path / "out", name)
+    with pytest.raises(SynthError, match="knows no image"):
+        replay_image(tmp_path / "out", "other")
+
+
+@pytest.mark.parametrize("layout", ["mvtec", "coco", "yolo"])
+def test_the_same_call_gives_the_same_bytes_with_any_number_of_workers(
+    good: list[Path], tmp_path: Path, layout: str
+) -> None:
+    for workers in (1, 3):
+        write_dataset(good, tmp_path / str(workers), count=5, format=layout, workers=workers)
+    assert contents(tmp_path / "1") == contents(tmp_path / "3")
+
+
 @pytest.mark.parametrize("finished", [1, 3, 4])
-def test_a_killed_run_ends_like_one_that_was_not(good: list[Path], tmp_path: Path, finished: int) -> None:
-    whole = write_dataset(good, tmp_path / "whole", count=4)
+@pytest.mark.parametrize("layout", ["mvtec", "coco"])
+def test_a_stopped_run_ends_like_one_that_was_not(good: list[Path], tmp_path: Path, finished: int, layout: str) -> None:
+    write_dataset(good, tmp_path / "whole", count=4, format=layout)
     with pytest.raises(Killed):
-        write_dataset(good, tmp_path / "killed", count=4, progress=killed_after(finished))
+        write_dataset(good, tmp_path / "killed", count=4, format=layout, progress=killed_after(finished), workers=1)
     first = min((tmp_path / "killed" / "images").iterdir())
     written = first.stat().st_mtime_ns
-    assert write_dataset(good, tmp_path / "killed", count=4) == whole
+    write_dataset(good, tmp_path / "killed", count=4, format=layout)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
     assert first.stat().st_mtime_ns == written
 
 
+def test_a_killed_process_ends_like_one_that_was_not(good: list[Path], tmp_path: Path) -> None:
+    write_dataset(good, tmp_path / "whole", count=30, format="yolo")
+    code = (
+        "import sys; from pathlib import Path; from synth.dataset import write_dataset\n"
+        "write_dataset(sorted(Path(sys.argv[1]).iterdir()), Path(sys.argv[2]), count=30, format='yolo')"
+    )
+    killed = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", code, str(good[0].parent), str(killed)], cwd=Path.cwd())
+    deadline = time.monotonic() + 60
+    while len(list((killed / "images").glob("*.png")) if (killed / "images").exists() else []) < 7:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    # A line that was being written when the machine stopped.
+    with (killed / "synthesis.jsonl").open("ab") as stream:
+        stream.write(b'{"image": "000029_pa')
+    with pytest.raises(SynthError, match="run the command that began it again"):
+        verify_dataset(killed)
+    write_dataset(good, killed, count=30, format="yolo")
+    assert verify_dataset(killed) == []
+    assert contents(killed) == contents(tmp_path / "whole")
+
+
 def test_a_greater_count_adds_to_what_is_there(good: list[Path], tmp_path: Path) -> None:
-    few = write_dataset(good, tmp_path / "out", count=2)
-    before = contents(tmp_path / "out")
-    many = write_dataset(good, tmp_path / "out", count=5)
-    assert many[: len(few)] == few
-    assert before.items() <= contents(tmp_path / "out").items()
-    assert len(contents(tmp_path / "out")) == 10
+    write_dataset(good, tmp_path / "out", count=2)
+    few, before = read_manifest(tmp_path / "out" / MANIFEST), contents(tmp_path / "out" / "images")
+    write_dataset(good, tmp_path / "out", count=5)
+    assert read_manifest(tmp_path / "out" / MANIFEST)[: len(few)] == few
+    assert before.items() <= contents(tmp_path / "out" / "images").items()
+    write_dataset(good, tmp_path / "whole", count=5)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def test_other_folders_and_other_settings_are_refused(good: list[Path], tmp_path: Path) -> None:
     with pytest.raises(SynthError, match="no synthetic data set"):
         write_dataset(good, good[0].parent, count=1)
+    assert not (good[0].parent / ".lock").exists()
     write_dataset(good, tmp_path / "out", count=1)
-    with pytest.raises(SynthError, match="other seed"):
-        write_dataset(good, tmp_path / "out", count=1, seed=7)
-    with pytest.raises(SynthError, match="other families"):
-        write_dataset(good, tmp_path / "out", count=1, families=["crack"])
+    for other, says in [
+        ({"seed": 7}, "other seed"),
+        ({"format": "coco"}, "other format"),
+        ({"settings": SynthesisSettings(severity=(0.5, 1.0))}, "other settings"),
+    ]:
+        with pytest.raises(SynthError, match=says):
+            write_dataset(good, tmp_path / "out", count=1, **other)
+    with pytest.raises(SynthError, match="other images"):
+        write_dataset(good[:2], tmp_path / "out", count=1)
+    (tmp_path / "out" / "synthesis.jsonl").write_text("a diary\n")
+    with pytest.raises(SynthError, match="no journal"):
+        write_dataset(good, tmp_path / "out", count=1)
+
+
+def test_two_processes_do_not_write_one_set(good: list[Path], tmp_path: Path) -> None:
+    write_dataset(good, tmp_path / "out", count=1)
+    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(SynthError, match="another process"):
+        write_dataset(good, tmp_path / "out", count=2)
+
+
+def test_checksums_find_what_is_missing_changed_or_added(good: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_dataset(good, out, count=4)
+    assert verify_dataset(out) == []
+    lines = (out / "checksums.sha256").read_text().splitlines()
+    assert {line.split("  ", 1)[1] for line in lines} == contents(out).keys() - {"checksums.sha256"}
+    masks = sorted((out / "masks").iterdir())
+    masks[0].write_bytes(masks[1].read_bytes())
+    masks[2].unlink()
+    (out / "notes.txt").write_text("mine")
+    problems = verify_dataset(out)
+    # The ground truth is a link to the mask, and changes with it.
+    assert f"masks/{masks[0].name} has changed" in problems
+    assert f"masks/{masks[2].name} is missing" in problems
+    assert "notes.txt does not belong to the set" in problems
+    assert len(problems) == 4
+
+
+def test_a_full_disk_is_said_and_the_run_goes_on_later(
+    good: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, calls = Path.write_bytes, []
+
+    def full(self: Path, data: bytes) -> int:
+        calls.append(self)
+        if len(calls) == 6:
+            raise OSError(28, "No space left on device")
+        return whole(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(SynthError, match="disk is full; free some space, and the same command goes on"):
+        write_dataset(good, tmp_path / "out", count=4, workers=1)
+    monkeypatch.undo()
+    write_dataset(good, tmp_path / "out", count=4)
+    assert verify_dataset(tmp_path / "out") == []
+
+
+def test_a_folder_that_may_not_be_written_is_said(
+    good: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: Path, *arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(SynthError, match="may not be written to"):
+        write_dataset(good, tmp_path / "out", count=1)
+
+
+def test_files_are_copied_where_there_are_no_links(
+    good: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(files.os, "link", no_links)
+    write_dataset(good, tmp_path / "out", count=2)
+    assert verify_dataset(tmp_path / "out") == []
+    assert len(list((tmp_path / "out" / "ground_truth").rglob("*_mask.png"))) == 2
 
 
 def test_mistakes_are_said(good: list[Path], tmp_path: Path) -> None:
@@ -119,43 +271,57 @@ def test_mistakes_are_said(good: list[Path], tmp_path: Path) -> None:
     with pytest.raises(SynthError, match="at least 1"):
         write_dataset(good, tmp_path / "out", count=0)
     with pytest.raises(SynthError, match="no format"):
-        write_dataset(good, tmp_path / "out", count=1, format="coco")
+        write_dataset(good, tmp_path / "out", count=1, format="voc")
 
 
-def test_only_the_families_that_were_asked_for(good: list[Path], tmp_path: Path) -> None:
-    rows = write_dataset(good, tmp_path / "out", count=5, families=["scratch", "blob"])
-    assert {row.family for row in rows} <= {"scratch", "blob"}
+def test_settings_choose_families_regions_and_visibility(good: list[Path], tmp_path: Path) -> None:
+    settings = SynthesisSettings.model_validate(
+        {
+            "families": {"scratch": {"weight": 3, "length": [0.5, 1.0]}, "blob": {}},
+            "regions": {"include": [{"box": [0.5, 0, 1, 1]}]},
+            "visibility": {"area": 12},
+        }
+    )
+    write_dataset(good, tmp_path / "out", count=8, settings=settings)
+    groups = by_image(tmp_path / "out")
+    rows = [row for members in groups.values() for row in members]
+    assert {row.family for row in rows} == {"scratch", "blob"}
+    assert all(json.loads(row.parameters)["length"] >= 0.49 for row in rows if row.family == "scratch")
+    for name in groups:
+        mask = read_pixels(tmp_path / "out" / "masks" / f"{name}.png") > 0
+        assert mask.sum() >= 12
+        assert not mask[:, : mask.shape[1] // 2].any()
+        flawed, _ = replay_image(tmp_path / "out", name)
+        written = read_picture(tmp_path / "out" / "images" / f"{name}.png")
+        assert torch.equal((flawed * 255).round(), (written * 255).round())
 
 
-def test_rows_say_what_each_flaw_changed(tmp_path: Path) -> None:
-    image = torch.full((1, 60, 60), 0.5)
-    context = Context(torch.ones(1, 1, 60, 60), torch.rand(2, 1, 60, 60, generator=Generator().manual_seed(0)))
-    recipe = Synthesizer(["blob"], (1, 1)).draw(Generator().manual_seed(3), 1)
-    flawed, mask, rows = paint_and_record(image, recipe, context, name="a", source="b", sources=["c", "d"], seed=3)
-    (row,) = rows
-    ys, xs = mask[0].nonzero(as_tuple=True)
-    box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
-    assert (row.left, row.top, row.right, row.bottom) == box
-    assert row.area == int(mask.sum())
-    assert row.contrast == pytest.approx(float((flawed - image).abs()[mask > 0].mean()), abs=1e-6)
-    assert json.loads(row.sources) == ["c", "d"]
-    write_manifest(rows, tmp_path / "m.parquet")
-    again, mask_again = replay(image, read_manifest(tmp_path / "m.parquet"), context)
-    assert torch.equal(again, flawed)
-    assert torch.equal(mask_again, mask)
-    with pytest.raises(SynthError, match="one image"):
-        replay(image, [])
+def test_flaws_keep_to_the_part_and_its_trust_is_noted(tmp_path: Path) -> None:
+    y, x = np.mgrid[-1:1:90j, -1:1:90j]
+    part = np.where((np.abs(x) < 0.6) & (np.abs(y) < 0.6), 160, 30).astype(np.uint8)
+    source = tmp_path / "part.png"
+    Image.fromarray(part).save(source)
+    report = write_dataset([source], tmp_path / "out", count=6)
+    assert report.whole == 0
+    for name, rows in by_image(tmp_path / "out").items():
+        assert rows[0].foreground_trust > 0.9
+        mask = read_pixels(tmp_path / "out" / "masks" / f"{name}.png") > 0
+        assert not mask[(np.abs(x) > 0.63) | (np.abs(y) > 0.63)].any()
+    anywhere = SynthesisSettings(foreground=False)
+    assert write_dataset([source], tmp_path / "all", count=1, settings=anywhere).whole == 1
 
 
-@pytest.mark.parametrize(
-    ("mode", "channels"), [("1", 1), ("L", 1), ("LA", 1), ("P", 3), ("RGB", 3), ("RGBA", 3), ("I;16", 1)]
-)
-def test_pictures_of_every_kind_are_read(tmp_path: Path, mode: str, channels: int) -> None:
-    if mode == "I;16":
-        Image.fromarray(np.full((9, 12), 32896, dtype=np.uint16)).save(tmp_path / "x.png")
-    else:
-        Image.new("RGB", (12, 9), (128, 128, 128)).convert(mode).save(tmp_path / "x.png")
-    picture = read_picture(tmp_path / "x.png")
-    assert picture.shape == (channels, 9, 12)
-    if mode not in ("1", "P"):
-        assert torch.allclose(picture, torch.tensor(128 / 255), atol=2 / 255)
+def test_an_image_without_a_visible_flaw_is_said(good: list[Path], tmp_path: Path) -> None:
+    settings = SynthesisSettings.model_validate({"visibility": {"contrast": 1.0}})
+    with pytest.raises(SynthError, match=r"no flaw can be seen well enough on .*part"):
+        write_dataset(good, tmp_path / "out", count=1, settings=settings)
+
+
+def test_few_sources_lie_beside_a_large_image(
+    good: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "_SOURCE_BYTES", 64 * 80 * 4 * 2)
+    write_dataset(good, tmp_path / "out", count=3)
+    for rows in by_image(tmp_path / "out").values():
+        height, width = read_pixels(Path(rows[0].source)).shape[:2]
+        assert len(json.loads(rows[0].sources)) in ({2} if (height, width) == (64, 80) else {1, 4})

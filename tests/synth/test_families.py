@@ -51,12 +51,44 @@ def test_mask_is_exactly_where_the_image_visibly_changed(name: str, channels: in
 
 
 @family_names
+def test_masks_of_16_bit_pictures_are_seen_on_their_levels(name: str) -> None:
+    images = (good_parts(8, 1, (64, 64)) * 65535 + 7).round() / 65535
+    flawed, masks = FAMILIES[name]().apply(images, drawn(name), Context(depth=16))
+    levels = (flawed * 65535).round().int() - (images * 65535).round().int()
+    assert torch.equal(masks.bool(), levels.abs() >= 3 * 257)
+    assert masks.any()
+
+
+@family_names
+def test_a_large_picture_has_the_same_flaw_and_only_there(name: str) -> None:
+    parameters = FAMILIES[name]().draw(Generator().manual_seed(7), 1, torch.tensor([0.7]))
+    shares = []
+    for side in (128, 1024):
+        images = torch.full((1, 1, side, side), 0.5) + 0.1 * torch.linspace(-1, 1, side)
+        flawed, masks = FAMILIES[name]().apply(images, parameters)
+        assert torch.equal(masks.bool(), ((flawed * 255).round() - (images * 255).round()).abs() >= 3)
+        shares.append(float(masks.mean()))
+    assert 0 < shares[0] < 1
+    assert 0.4 < shares[1] / shares[0] < 2.5
+
+
+@family_names
 @settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**31 - 1), height=st.integers(8, 70), width=st.integers(8, 70))
-def test_any_drawn_flaw_keeps_to_range_and_foreground(name: str, seed: int, height: int, width: int) -> None:
-    images = torch.rand(3, 1, height, width, generator=Generator().manual_seed(seed))
-    foreground = disc(3, (height, width))
-    flawed, masks = FAMILIES[name]().apply(images, drawn(name, 3, seed), Context(foreground))
+@given(
+    seed=st.integers(0, 2**31 - 1),
+    severity=st.floats(0, 1, width=32),
+    size=st.tuples(st.integers(8, 70), st.integers(8, 70)),
+    channels=st.sampled_from([1, 3]),
+)
+def test_any_drawn_flaw_keeps_to_range_and_foreground(
+    name: str, seed: int, severity: float, size: tuple[int, int], channels: int
+) -> None:
+    images = torch.rand(3, channels, *size, generator=Generator().manual_seed(seed))
+    foreground = disc(3, size)
+    parameters = FAMILIES[name]().draw(Generator().manual_seed(seed), 3, torch.full((3,), severity))
+    flawed, masks = FAMILIES[name]().apply(images, parameters, Context(foreground))
+    assert flawed.shape == images.shape
+    assert flawed.dtype == images.dtype
     assert torch.isfinite(flawed).all()
     assert flawed.min() >= 0
     assert flawed.max() <= 1

@@ -5,6 +5,7 @@ from torch import Generator, Tensor
 
 from synth.masks import box_blur
 from synth.noise import grain, normals, perlin, profile, uniforms
+from synth.stamps import stamp
 from synth.windows import Ground, Window, border, boxes, mean_inside
 
 
@@ -24,6 +25,7 @@ def window(count: int, size: tuple[int, int], box: tuple[int, int, int, int] | N
         level=blank,
         background=blank,
         has_background=blank > 0,
+        inward=torch.zeros(count),
     )
 
 
@@ -143,3 +145,27 @@ def test_mean_inside() -> None:
     images = torch.arange(8.0).view(1, 2, 2, 2)
     weights = torch.tensor([[[[1.0, 0.0], [0.0, 3.0]]]])
     assert mean_inside(images, weights).flatten().tolist() == [2.25, 6.25]
+
+
+def test_stamped_dots_are_as_large_as_asked_and_the_strongest_counts() -> None:
+    canvas = torch.zeros(2, 64, 64)
+    points = torch.tensor([[20.0, 30.0], [20.0, 30.0], [63.0, 0.0], [-50.0, 5.0]])
+    radii, strength = torch.tensor([9.0, 3.0, 1.0, 4.0]), torch.tensor([0.4, 0.9, 0.5, 1.0])
+    stamp(canvas, torch.tensor([0, 0, 1, 1]), points, radii, strength)
+    assert canvas[0, 30, 20] == pytest.approx(0.9)
+    assert canvas[0, 30, 26] == pytest.approx(0.4)
+    assert float((canvas[0] / 0.4).clamp_max(1).sum()) == pytest.approx(torch.pi * 9.1**2, rel=0.05)
+    assert canvas[1, 0, 63] == pytest.approx(0.5)
+    assert canvas[1].count_nonzero() <= 4
+    assert canvas.max() <= 0.9
+
+
+def test_inward_is_where_the_part_lies() -> None:
+    whole, half = Ground(None, (60, 80)), torch.zeros(1, 1, 60, 80)
+    half[..., :40] = 1
+    places = torch.tensor([[0.0, 30.0], [40.0, 0.0], [40.0, 59.0]])
+    rows, reach = torch.zeros(3, dtype=torch.int64), torch.tensor([8, 8, 8])
+    expected = torch.tensor([0.0, torch.pi / 2, -torch.pi / 2])
+    torch.testing.assert_close(whole.inward(rows, places, reach), expected, rtol=0, atol=1e-4)
+    left = Ground(half, (60, 80)).inward(rows[:1], torch.tensor([[39.0, 30.0]]), reach[:1])
+    assert abs(float(left[0])) == pytest.approx(torch.pi)

@@ -1,6 +1,5 @@
 """GLASS behind the contract of detectors."""
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -8,43 +7,40 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
-from torch import Generator, Tensor, nn
-from torch.nn import functional
+from torch import Tensor, nn
 
-from learning.augmentation import augment
 from learning.backbones import Backbone, BackboneConfig, Origin, bare_backbone, create_backbone
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
-from learning.detectors.glass.losses import focal
-from learning.detectors.glass.network import GlassNetwork, to_rows
+from learning.detectors.glass.network import GlassNetwork
+from learning.feature_discriminator import (
+    DiscriminationConfig,
+    Pair,
+    decide_hypothesis,
+    discrimination_losses,
+    make_pair,
+    to_prediction,
+)
 from learning.loop import Schedule
 from learning.loop import train as train_loop
 from learning.progress import Progress, silent
-from synth.families.base import Context
-from synth.feature_level import AscentParameters, Hypothesis, fit_hypersphere, synthesise_global
+from synth.feature_level import Hypothesis
 from synth.image_level import Synthesizer
 
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
 
 _WEIGHTS = "weights.safetensors"
-_LARGEST_SEED = 2**62
 
 
-class GlassConfig(DetectorConfig):
+class GlassConfig(DetectorConfig, DiscriminationConfig):
     """Options of the ``glass`` detector."""
 
     backbone: BackboneConfig = BackboneConfig()
     width: int = Field(default=128, ge=8, le=2048, description="Dimensions of the adapted features.")
-    batch: int = Field(default=6, ge=1, le=256, description="Good images in a step; as many flawed ones come on top.")
     learning_rate: float = Field(default=1e-3, gt=0, le=0.1)
-    weight_decay: float = Field(default=1e-4, ge=0, le=1)
-    hypothesis: Hypothesis = Hypothesis.MANIFOLD
-    ascent: AscentParameters = AscentParameters()
-    places: int = Field(default=1024, ge=1, description="Good places in a step that global anomalies are made from.")
     score_share: float = Field(
         default=0.01, gt=0, le=1, description="Share of the places, the highest, whose mean logit is the image score."
     )
-    families: tuple[str, ...] | None = Field(default=None, description="Flaw families to train on; none means all.")
 
 
 class Glass(Detector):
@@ -69,18 +65,21 @@ class Glass(Detector):
         progress: Progress = silent,
         checkpoint: Path | None = None,
     ) -> FitReport:
-        """Learn from good parts; ``selection`` is not needed, as nothing is chosen along the way.
+        """Learn from good parts; ``selection`` decides between the manifold and the hypersphere hypothesis.
 
         Raises:
             ConfigError: If the backbone or its weights cannot be had.
+            DataError: If no flaw can be seen on the parts that decide.
         """
         backbone = create_backbone(self.config.backbone, self.preprocessing.channels, seed)
         torch.manual_seed(seed)
         self.network = self._new_network(backbone)
+        # Decided on the features that training starts from: a run that goes on from a checkpoint decides the same.
+        choice = decide_hypothesis(self.config, self._patches, train, selection, seed)
         report = train_loop(
             self.network,
-            partial(_make_batch, train, Synthesizer(self.config.families), self.config.batch),
-            partial(_compute_losses, self.network, self.config, self.device),
+            partial(make_pair, train, Synthesizer(self.config.families), self.config.batch),
+            partial(_compute_losses, self.network, self.config, choice.hypothesis, self.device),
             budget,
             seed,
             Schedule(self.config.learning_rate),
@@ -96,17 +95,14 @@ class Glass(Detector):
             backbone=self.config.backbone.name,
             backbone_sha256=backbone.sha256,
             history=report.losses,
+            selection=choice.evidence(),
+            choices={"hypothesis": str(choice.hypothesis)},
         )
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score a batch ``[B, C, h, w]``; scores are logits, maps are probabilities."""
-        logits = self.network.judge_places(self.dense(images))
-        highest = max(1, round(logits[0].numel() * self.config.score_share))
-        scores = logits.flatten(1).topk(highest, dim=1).values.mean(dim=1)
-        size = images.shape[-2:]
-        maps = functional.interpolate(logits[:, None], size, mode="bilinear", align_corners=False)[:, 0].sigmoid()
-        return Prediction(scores.float(), maps.float())
+        return to_prediction(self.network.judge_places(self.dense(images)), images, self.config.score_share)
 
     @torch.inference_mode()
     def embed(self, images: Tensor) -> Tensor:
@@ -134,48 +130,19 @@ class Glass(Detector):
         self.network.eval()
         return self
 
+    @torch.inference_mode()
+    def _patches(self, images: Tensor) -> Tensor:
+        features: Tensor = self.network.patches.eval()(images.to(self.device))
+        return features
+
     def _new_network(self, backbone: Backbone) -> GlassNetwork:
         frozen = self.config.backbone.weights is not Origin.SCRATCH
         return GlassNetwork(backbone.network, backbone.channels, self.config.width, frozen).to(self.device)
 
 
-@dataclass(frozen=True)
-class _Batch:
-    good: Tensor
-    flawed: Tensor
-    masks: Tensor
-    seed: int
-
-
-def _make_batch(train: "ImageSet", synthesizer: Synthesizer, size: int, generator: Generator) -> _Batch:
-    """Good images, and others with local anomalies: ``[B, C, h, w]`` each, and masks ``[B, 1, h, w]``."""
-    chosen = torch.randint(len(train), (2 * size,), generator=generator).tolist()
-    good, others = augment(train.batch(chosen), generator).chunk(2)
-    recipe = synthesizer.draw(generator, size)
-    flawed, masks = synthesizer.apply(others, recipe, Context(foreground=None, sources=good))
-    return _Batch(good, flawed, masks, int(torch.randint(_LARGEST_SEED, (), generator=generator)))
-
-
 def _compute_losses(
-    network: GlassNetwork, config: GlassConfig, device: str, model: nn.Module, batch: _Batch
+    network: GlassNetwork, config: GlassConfig, hypothesis: Hypothesis, device: str, model: nn.Module, pair: Pair
 ) -> dict[str, Tensor]:
-    """The three terms of GLASS: good places, global anomalies made from them, and local anomalies in images.
-
-    ``model`` is the network as the loop runs it, in its precision; ``network`` is the same, for what is small.
-    """
-    features = model(torch.cat([batch.good, batch.flawed]).to(device)).float()
-    good, flawed = features.chunk(2)
-    rows = to_rows(good)
-    generator = torch.Generator().manual_seed(batch.seed)
-    drawn = torch.randperm(len(rows), generator=generator)[: config.places].to(rows.device)
-    ball = fit_hypersphere(rows[drawn]) if config.hypothesis is Hypothesis.HYPERSPHERE else None
-    anomalies = synthesise_global(rows[drawn], network.judge, generator, config.ascent, ball)
-
-    logits = network.judge_places(flawed)
-    # A place is flawed if any of its pixels is.
-    masks = functional.adaptive_max_pool2d(batch.masks.to(logits), list(logits.shape[-2:]))[:, 0]
-    return {
-        "good": functional.softplus(network.judge(rows)).mean(),
-        "global": functional.softplus(-network.judge(anomalies)).mean(),
-        "local": 10 * focal(logits[:, None], masks[:, None]),
-    }
+    """``model`` is the network as the loop runs it, in its precision; ``network`` is the same, for what is small."""
+    good, flawed = model(torch.cat([pair.good, pair.flawed]).to(device)).float().chunk(2)
+    return discrimination_losses(network.judge, good, flawed, pair, hypothesis, config)

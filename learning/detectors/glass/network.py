@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from learning.feature_discriminator import Discriminator, judge_places
+
 
 class PatchFeatures(nn.Module):
     """Features of every place of the finest level used: neighbourhoods averaged, levels put on top of each other.
@@ -48,34 +50,23 @@ class GlassNetwork(nn.Module):
     def __init__(self, backbone: nn.Module, channels: Sequence[int], width: int, frozen: bool) -> None:
         super().__init__()
         self.patches = PatchFeatures(backbone, frozen)
-        # Standardised, so that lengths in feature space mean the same whatever the backbone.
+        # Standardised before and after, so that lengths in feature space mean the same whatever the backbone, and the
+        # adaptor cannot blow features up until noise of a given length is no challenge.
         self.standardise = nn.BatchNorm2d(sum(channels), affine=False)
         self.adaptor = nn.Conv2d(sum(channels), width, 1, bias=False)
-        self.discriminator = nn.Sequential(
-            nn.Linear(width, width), nn.LayerNorm(width), nn.LeakyReLU(0.2), nn.Linear(width, 1)
-        )
+        self.level = nn.BatchNorm2d(width, affine=False)
+        self.discriminator = Discriminator(width)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Adapted features ``[B, D, h / r, w / r]``, each place of length sqrt(D)."""
-        # Without a fixed length the adaptor would blow features up until noise of a given length is no challenge.
-        return _to_sphere(self.adaptor(self.standardise(self.patches(images))))
+        """Adapted features ``[B, D, h / r, w / r]``, each dimension of mean 0 and deviation 1 in training."""
+        features: Tensor = self.level(self.adaptor(self.standardise(self.patches(images))))
+        return features
 
     def judge(self, rows: Tensor) -> Tensor:
         """Logits ``[N]`` of features ``[N, D]``; above zero is anomalous."""
-        # Global anomalies leave the sphere that good features lie on; their length must not give them away.
-        logits: Tensor = self.discriminator(_to_sphere(rows))[:, 0]
+        logits: Tensor = self.discriminator(rows)[:, 0]
         return logits
 
     def judge_places(self, features: Tensor) -> Tensor:
         """Logits ``[B, h, w]`` of features ``[B, D, h, w]``."""
-        return self.judge(to_rows(features)).reshape(len(features), *features.shape[-2:])
-
-
-def to_rows(features: Tensor) -> Tensor:
-    """``[B, D, h, w]`` to ``[B h w, D]``."""
-    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
-
-
-def _to_sphere(features: Tensor) -> Tensor:
-    """Bring features ``[N, D, ...]`` to the length sqrt(D)."""
-    return functional.normalize(features, dim=1) * features.shape[1] ** 0.5
+        return judge_places(self.judge, features)

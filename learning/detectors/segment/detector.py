@@ -13,16 +13,16 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from learning.augmentation import augment
+from learning.curriculum import Curriculum, CurriculumConfig
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
 from learning.detectors.segment.inputs import standardise
-from learning.detectors.segment.losses import image_loss, pixel_loss
+from learning.detectors.segment.losses import image_logits, image_loss, pixel_loss
 from learning.detectors.segment.network import UNet
 from learning.loop import Schedule
 from learning.loop import train as train_loop
 from learning.progress import Progress, silent
 from synth.families.base import Context
-from synth.foreground import foreground
-from synth.image_level import Synthesizer
+from synth.image_level import Recipe, Synthesizer
 
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
@@ -42,8 +42,15 @@ class SegmentConfig(DetectorConfig):
     score_share: float = Field(
         default=0.0016, gt=0, le=1, description="Share of the pixels, the highest, whose mean is the image score."
     )
-    flips: bool = Field(default=True, description="Average the map over mirrored copies of the image when predicting.")
+    flips: bool | None = Field(
+        default=None,
+        description="Learn from mirrored images, and average the map over them when predicting; none means where "
+        "pictures are taken whole, as a part that was cut out lies one way.",
+    )
     families: tuple[str, ...] | None = Field(default=None, description="Flaw families to train on; none means all.")
+    curriculum: CurriculumConfig | None = Field(
+        default=None, description="Draw flaws more often of which the detector is unsure; none means all equally often."
+    )
 
 
 class Segment(Detector):
@@ -68,12 +75,14 @@ class Segment(Detector):
         progress: Progress = silent,
         checkpoint: Path | None = None,
     ) -> FitReport:
-        """Learn from good parts; ``selection`` is not needed, as nothing is chosen along the way."""
+        """Learn from good parts; ``selection`` is for the curriculum alone."""
         torch.manual_seed(seed)
         self.network = self._new_network()
+        curriculum = self._curriculum(selection)
+        source = curriculum or Synthesizer(self.config.families)
         report = train_loop(
             self.network,
-            partial(_make_batch, train, Synthesizer(self.config.families), self.config),
+            partial(_make_batch, train, source.draw, self.config, self._flips),
             partial(_compute_losses, self._inputs, self.config),
             budget,
             seed,
@@ -82,13 +91,14 @@ class Segment(Detector):
             progress=progress,
             checkpoint=checkpoint,
             device=self.device,
+            callback=curriculum,
         )
         return FitReport(report.steps, report.seconds, weights="scratch", history=report.losses)
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score a batch ``[B, C, h, w]``."""
-        views = [(), (-1,), (-2,), (-2, -1)] if self.config.flips else [()]
+        views = [(), (-1,), (-2,), (-2, -1)] if self._flips else [()]
         maps = torch.stack([self._probabilities(images.flip(view)).flip(view) for view in views]).mean(dim=0)
         highest = max(1, round(maps[0].numel() * self.config.score_share))
         scores = maps.flatten(1).topk(highest, dim=1).values.mean(dim=1)
@@ -121,6 +131,19 @@ class Segment(Detector):
         self.network.eval()
         return self
 
+    def _curriculum(self, selection: "ImageSet") -> Curriculum | None:
+        if self.config.curriculum is None:
+            return None
+
+        def score(network: nn.Module, images: Tensor) -> Tensor:
+            return image_logits(network(self._inputs(images)), self.config.score_share)
+
+        return Curriculum(self.config.families, selection, score, self.config.curriculum, mirror=self._flips)
+
+    @property
+    def _flips(self) -> bool:
+        return self.preprocessing.part is None if self.config.flips is None else self.config.flips
+
     def _new_network(self) -> UNet:
         network = UNet(2 * self.preprocessing.channels, self.config.widths, self.config.stem)
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -144,15 +167,21 @@ class _Batch:
     masks: Tensor
 
 
-def _make_batch(train: "ImageSet", synthesizer: Synthesizer, config: SegmentConfig, generator: Generator) -> _Batch:
+def _make_batch(
+    train: "ImageSet",
+    draw: Callable[[Generator, int], Recipe],
+    config: SegmentConfig,
+    flips: bool,
+    generator: Generator,
+) -> _Batch:
     """Good parts, most of them flawed: images ``[B, C, h, w]`` and masks ``[B, 1, h, w]``."""
     chosen = torch.randint(len(train), (2 * config.batch,), generator=generator).tolist()
-    pictures = augment(train.batch(chosen), generator)
+    pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator, flips)
     good, sources = pictures.chunk(2)
     sound = round(config.batch * config.good_share)
-    context = Context(foreground(good[sound:])[0], sources)
-    recipe = synthesizer.draw(generator, config.batch - sound)
-    flawed, masks = synthesizer.apply(good[sound:], recipe, context)
+    context = Context(outlines[sound : config.batch], sources)
+    recipe = draw(generator, config.batch - sound)
+    flawed, masks = Synthesizer.apply(good[sound:], recipe, context)
     images = torch.cat([good[:sound], flawed])
     return _Batch(images, torch.cat([torch.zeros_like(images[:sound, :1]), masks]))
 

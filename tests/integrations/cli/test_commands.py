@@ -14,7 +14,14 @@ from integrations.cli import app
 COMMANDS = (
     "demo parts synth train score evaluate threshold curate review retrain doctor explain".split()  # noqa: SIM905
 )
-NESTED = (("curate", "sync"), ("curate", "open"), ("review", "push"), ("review", "pull"), ("review", "status"))
+NESTED = (
+    ("curate", "sync"),
+    ("curate", "synthetic"),
+    ("curate", "open"),
+    ("review", "push"),
+    ("review", "pull"),
+    ("review", "status"),
+)
 
 
 def run(*arguments: object) -> Result:
@@ -209,7 +216,48 @@ def test_threshold_out_of_range(bundle: Path) -> None:
 def test_synth_writes_images_and_masks(tiles: Path, tmp_path: Path) -> None:
     result = run("synth", tiles / "train" / "good", "--n", 3, "--out", tmp_path / "flawed", "--format", "mvtec")
     assert result.exit_code == 0, result.output
-    assert len(list((tmp_path / "flawed").rglob("*.png"))) == 6
+    assert len(list((tmp_path / "flawed" / "images").iterdir())) == 3
+    assert len(list((tmp_path / "flawed" / "masks").iterdir())) == 3
+    assert "as it was written" in run("synth", "--verify", tmp_path / "flawed").stderr
+    next((tmp_path / "flawed" / "masks").iterdir()).write_bytes(b"")
+    spoilt = run("synth", "--verify", tmp_path / "flawed")
+    assert spoilt.exit_code == 2
+    assert "has changed" in spoilt.stderr
+
+
+def test_synth_says_where_no_part_was_found(tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    wall = np.random.default_rng(0).integers(60, 200, (64, 64), dtype=np.uint8)
+    Image.fromarray(wall).save(tmp_path / "wall.png")
+    result = run("synth", tmp_path / "wall.png", "--n", 2, "--out", tmp_path / "flawed", "--families", "blob, crack")
+    assert result.exit_code == 0, result.output
+    assert "on 2 of 2 no part could be told from its background" in result.stderr
+
+
+def test_synth_takes_a_configuration_and_says_what_is_wrong_in_it(tiles: Path, tmp_path: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text("regions: {include: [{box: [0, 0, 0.02, 0.02]}]}\n")
+    command = ("synth", tiles / "train" / "good", "--n", 1, "--out", tmp_path / "flawed", "--config", config)
+    assert "no pixel is left for flaws" in mistake(*command)
+    config.write_text("familys: []\n")
+    assert "mine.yaml: familys is not a key; keys are families" in mistake(*command)
+    assert "no flaw family" in mistake("synth", tiles, "--out", tmp_path / "x", "--families", "scrtch")
+    assert "name good parts and a folder" in mistake("synth")
+
+
+def test_synth_reports_how_real_it_looks(tiles: Path, bundle: Path, tmp_path: Path) -> None:
+    asked = ("synth", tiles / "train" / "good", "--n", 4, "--out", tmp_path / "flawed", "--bundle", bundle)
+    report = tmp_path / "report.html"
+    result = run(*asked, "--report", report, "--confirmed", tiles)
+    assert result.exit_code == 0, result.output
+    assert "kernel distance between real and synthetic" in " ".join(result.stderr.split())
+    assert "Real defects covered" in report.read_text(encoding="utf-8")
+    result = run(*asked, "--report", report)
+    assert "cannot be judged yet" in " ".join(result.stderr.split())
+    assert "no ledger there" in run(*asked, "--report", report, "--ledger", tmp_path / "no.db").stderr
+    assert "no confirmed defects" in run(*asked, "--report", report, "--confirmed", tmp_path).stderr
 
 
 @pytest.mark.parametrize("command", ["train", "synth"])

@@ -1,39 +1,23 @@
-"""Feature-level anomaly synthesis: anomalies near the good features, where the discriminator is most wrong.
-
-Global anomaly synthesis of GLASS (Chen et al., "A Unified Anomaly Synthesis Strategy with Gradient Ascent for
-Industrial Anomaly Detection and Localization", ECCV 2024, arXiv 2407.09359): Gaussian noise on good features, a few
-steps of gradient ascent on the discriminator's loss, and a truncated projection that keeps the result at a distance.
-"""
+"""Global anomalies: noise on good features, gradient ascent on the discriminator's loss, and truncated projection."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from synth.errors import SynthError
+from synth.feature_level.shells import Hypersphere, check_features, truncated_projection
 
 Discriminator = Callable[[Tensor], Tensor]
 """Features ``[N, D]`` to logits ``[N]``; above zero is anomalous."""
-
-_TINY = 1e-10
-
-
-class Hypothesis(StrEnum):
-    """Around what anomalies lie: around each good feature (manifold), or around all of them (hypersphere)."""
-
-    MANIFOLD = "manifold"
-    HYPERSPHERE = "hypersphere"
 
 
 class AscentParameters(BaseModel):
     """How global anomalies are made.
 
     Lengths are per feature dimension: a distance in feature space is the length times the square root of D, so that
-    one setting suits features of any width.
+    one setting suits features of any width whose dimensions have a deviation of about one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,19 +28,6 @@ class AscentParameters(BaseModel):
     project_every: int = Field(default=5, ge=1, description="Steps between truncated projections.")
     inner: float = Field(default=0.3, gt=0, description="Least distance from a good feature (manifold hypothesis).")
     outer_ratio: float = Field(default=2.0, ge=1, description="Greatest distance over least distance.")
-
-
-@dataclass(frozen=True)
-class Hypersphere:
-    """Where good features lie, taken together.
-
-    Attributes:
-        centre: ``[D]``.
-        radius: Of the ball that holds most of them.
-    """
-
-    centre: Tensor
-    radius: float
 
 
 def synthesise_global(
@@ -77,7 +48,7 @@ def synthesise_global(
             feature they come from (manifold hypothesis).
 
     Returns:
-        ``[N, D]`` anomalies, detached.
+        ``[N, D]`` anomalies of the features' type and device, detached.
 
     Raises:
         SynthError: If the features are not a table, or not finite.
@@ -88,25 +59,25 @@ def synthesise_global(
         >>> bool(((anomalies - features).norm(dim=1) >= 0.3 * 4**0.5 - 1e-4).all())
         True
     """
-    if features.ndim != 2 or not torch.isfinite(features).all():
-        msg = f"features are a finite table [N, D]; got {tuple(features.shape)}"
-        raise SynthError(msg)
+    check_features(features)
     options = parameters or AscentParameters()
     good = features.detach()
     unit = good.shape[1] ** 0.5
     anchors = good if hypersphere is None else hypersphere.centre.to(good).expand_as(good)
     inner = options.inner * unit if hypersphere is None else hypersphere.radius
+    outer = options.outer_ratio * inner
 
     anomalies = add_noise(good, generator, options.noise)
     for step in range(1, options.steps + 1):
         anomalies = ascend(anomalies, discriminator, options.step_length * unit)
         if step % options.project_every == 0:
-            anomalies = truncated_projection(anomalies, anchors, inner, options.outer_ratio * inner)
-    return truncated_projection(anomalies, anchors, inner, options.outer_ratio * inner)
+            anomalies = truncated_projection(anomalies, anchors, inner, outer)
+    # The original projects on every fifth step alone; a last one makes the shell hold whatever the number of steps.
+    return truncated_projection(anomalies, anchors, inner, outer)
 
 
 def add_noise(features: Tensor, generator: Generator, noise: float) -> Tensor:
-    """Gaussian noise on features ``[N, D]``."""
+    """Gaussian noise on features ``[N, D]``; drawn on the CPU, so that a seed gives the same on every device."""
     return features + noise * torch.randn(features.shape, generator=generator).to(features)
 
 
@@ -120,32 +91,5 @@ def ascend(anomalies: Tensor, discriminator: Discriminator, length: float) -> Te
         logits = discriminator(moving).float()
         loss = functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits), reduction="sum")
         (gradient,) = torch.autograd.grad(loss, moving)
-    return anomalies.detach() + length * gradient / gradient.norm(dim=1, keepdim=True).clamp_min(_TINY)
-
-
-def truncated_projection(points: Tensor, anchors: Tensor, inner: float, outer: float) -> Tensor:
-    """Bring points into the shell around their anchors, along the line from there.
-
-    Args:
-        points: ``[N, D]``.
-        anchors: ``[N, D]``; a point that lies on its anchor stays there, having no direction.
-        inner: Least distance.
-        outer: Greatest distance, at least the inner one.
-
-    Returns:
-        ``[N, D]``; points that are in the shell are not moved.
-    """
-    offset = points - anchors
-    distance = offset.norm(dim=1, keepdim=True)
-    return torch.where(
-        (distance >= inner) & (distance <= outer),
-        points,
-        anchors + offset * distance.clamp(inner, outer) / distance.clamp_min(_TINY),
-    )
-
-
-def fit_hypersphere(features: Tensor, share: float = 0.75) -> Hypersphere:
-    """The ball around the mean of good features ``[N, D]`` that holds a share of them."""
-    centre = features.detach().mean(dim=0)
-    distance = (features.detach() - centre).norm(dim=1)
-    return Hypersphere(centre, float(distance.quantile(share)))
+    # A gradient may be far smaller than any feature (a sure discriminator): only its direction counts.
+    return anomalies.detach() + length * functional.normalize(gradient, dim=1, eps=torch.finfo(gradient.dtype).tiny)

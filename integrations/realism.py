@@ -1,0 +1,82 @@
+"""The realism report of a synthetic set: what inspectors confirmed comes from the ledger or from a folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from integrations.recording import last_model, load_bundle
+from integrations.report.realism import write_realism_report
+from learning.bundle import Bundle
+from learning.errors import DataError
+from learning.images.records import ImageRecord
+from learning.progress import Progress, silent
+from learning.realism import Realism, find_confirmed, judge_realism, read_confirmed, read_synthetic
+
+if TYPE_CHECKING:
+    from curation.ledger import Ledger
+
+
+def report_realism(
+    synthetic: Path,
+    report: Path,
+    *,
+    bundle: Path | None = None,
+    ledger: "Ledger | None" = None,
+    confirmed: Path | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Realism:
+    """Compare a synthetic set with what inspectors confirmed, and write the report.
+
+    Args:
+        synthetic: Folder that ``flawsmith synth`` wrote.
+        report: HTML file.
+        bundle: In whose space defects are compared; by default the one that scored last, by the ledger.
+        ledger: Whose confirmed defects with a mask are the real ones.
+        confirmed: Folder in MVTec AD's layout whose defects are the real ones, instead of the ledger's.
+        seed: Of what is drawn at random.
+        progress: Told how far it is.
+
+    Returns:
+        What the report says.
+
+    Raises:
+        DataError: If the set, a confirmed defect or the bundle's detector cannot be used.
+        BundleError: If the bundle is damaged.
+    """
+    if confirmed is not None:
+        records = find_confirmed(confirmed)
+    else:
+        records = [] if ledger is None else confirmed_defects(ledger)
+    loaded = None
+    if bundle is not None:
+        loaded = Bundle.load(bundle)
+    elif ledger is not None and last_model(ledger) is not None:
+        loaded = load_bundle(ledger)
+    if report.is_dir():
+        msg = f"{report} is a folder; name an HTML file for the report, such as {report / 'realism.html'}"
+        raise DataError(msg)
+    realism = judge_realism(
+        read_synthetic(synthetic, seed=seed, progress=progress),
+        read_confirmed(records, progress=progress),
+        loaded,
+        seed,
+        progress,
+    )
+    write_realism_report(realism, report)
+    return realism
+
+
+def confirmed_defects(ledger: "Ledger") -> list[ImageRecord]:
+    """Images that inspectors together call defective, with their mask where it is known and there."""
+    images = {image.image_id: image for image in ledger.images()}
+    return [
+        ImageRecord(
+            path=Path(images[one.image_id].path),
+            label=next((v.defect_class for v in reversed(one.verdicts) if v.defect_class), "defect"),
+            mask=Path(one.mask_path) if one.mask_path and Path(one.mask_path).is_file() else None,
+            group=images[one.image_id].group,
+            part=images[one.image_id].part,
+        )
+        for one in ledger.resolved()
+        if one.state == "defect"
+    ]

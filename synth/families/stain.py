@@ -1,0 +1,134 @@
+"""Stains: what a liquid leaves behind, darker or paler, often tinted, with a drying rim and runs."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from synth.draws import Draws
+from synth.families.base import Context, Family, select
+from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
+from synth.noise import perlin, uniforms
+from synth.windows import Window
+
+_MOST_RUNS = 3
+_RIM = 0.05
+"""Standard deviation of the drying rim, in half axes; it is at least half a pixel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StainParameters(RegionParameters):
+    """One stain per image.
+
+    Attributes:
+        density: ``[B]`` share of the brightness taken (below 0), or of what is missing to white (above 0).
+        rim: ``[B]`` density of the drying rim, over ``density``.
+        cloud: ``[B]`` how far the density varies inside, 0..1.
+        tint: ``[B, 3]`` share of the density in red, green and blue, 0..1; grey images take the strongest.
+        runs: ``[B]`` int64, drips that run out of it, 0..3.
+        down: ``[B]`` direction in which they run, radians; pi / 2 is down the picture.
+        length: ``[B]`` of the longest run, in half axes.
+    """
+
+    density: Tensor
+    rim: Tensor
+    cloud: Tensor
+    tint: Tensor
+    runs: Tensor
+    down: Tensor
+    length: Tensor
+
+
+class Stain(Family[StainParameters]):
+    """Draws and soaks in stains.
+
+    Args:
+        size: Range of half the longer axis, as a fraction of the image's shorter side.
+        density: Range of the density, without its sign.
+    """
+
+    name: ClassVar[str] = "stain"
+    parameters_class = StainParameters
+
+    def __init__(self, size: tuple[float, float] = (0.012, 0.25), density: tuple[float, float] = (0.06, 0.65)) -> None:
+        self.size = size
+        self.density = density
+
+    def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> StainParameters:
+        """Draw a stain per image; three in four are darker than the part, one in three has runs."""
+        draws = Draws(generator, count, severity)
+        # Oil, rust and glue take blue first; other liquids have any colour, but seldom a strong one.
+        brown = torch.tensor([0.8, 0.5, 0.0])
+        paler = torch.where(draws.chance(0.6)[:, None], brown, draws.uniform(0.0, 0.6, 3))
+        tint = 1 - draws.uniform(0.0, 1.0, 1) * paler
+        return StainParameters(
+            **draw_region(draws, self.size, aspect=(0.4, 1.0), softness=(0.1, 0.9), square=0.0),
+            density=draws.signed(*self.density, negative=0.75),
+            rim=draws.uniform(0.2, 1.2) * draws.chance(0.7),
+            cloud=draws.uniform(0.0, 0.8),
+            tint=tint / tint.amax(dim=1, keepdim=True),
+            runs=(draws.integers(0, 3 * _MOST_RUNS - 1) - 2 * _MOST_RUNS + 1).clamp_min(0),
+            down=torch.pi / 2 + draws.uniform(-0.4, 0.4) + torch.pi / 2 * draws.integers(0, 3) * draws.chance(0.3),
+            length=draws.uniform(1.2, 3.5),
+        )
+
+    def reach(self, parameters: StainParameters, size: tuple[int, int]) -> Tensor:
+        """As far as the rim and the ends of the runs."""
+        longer, _ = half_axes(parameters, size)
+        far = longer * (parameters.length + 0.5) * (parameters.runs > 0)
+        return torch.maximum(region_reach(parameters, size) * (1 + 3 * _RIM) + 2, far[:, None])
+
+    def paint(self, window: Window, parameters: StainParameters, context: Context) -> Tensor:
+        """Take light away, or add some, as far as the stain is dense."""
+        inside = inwardness(parameters, window)
+        running = parameters.runs.nonzero().flatten()
+        if len(running):
+            there = running.to(inside.device)
+            runs = _runs(window.rows(running), select(parameters, running))
+            inside[there] = torch.maximum(inside[there], runs)
+
+        _, shorter = half_axes(parameters, window.size)
+        cells = 1.6 * torch.tensor(window.size) / shorter[:, None]
+        cloud = perlin(parameters.seed + 1, cells, window, octaves=2).mul_(window.column(0.7 * parameters.cloud))
+        edge = window.column(torch.maximum(parameters.softness, 1 / shorter))
+        body = (inside / edge).add_(0.5).clamp_(0, 1).mul_(cloud.add_(1 - window.column(0.5 * parameters.cloud)))
+        # The rim dries just inside the outline, and is broken where the cloud is thin.
+        width = window.column(torch.full_like(shorter, _RIM).maximum(0.6 / shorter))
+        rim = inside.sub_(width).div_(width).square_().mul_(-0.5).exp_().mul_(cloud)
+        share = body.addcmul_(rim, window.column(parameters.rim)).mul_(window.column(parameters.density.abs()))
+        share = share.clamp_(0, 0.97)
+        if window.images.shape[1] == 3:
+            share = share * parameters.tint.to(share)[:, :, None, None]
+        return torch.lerp(window.images, _pale(window, parameters).to(share), share)
+
+
+def _pale(window: Window, parameters: StainParameters) -> Tensor:
+    """Whether the stain is paler than the part, as it must be where that is almost black; ``[B, 1, 1, 1]`` bool."""
+    level = window.level.mean(dim=1, keepdim=True)
+    return torch.where(level < 0.12, True, torch.where(level > 0.88, False, window.column(parameters.density) > 0))
+
+
+def _runs(window: Window, parameters: StainParameters) -> Tensor:
+    """As ``inwardness``, of the runs alone; ``[B, 1, h, w]``."""
+    longer, shorter = half_axes(parameters, window.size)
+    x, y = window.offsets
+    cos, sin = (window.column(f(parameters.down)) for f in (torch.cos, torch.sin))
+    along, across = x * cos + y * sin, y * cos - x * sin
+    rolls = uniforms(parameters.seed + 2, 3 * _MOST_RUNS).view(-1, _MOST_RUNS, 3)
+    wave = perlin(parameters.seed + 3, torch.tensor(window.size) / longer[:, None], window)
+    across.add_(wave.mul_(window.column(0.15 * shorter)))
+    field = torch.full_like(across, -1e3)
+    for i in range(int(parameters.runs.max())):
+        place, thick, length = rolls[:, i].unbind(dim=1)
+        width = window.column(((0.08 + 0.14 * thick) * shorter).clamp_min(0.8))
+        end = window.column(longer * parameters.length * (1 if i == 0 else 0.4 + 0.6 * length))
+        aside = across - window.column((place - 0.5) * shorter)
+        beyond = (along - end).clamp_min_(0).add_((-along).clamp_min_(0))
+        # A drop hangs at the end.
+        drop = ((along - end) / (3 * width)).square_().mul_(-1).exp_().mul_(0.6).add_(1)
+        distance = torch.hypot(aside.div_(drop), beyond).div_(width)
+        # As steep, in half axes, as the outline of the stain, so that rim and edge are as wide.
+        run = distance.neg_().add_(1).mul_(width / window.column(shorter))
+        field = torch.where(window.column(parameters.runs > i) > 0, torch.maximum(field, run), field)
+    return field
