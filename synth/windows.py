@@ -15,7 +15,7 @@ SIDES = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
 _TILE = 1024
 """Windows with a longer side are painted by tiles of this one."""
 
-_TOGETHER = 2**20
+_TOGETHER = 2**19
 """Numbers painted at once (pixels times channels); more do not stay in a processor's cache."""
 
 _SEEN_AROUND = 8

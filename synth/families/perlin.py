@@ -73,7 +73,7 @@ class Perlin(Family[PerlinParameters]):
         self.opacity = opacity
 
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> PerlinParameters:
-        """Draw a field per image: of each algebra and each content a third; two in three are confined to a region."""
+        """Draw a field per image, of each algebra and content a third; faint ones mostly lie within a region."""
         draws = Draws(generator, count, severity)
         algebra = draws.integers(SINGLE, UNION)
         # An intersection is small, a union large: their levels make up for some of it.
@@ -84,7 +84,7 @@ class Perlin(Family[PerlinParameters]):
             cells=draws.log_uniform(*self.cells, 2),
             other_cells=draws.log_uniform(*self.cells, 2),
             level=draws.uniform(0.05, 0.35) + shift,
-            local=draws.chance(0.67),
+            local=draws.uniform(0, 1) > 0.66 * draws.severity,
             content=draws.integers(PROCEDURAL, PICTURE),
             grain=draws.log_uniform(0.004, 0.08),
             stretch=draws.log_uniform(0.2, 5.0),

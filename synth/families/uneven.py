@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family
+from synth.families.base import Context, Family, select
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.noise import profile
 from synth.windows import Window
@@ -72,9 +72,11 @@ class Uneven(Family[UnevenParameters]):
         inside = region(parameters, window)
         # Light has no edges.
         inside = inside.square().mul_(inside.mul_(-2).add_(3))
-        field = torch.where(
-            window.column(parameters.ground) > 0, _streaks(window, parameters), _light(window, parameters)
-        )
+        field = torch.empty_like(inside)
+        for paint, ground in ((_streaks, True), (_light, False)):
+            rows = (parameters.ground == ground).nonzero().flatten()
+            if len(rows):
+                field[rows.to(field.device)] = paint(window.rows(rows), select(parameters, rows))
         return window.images * field.mul_(inside).mul_(window.column(parameters.amount)).add_(1)
 
 

@@ -206,3 +206,44 @@ def test_greater_severity_is_seen_more(name: str) -> None:
         seen.append(float((flawed - images).abs().sum(dim=(1, 2, 3)).median()))
     assert seen[0] < seen[1] < seen[2]
     assert seen[2] > 3 * seen[0]
+
+
+def test_a_missing_feature_is_gone_and_its_surroundings_go_on() -> None:
+    grain = 0.02 * torch.randn(16, 1, 96, 96, generator=Generator().manual_seed(0))
+    images = (0.7 + grain).clamp(0, 1)
+    images[:, :, 44:52, 40:48] = 0.1
+    parameters = FAMILIES["missing"](size=(0.12, 0.121), share=(1.0, 1.0)).draw(Generator().manual_seed(0), 16)
+    # The candidates are all around the feature, so that the hole covers it.
+    near = torch.tensor([43.5, 47.5]) / 96
+    held = {f.name: getattr(parameters, f.name) for f in fields(parameters)}
+    held.update(candidates=near.expand(16, 12, 2), aspect=torch.ones(16), roughness=torch.zeros(16))
+    flawed, _ = FAMILIES["missing"]().apply(images, type(parameters)(**held))
+    assert flawed[:, :, 44:52, 40:48].mean() > 0.6
+    assert flawed[:, :, 44:52, 40:48].std() < 0.1
+
+
+def test_an_intersection_of_perlin_masks_is_smaller_and_a_union_larger() -> None:
+    images = torch.full((32, 1, 96, 96), 0.5)
+    parameters = drawn("perlin", 32)
+    held = {f.name: getattr(parameters, f.name) for f in fields(parameters)}
+    held.update(level=torch.full((32,), 0.1), local=torch.zeros(32, dtype=torch.bool), opacity=torch.ones(32))
+    held.update(content=torch.zeros(32, dtype=torch.int64), brightness=torch.ones(32), contrast=torch.zeros(32))
+    masks = []
+    for algebra in (1, 0, 2):
+        held.update(algebra=torch.full((32,), algebra))
+        masks.append(FAMILIES["perlin"]().apply(images, type(parameters)(**held))[1])
+    intersection, single, union = masks
+    assert (intersection <= single).all()
+    assert (single <= union).all()
+    assert intersection.mean() < 0.7 * single.mean()
+    assert single.mean() < 0.8 * union.mean()
+
+
+def test_perlin_shows_pictures_of_textures_where_there_are_some() -> None:
+    parameters = drawn("perlin", 16)
+    held = {f.name: getattr(parameters, f.name) for f in fields(parameters)}
+    held.update(content=torch.full((16,), 2), opacity=torch.ones(16))
+    context = Context(textures=torch.ones(2, 1, 20, 20))
+    flawed, masks = FAMILIES["perlin"]().apply(torch.full((16, 1, 64, 64), 0.3), type(parameters)(**held), context)
+    assert (flawed[masks > 0] > 0.3).all()
+    assert flawed.max() > 0.99

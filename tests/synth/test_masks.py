@@ -4,7 +4,7 @@ from scipy.ndimage import uniform_filter
 from torch import Generator, Tensor
 
 from synth.masks import box_blur
-from synth.noise import grain, normals, perlin, uniforms
+from synth.noise import grain, normals, perlin, profile, uniforms
 from synth.stamps import stamp
 from synth.windows import Ground, Window, border, boxes, mean_inside
 
@@ -66,6 +66,19 @@ def test_numbers_of_a_seed_are_spread_as_they_should_be() -> None:
     assert abs(float(bell.mean())) < 0.02
     assert abs(float(bell.std()) - 1) < 0.02
     assert torch.equal(uniforms(torch.tensor([5]), 500)[0], flat[5])
+
+
+def test_a_profile_takes_any_places_and_meets_its_random_values_at_whole_periods() -> None:
+    places = torch.linspace(-100, 100, 801).expand(2, -1)
+    values = profile(torch.tensor([3, 4]), places, torch.tensor([10.0, 25.0]))
+    assert values.abs().max() <= 0.5
+    assert not torch.equal(values[0], values[1])
+    torch.testing.assert_close(
+        profile(torch.tensor([4]), places[1:, 300:310], torch.tensor([25.0])), values[1:, 300:310]
+    )
+    at_knots = profile(torch.tensor([3]), torch.tensor([[-20.0, -10.0, 0.0]]), torch.tensor([10.0]))
+    torch.testing.assert_close(at_knots, values[:1, [320, 360, 400]], rtol=0, atol=1e-5)
+    assert values[0].diff().abs().max() < 0.05
 
 
 @pytest.mark.parametrize("radius", [1, 3, 10])
