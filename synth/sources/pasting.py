@@ -1,0 +1,200 @@
+"""Blending cut-out defects into good parts: turned, scaled, bent, and matched in light, contrast and grain."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from synth.blending import membrane
+from synth.draws import generators
+from synth.masks import box_blur, column
+from synth.sources.defects import DefectBank, stacked
+
+_GRAIN = (0.8, 1.25)
+"""How far the grain of the surroundings may change a defect's size."""
+
+_SPREAD = (0.4, 2.5)
+"""How far the contrast of the surroundings may change the texture in a defect."""
+
+_LEAST_SPREAD = 1 / 255
+_SHIFT = 0.15
+"""The seam may move the light in a defect by this much of the range: more means that the border is no surface."""
+
+_WAVES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pose:
+    """How a defect is laid on a part; ``[B]`` each, on the CPU.
+
+    Attributes:
+        which: 0..1 over the bank.
+        angle: By which it is turned, radians.
+        mirrored: bool, before it is turned.
+        scale: Its size over the size it was cut out with, relative to the image.
+        stretch: Its length along its own x over its length along its own y, relative to what it was.
+        bend: Amplitude of the waves that bend it, as a share of its longer side.
+        seed: int64, of the waves.
+    """
+
+    which: Tensor
+    angle: Tensor
+    mirrored: Tensor
+    scale: Tensor
+    stretch: Tensor
+    bend: Tensor
+    seed: Tensor
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Defects where they are to be painted.
+
+    Attributes:
+        pixels: ``[B, C, h, w]``.
+        masks: ``[B, 1, h, w]``, 0..1.
+        light: ``[B, C, 1, 1]`` of the surroundings that they were cut from.
+        contrast: ``[B, C, 1, 1]`` of them.
+    """
+
+    pixels: Tensor
+    masks: Tensor
+    light: Tensor
+    contrast: Tensor
+
+
+def chosen(which: Tensor, bank: DefectBank) -> list[int]:
+    """Which defects of a bank fractions ``[B]`` stand for."""
+    return (which * len(bank)).long().clamp(0, len(bank) - 1).tolist()
+
+
+def radii(pose: Pose, bank: DefectBank, side: int) -> Tensor:
+    """Radius in pixels ``[B]`` within which each defect lies, in images whose shorter side is ``side``."""
+    defects = [bank.defects[i] for i in chosen(pose.which, bank)]
+    diagonals = torch.tensor([torch.tensor(d.pixels.shape[-2:]).float().norm() * side / d.side for d in defects])
+    stretched = torch.maximum(pose.stretch, 1 / pose.stretch).sqrt()
+    return diagonals / 2 * pose.scale * _GRAIN[1] * stretched * (1 + 2 * pose.bend) + 2
+
+
+def lay(bank: DefectBank, pose: Pose, x: Tensor, y: Tensor, side: int, grain: Tensor) -> Laid:
+    """Turn, scale and bend defects.
+
+    Args:
+        bank: With the images' number of channels; not empty.
+        pose: One for each row.
+        x: ``[B, 1, 1, w]`` or ``[B, 1, h, w]``, distance of each pixel from the defect's middle.
+        y: ``[B, 1, h, 1]`` or ``[B, 1, h, w]``.
+        side: Shorter side of the images in pixels.
+        grain: ``[B]`` grain of the surface in pixels, as ``Defect.grain``.
+    """
+    defects = [bank.defects[i] for i in chosen(pose.which, bank)]
+    fitted = [DefectBank((defect,)).fitted(len(defect.pixels), side).defects[0] for defect in defects]
+    pixels, masks, sizes = stacked(fitted)
+    ratio = (grain.cpu() / torch.tensor([defect.grain for defect in fitted])).clamp(*_GRAIN)
+    scale = column(pose.scale * ratio, x)
+    stretch = column(pose.stretch.sqrt(), x)
+    cos, sin = (column(f(pose.angle), x) for f in (torch.cos, torch.sin))
+    u = (x * cos + y * sin) / (scale * stretch)
+    v = (y * cos - x * sin) / (scale / stretch)
+    u = torch.where(column(pose.mirrored, x) > 0, -u, u)
+    longer = torch.from_numpy(sizes.max(axis=1)).float()
+    u, v = _bent(u, v, pose, longer)
+    height, width = pixels.shape[-2:]
+    grid = torch.cat([u * (2 / width), v * (2 / height)], dim=1).permute(0, 2, 3, 1)
+    light = torch.stack([defect.light for defect in fitted]).to(x)[:, :, None, None]
+    contrast = torch.stack([defect.contrast for defect in fitted]).to(x)[:, :, None, None]
+    content = torch.cat([pixels.to(x) - light, masks.to(x)], dim=1)
+    sampled = functional.grid_sample(content, grid, mode="bilinear", align_corners=False)
+    return Laid(sampled[:, :-1] + light, sampled[:, -1:], light, contrast)
+
+
+def blend(images: Tensor, laid: Laid, strength: Tensor, foreground: Tensor) -> Tensor:
+    """Blend defects in, matched to what lies around them.
+
+    - Light: what is darker than its surroundings takes away the same share of the light, what is brighter the same
+      share of what is missing to white.
+    - Contrast: deviations within the spread of the surroundings are texture and are brought to the contrast of the new
+      surroundings; greater ones are the defect and stay.
+    - Seam: the light goes over into the part's by a membrane (``synth.blending``), and the texture by the soft mask.
+
+    Args:
+        images: ``[B, C, h, w]``, 0..1.
+        laid: Of the same size.
+        strength: ``[B]`` factor on the deviation from the surroundings; 1 is as it was.
+        foreground: ``[B, 1, h, w]``, 0 or 1.
+
+    Returns:
+        ``[B, C, h, w]``; where the mask is 0 the images as they were.
+    """
+    light, contrast = surroundings(images, laid.masks, foreground)
+    deviation = laid.pixels - laid.light
+    spread = laid.contrast.clamp_min(_LEAST_SPREAD)
+    beyond = deviation.square() / (deviation.square() + (2 * spread).square())
+    texture = (contrast.clamp_min(_LEAST_SPREAD) / spread).clamp(*_SPREAD)
+    deviation = deviation * (beyond + (1 - beyond) * texture) * column(strength, images)
+    room = torch.where(
+        deviation < 0, light / laid.light.clamp_min(0.02), (1 - light) / (1 - laid.light).clamp_min(0.02)
+    )
+    matched = light + deviation * room.clamp(0.2, 5)
+    inside = (laid.masks > 0) & (foreground > 0)
+    # Texture on the border is no light: only what is slow goes over, and only from the part itself.
+    sound = foreground * ~inside
+    slow = box_blur((images - light) * sound, 2) / box_blur(sound, 2).clamp_min(1e-6)
+    seam = membrane(slow, sound == 0).clamp(-_SHIFT, _SHIFT)
+    return images + laid.masks * inside * (matched + seam - images)
+
+
+def surroundings(images: Tensor, masks: Tensor, foreground: Tensor, reach: int = 6) -> tuple[Tensor, Tensor]:
+    """Light and contrast of the part just around what is masked, ``[B, C, 1, 1]`` each; of all of it if none is near.
+
+    Args:
+        images: ``[B, C, h, w]``.
+        masks: ``[B, 1, h, w]``.
+        foreground: ``[B, 1, h, w]``, 0 or 1.
+        reach: Pixels around the mask that count.
+    """
+    own = (masks > 0).to(images)
+    near = (box_blur(own, reach) > 1e-6).to(images) * foreground
+    ring = near * (1 - own)
+    empty = ring.sum(dim=(1, 2, 3), keepdim=True) < 1
+    weights = torch.where(empty, foreground, ring).double()
+    total = weights.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+    light = (images * weights).sum(dim=(2, 3), keepdim=True) / total
+    # The spread of texture and not of light that changes over the part: of what is left when that is taken out.
+    fine = images - box_blur(images, 4)
+    contrast = ((fine.square() * weights).sum(dim=(2, 3), keepdim=True) / total).sqrt()
+    return light.to(images), contrast.to(images)
+
+
+def grain_of(images: Tensor, foreground: Tensor) -> Tensor:
+    """Size of the grain of a part's texture in pixels ``[B]``, as ``Defect.grain``, over a window of it.
+
+    Args:
+        images: ``[B, C, h, w]``.
+        foreground: ``[B, 1, h, w]``, 0 or 1.
+    """
+    weights = foreground.double()
+    fine = images.mean(dim=1, keepdim=True)
+    fine = fine - box_blur(fine, 8)
+    both = weights[..., 1:] * weights[..., :-1]
+    steps = ((fine[..., 1:] - fine[..., :-1]).square() * both).sum(dim=(1, 2, 3)) / both.sum(dim=(1, 2, 3)).clamp_min(1)
+    power = (fine.square() * weights).sum(dim=(1, 2, 3)) / weights.sum(dim=(1, 2, 3)).clamp_min(1)
+    grain = (2 * power / steps.clamp_min(1e-9)).sqrt().clamp(1, 16)
+    return torch.where(power > _LEAST_SPREAD**2, grain, 1.0).to(images)
+
+
+def _bent(u: Tensor, v: Tensor, pose: Pose, longer: Tensor) -> tuple[Tensor, Tensor]:
+    """Move points by slow waves, about one over the length of a defect, so that no two look alike."""
+    draws = torch.stack([torch.rand(2, _WAVES, 3, generator=g) for g in generators(pose.seed)]).to(u)
+    amplitude = column(pose.bend * longer, u) / _WAVES**0.5
+    period = column(longer, u)
+    moved = []
+    for axis, values in ((0, u), (1, v)):
+        shift = torch.zeros_like(u + v)
+        for wave in range(_WAVES):
+            direction, phase, rate = (draws[:, axis, wave, i, None, None, None] for i in range(3))
+            along = u * (2 * torch.pi * direction).cos() + v * (2 * torch.pi * direction).sin()
+            shift = shift + (2 * torch.pi * (along / period * (0.5 + rate) + phase)).sin()
+        moved.append(values + amplitude * shift)
+    return moved[0], moved[1]
