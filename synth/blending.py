@@ -28,8 +28,8 @@ def poisson_blend(target: Tensor, source: Tensor, inside: Tensor) -> Tensor:
     Args:
         target: ``[B, C, h, w]``.
         source: ``[B, C, h, w]``.
-        inside: ``[B, 1, h, w]`` bool, what is pasted. Where it meets the edge of the picture there is nothing to fit to,
-            and the source runs on as it is; a row that is inside everywhere gives the source.
+        inside: ``[B, 1, h, w]`` bool, what is pasted. Where it meets the edge of the picture there is nothing to fit
+            to, and the source runs on as it is; a row that is inside everywhere gives the source.
 
     Returns:
         ``[B, C, h, w]``: the target outside; inside the gradients of the source, with the target's values around.

@@ -40,7 +40,8 @@ class Defect:
     Attributes:
         pixels: ``[C, h, w]``, 0..1, C being 1 or 3; slow changes of light are taken out, so that what lies around the
             defect has the same light everywhere.
-        mask: ``[1, h, w]``, 0..1, how far each pixel belongs to the defect; 0 along the border but where the image ends.
+        mask: ``[1, h, w]``, 0..1, how far each pixel belongs to the defect; 0 along the border, but where the image
+            ends.
         light: ``[C]`` median of the surroundings.
         contrast: ``[C]`` their spread (a standard deviation, from the median absolute deviation).
         grain: Size of the grain of the surroundings' texture, in pixels: 1 is noise of single pixels.
@@ -127,8 +128,9 @@ def cut_defects(
     Args:
         image: ``[C, H, W]``, 0..1, C being 1 or 3.
         mask: ``[H, W]`` bool, what the inspector marked.
-        part: ``[H, W]`` bool, where the part is, as ``synth.foreground`` finds it: only the part counts as surroundings,
-            so that a chip out of its border is what is missing and not a piece of background. None is everywhere.
+        part: ``[H, W]`` bool, where the part is, as ``synth.foreground`` finds it: only the part counts as
+            surroundings, so that a chip out of its border is what is missing and not a piece of background. None is
+            everywhere.
         name: Of the image; defects are called ``name-0`` and so on.
         label: See ``Defect``.
         provenance: See ``Defect``.
