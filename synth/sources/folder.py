@@ -1,4 +1,4 @@
-"""A folder of textures, such as DTD (Cimpoi et al., "Describing Textures in the Wild", 2014): class folders of images."""
+"""A folder of textures, such as DTD (Cimpoi et al., "Describing Textures in the Wild", 2014)."""
 
 from collections.abc import Sequence
 from pathlib import Path

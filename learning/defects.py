@@ -1,0 +1,161 @@
+"""Banks of confirmed defects on disk: safetensors and JSON with checksums, nothing pickled."""
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from learning.errors import BundleError, DataError
+from learning.images.pixels import read_image, read_mask
+from learning.sealed import file_sha256, read_sealed, seal, write_sealed
+from synth.foreground import foreground
+from synth.sources.defects import Defect, DefectBank, cut_defects
+
+_FACTS = "defects.json"
+_FORMAT = 1
+
+
+class _Entry(BaseModel):
+    """What is known of a defect beside its pixels; fields as in ``synth.sources.defects.Defect``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    label: str
+    provenance: str
+    image: str
+    group: str
+    side: int = Field(ge=1)
+    grain: float = Field(gt=0)
+
+
+class _Facts(BaseModel):
+    """What ``defects.json`` says.
+
+    Attributes:
+        format: Of the layout.
+        tensors: Name of the file with the pixels.
+        tensors_sha256: Its checksum.
+        defects: In the order of the bank.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int
+    tensors: str = Field(pattern=r"^defects-[0-9a-f]{8}\.safetensors$")
+    tensors_sha256: str
+    defects: list[_Entry]
+
+
+def cut_from_files(
+    image: Path,
+    mask: Path,
+    *,
+    name: str,
+    label: str = "",
+    provenance: str = "",
+    image_id: str = "",
+    group: str = "",
+) -> list[Defect]:
+    """Cut the regions of a mask file out of an image file; see ``synth.sources.defects.cut_defects``.
+
+    Raises:
+        DataError: If a file cannot be read, or the mask has another size than the image.
+    """
+    pixels = read_image(image)
+    marked = read_mask(mask, (pixels.shape[-2], pixels.shape[-1]))
+    part = foreground(pixels[None])[0][0, 0] > 0
+    return cut_defects(
+        pixels, marked, part, name=name, label=label, provenance=provenance, image_id=image_id, group=group
+    )
+
+
+def save_bank(bank: DefectBank, folder: Path) -> None:
+    """Write a bank; one that is there is replaced, a reader sees the old or the new one.
+
+    Raises:
+        DataError: If the folder holds something else.
+    """
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / _FACTS).is_file())):
+        msg = f"{folder} exists and is no bank of defects; it is left alone: choose another folder"
+        raise DataError(msg)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {}
+    for number, defect in enumerate(bank.defects):
+        for field in ("pixels", "mask", "light", "contrast"):
+            tensors[f"{number}.{field}"] = getattr(defect, field).float().cpu().contiguous()
+    file = folder / f"defects-{uuid.uuid4().hex[:8]}.safetensors"
+    save_file(tensors, file)
+    entries = [
+        _Entry(**{field: getattr(defect, field) for field in _Entry.model_fields}).model_dump()
+        for defect in bank.defects
+    ]
+    facts = {"format": _FORMAT, "tensors": file.name, "tensors_sha256": file_sha256(file), "defects": entries}
+    write_sealed(folder / _FACTS, facts)
+    for old in folder.glob("defects-*.safetensors"):
+        if old != file:
+            old.unlink()
+
+
+def load_bank(folder: Path) -> DefectBank:
+    """Read what ``save_bank`` wrote.
+
+    Raises:
+        DataError: If there is none, or a file is missing or was changed.
+    """
+    if not (folder / _FACTS).is_file():
+        msg = f"{folder} is no bank of defects: it has no {_FACTS}"
+        raise DataError(msg)
+    try:
+        facts = _Facts.model_validate(read_sealed(folder / _FACTS))
+        file = folder / facts.tensors
+        if facts.format != _FORMAT or not file.is_file() or file_sha256(file) != facts.tensors_sha256:
+            msg = f"{folder} is damaged or of another version: its files do not fit {_FACTS}; make the bank again"
+            raise DataError(msg)
+        tensors = load_file(file)
+        return DefectBank(
+            tuple(
+                Defect(
+                    pixels=tensors[f"{number}.pixels"],
+                    mask=tensors[f"{number}.mask"],
+                    light=tensors[f"{number}.light"],
+                    contrast=tensors[f"{number}.contrast"],
+                    **entry.model_dump(),
+                )
+                for number, entry in enumerate(facts.defects)
+            )
+        )
+    except (BundleError, ValidationError, SafetensorError, KeyError) as error:
+        msg = f"{folder} is damaged ({' '.join(str(error).split())}); make the bank again"
+        raise DataError(msg) from error
+
+
+def bank_digest(bank: DefectBank) -> str:
+    """SHA-256 over names, provenance and pixels: the same for the same defects, wherever they lie."""
+    rows = [
+        [defect.name, defect.provenance, float(defect.pixels.double().sum()), float(defect.mask.double().sum())]
+        for defect in bank.defects
+    ]
+    return seal({"defects": rows})
+
+
+def usable(
+    bank: DefectBank, *, without_groups: Sequence[str] = (), without_images: Sequence[str] = ()
+) -> tuple[DefectBank, list[str]]:
+    """Leave out defects that training must not see.
+
+    Args:
+        bank: All that are confirmed.
+        without_groups: Of parts that calibrate, select or test.
+        without_images: Ids of images that do; see ``Defect.image``.
+
+    Returns:
+        The rest, and the names of those that were left out.
+    """
+    groups, images = set(without_groups), set(without_images)
+    kept = bank.where(lambda defect: not (defect.group and defect.group in groups) and defect.image not in images)
+    names = {defect.name for defect in kept.defects}
+    return kept, [defect.name for defect in bank.defects if defect.name not in names]
