@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text, tuple_
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select, text, tuple_
 from curation.errors import LedgerError
 from curation.ledger.bulk import select_in
 from curation.ledger.entries import AskEntry, VerdictEntry
-from curation.ledger.files import text_of
+from curation.ledger.files import sha256_of, text_of
 from curation.ledger.reading import verdict_row
 from curation.ledger.resolution import counted
 from curation.ledger.rows import VerdictRow
@@ -78,10 +79,15 @@ def _verdict(entry: VerdictEntry, asked: dict[str, Any]) -> dict[str, Any]:
     return asdict(entry) | {
         "at": utc(entry.at),
         "regions_mask": text_of(entry.regions_mask),
+        "regions_sha256": _checksum(entry.regions_mask),
         "model_id": ask.model_id if ask else None,
         "threshold_version": ask.threshold_version if ask else None,
         "recorded_at": now(),
     }
+
+
+def _checksum(file: Path | str | None) -> str | None:
+    return sha256_of(Path(file)) if file is not None and Path(file).is_file() else None
 
 
 def _set_states(connection: Connection, asked: dict[str, Any]) -> None:

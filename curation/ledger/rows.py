@@ -105,7 +105,10 @@ class AskRow:
 
 @dataclass(frozen=True)
 class VerdictRow:
-    """A verdict; fields as in ``VerdictEntry``, and the model and threshold that the inspector was shown."""
+    """A verdict; fields as in ``VerdictEntry``, and the model and threshold that the inspector was shown.
+
+    ``regions_sha256`` is the checksum of the mask's file when the verdict was recorded; None where there was no file.
+    """
 
     number: int
     ask_id: str | None
@@ -117,6 +120,7 @@ class VerdictRow:
     external_id: str
     revision: str
     regions_mask: Path | None
+    regions_sha256: str | None
     defect_class: str | None
     note: str | None
     model_id: str | None

@@ -136,6 +136,7 @@ verdicts = Table(
     Column("external_id", Text, nullable=False),
     Column("revision", Text, nullable=False),
     Column("regions_mask", Text),
+    Column("regions_sha256", String(64)),
     Column("defect_class", Text),
     Column("note", Text),
     Column("model_id", Text),
