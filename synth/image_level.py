@@ -130,7 +130,8 @@ class Synthesizer:
     """Draws recipes and applies them.
 
     Args:
-        families: Families to draw from, by name or as they are, equally often; None is all of them.
+        families: Families to draw from, by name or as they are, equally often; None is all of them but those that need
+            confirmed defects.
         flaws_per_image: Least and greatest number of flaws on an image.
         severity: Least and greatest severity, 0 (barely visible) to 1 (gross).
         odds: Of the families named; None draws all of them equally often and severities uniformly.
@@ -162,7 +163,8 @@ class Synthesizer:
         if not 0 <= severity[0] <= severity[1] <= 1:
             msg = f"severities must be a range within 0..1, not {severity[0]:g}..{severity[1]:g}"
             raise SynthError(msg)
-        chosen = [family_class(f)() if isinstance(f, str) else f for f in families or FAMILIES]
+        anywhere = [name for name, family in FAMILIES.items() if not family.needs_defects]
+        chosen = [family_class(f)() if isinstance(f, str) else f for f in families or anywhere]
         self.families: dict[str, Family[Any]] = {family.name: family for family in chosen}
         if len(self.families) < len(chosen):
             msg = "a flaw family is named twice; use odds to draw it more often"
@@ -202,7 +204,7 @@ class Synthesizer:
         Args:
             images: ``[B, C, H, W]``, float, 0..1, any device; sides of at least 8 pixels.
             recipe: For B images; of any families.
-            context: Foreground, sources and textures, all optional.
+            context: Foreground, sources, textures and confirmed defects, all optional.
 
         Returns:
             The flawed images, and ``[B, 1, H, W]`` masks (0 or 1) of the pixels that visibly differ from the good ones.

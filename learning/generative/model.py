@@ -19,7 +19,7 @@ from learning.generative.patches import frame_sides, shifted, to_defect, to_patc
 from learning.loop import step_generator
 from learning.progress import Progress, silent
 from learning.sealed import file_sha256, read_sealed, write_sealed
-from synth.sources.defects import DefectBank
+from synth.sources.defects import Defect, DefectBank
 
 LEAST_DEFECTS = 50
 """With fewer confirmed defects a network repeats them at best, and cutting them out does that better."""
@@ -39,9 +39,9 @@ class GenerativeConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     latent: int = Field(default=64, ge=4, le=512)
-    width: int = Field(default=24, ge=4, le=128)
+    width: int = Field(default=16, ge=4, le=128)
     batch: int = Field(default=16, ge=4, le=128)
-    learning_rate: float = Field(default=2e-4, gt=0, le=0.01)
+    learning_rate: float = Field(default=4e-4, gt=0, le=0.01)
 
 
 class DefectGenerator:
@@ -101,7 +101,7 @@ class DefectGenerator:
         model = cls(config, bank, deepcopy(network))
         judge = Discriminator(config.width, bank.channels + 1)
         makers = torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=(0.5, 0.999))
-        judges = torch.optim.Adam(judge.parameters(), lr=2 * config.learning_rate, betas=(0.5, 0.999))
+        judges = torch.optim.Adam(judge.parameters(), lr=config.learning_rate / 2, betas=(0.5, 0.999))
         started = time.monotonic()
         losses: dict[str, list[float]] = {"discriminator": [], "generator": []}
         for step in range(steps):
@@ -154,7 +154,7 @@ class DefectGenerator:
         draws = torch.Generator().manual_seed(seed)
         frames = frame_sides(self.bank)
         provenance = f"made by a network that learned from {len(self.bank)} confirmed defects"
-        made = []
+        made: list[Defect] = []
         for attempt in range(_ATTEMPTS):
             for patch in self.patches(count, seed + attempt * 7919):
                 if len(made) == count:

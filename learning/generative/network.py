@@ -13,6 +13,9 @@ SIDE = 64
 class Generator(nn.Module):
     """Makes patches from noise.
 
+    Unlike in the paper, levels are doubled by repetition and a convolution: transposed ones leave a chequered pattern
+    (Odena et al., 2016).
+
     Args:
         latent: Length of the noise.
         width: Channels of the last hidden level; every level before has twice as many.
@@ -24,22 +27,27 @@ class Generator(nn.Module):
 
     def __init__(self, latent: int, width: int, channels: int) -> None:
         super().__init__()
-        widths = [8 * width, 4 * width, 2 * width, width]
-        layers: list[nn.Module] = [nn.ConvTranspose2d(latent, widths[0], 4, bias=False)]
-        for wide, narrow in zip(widths, [*widths[1:], channels], strict=True):
-            last = narrow == channels
+        widths = [8 * width, 4 * width, 2 * width, width, width]
+        layers: list[nn.Module] = [
+            nn.ConvTranspose2d(latent, widths[0], 4, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+        ]
+        for wide, narrow in pairwise(widths):
             layers += [
-                nn.BatchNorm2d(wide),
+                nn.Upsample(scale_factor=2, mode="nearest"),
+                nn.Conv2d(wide, narrow, 3, padding=1, bias=False),
+                nn.BatchNorm2d(narrow),
                 nn.ReLU(inplace=True),
-                nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=last),
             ]
-        self.layers = nn.Sequential(*layers, nn.Tanh())
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1), nn.Tanh())
         self.apply(_initialise)
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Patches of noise."""
-        patches: Tensor = self.layers(noise[:, :, None, None])
-        return patches
+        """Patches of noise; outside of its mask a patch is flat."""
+        raw = self.layers(noise[:, :, None, None])
+        mask = raw[:, -1:]
+        return torch.cat([raw[:, :-1] * (mask + 1) / 2, mask], dim=1)
 
 
 class Discriminator(nn.Module):
@@ -75,7 +83,7 @@ class Discriminator(nn.Module):
 
 def _initialise(module: nn.Module) -> None:
     """Normal weights of a deviation of 0.02, as in the paper."""
-    if isinstance(module, nn.ConvTranspose2d):
+    if isinstance(module, nn.ConvTranspose2d | nn.Conv2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)

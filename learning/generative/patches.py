@@ -9,6 +9,9 @@ from torch.nn import functional
 from learning.generative.network import SIDE
 from synth.sources.defects import Defect, DefectBank
 
+_GAIN = 2.0
+"""Deviations from the surroundings are learnt so many times as strong; beyond half of the range they are cut."""
+
 _RIM = 1.25
 """Side of a patch over the longer side of the defect in it."""
 
@@ -17,7 +20,8 @@ def to_patches(bank: DefectBank) -> Tensor:
     """Each defect alone on a flat ground, in the middle of a square that it nearly fills.
 
     Returns:
-        ``[N, C + 1, 64, 64]``, -1..1: the deviation from the surroundings, and the mask (-1 outside, 1 inside).
+        ``[N, C + 1, 64, 64]``, -1..1: twice the deviation from the surroundings, and the mask (-1 outside, 1
+        inside).
     """
     return torch.stack([_to_patch(defect) for defect in bank.defects])
 
@@ -42,7 +46,7 @@ def to_defect(patch: Tensor, like: Defect, frame: int, name: str, provenance: st
     # What is hardly there is noise of the network.
     mask = ((mask - 0.15) / 0.85).clamp_min(0)
     return Defect(
-        pixels=(like.light[:, None, None] + resized[:-1]).clamp(0, 1),
+        pixels=(like.light[:, None, None] + resized[:-1] / _GAIN).clamp(0, 1),
         mask=mask,
         light=like.light,
         contrast=like.contrast,
@@ -98,4 +102,4 @@ def _to_patch(defect: Defect) -> Tensor:
     top, left = row + side - side // 2, column + side - side // 2
     cut = both[:, top : top + side, left : left + side]
     patch = functional.interpolate(cut[None], (SIDE, SIDE), mode="bilinear", antialias=True)[0]
-    return torch.cat([patch[:-1].clamp(-1, 1), 2 * patch[-1:].clamp(0, 1) - 1])
+    return torch.cat([(_GAIN * patch[:-1]).clamp(-1, 1), 2 * patch[-1:].clamp(0, 1) - 1])

@@ -5,6 +5,7 @@ from typing import Any
 from synth.families.base import Context, Family
 from synth.families.bite import Bite
 from synth.families.blob import Blob
+from synth.families.confirmed import Confirmed
 from synth.families.contamination import Contamination
 from synth.families.crack import Crack
 from synth.families.deform import Deform
@@ -15,6 +16,7 @@ from synth.families.misprint import Misprint
 from synth.families.missing import Missing
 from synth.families.patch import Patch
 from synth.families.perlin import Perlin
+from synth.families.poisson import Poisson
 from synth.families.scratch import Scratch
 from synth.families.smooth import Smooth
 from synth.families.stain import Stain
@@ -25,6 +27,7 @@ FAMILIES: dict[str, type[Family[Any]]] = {
     for family in (
         Bite,
         Blob,
+        Confirmed,
         Contamination,
         Crack,
         Deform,
@@ -35,6 +38,7 @@ FAMILIES: dict[str, type[Family[Any]]] = {
         Missing,
         Patch,
         Perlin,
+        Poisson,
         Scratch,
         Smooth,
         Stain,
@@ -47,6 +51,7 @@ __all__ = [
     "FAMILIES",
     "Bite",
     "Blob",
+    "Confirmed",
     "Contamination",
     "Context",
     "Crack",
@@ -59,6 +64,7 @@ __all__ = [
     "Missing",
     "Patch",
     "Perlin",
+    "Poisson",
     "Scratch",
     "Smooth",
     "Stain",

@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from synth.errors import SynthError
+from synth.sources.defects import DefectBank
 from synth.windows import Ground, Window, boxes, cuts
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ class Context:
         foreground: ``[B, 1, H, W]``, where flaws are allowed; None is everywhere.
         sources: ``[S, C, h, w]``, 0..1: other good parts to take content from; None is the image itself.
         textures: ``[T, C, h, w]``, 0..1: pictures of surfaces to take content from; None is procedural ones.
+        defects: Confirmed defects, for the family that blends them in.
         depth: Bits of the pictures that the images came from and will be written as; changes are seen after rounding.
     """
 
     foreground: Tensor | None = None
     sources: Tensor | None = None
     textures: Tensor | None = None
+    defects: DefectBank | None = None
     depth: Literal[8, 16] = 8
 
 
@@ -71,12 +74,14 @@ class Family(ABC, Generic[P]):
         parameters_class: Parameters of this family.
         at_contour: Flaws lie at the contour of the part, and painting is told the background's colour.
         by_tiles: A large flaw may be painted piece by piece, none of which needs to see the others.
+        needs_defects: Nothing can be painted without ``Context.defects``; only drawn from where it is asked for.
     """
 
     name: ClassVar[str]
     parameters_class: ClassVar[type[Any]]
     at_contour: ClassVar[bool] = False
     by_tiles: ClassVar[bool] = True
+    needs_defects: ClassVar[bool] = False
 
     @abstractmethod
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> P:
@@ -94,6 +99,10 @@ class Family(ABC, Generic[P]):
 
         What is painted farther away is lost. ``EVERYWHERE`` is the whole picture.
         """
+
+    def reach_with(self, parameters: P, size: tuple[int, int], context: Context) -> Tensor:
+        """As ``reach``; for a family whose flaws are as large as what the context gives."""
+        return self.reach(parameters, size)
 
     @abstractmethod
     def paint(self, window: Window, parameters: P, context: Context) -> Tensor:
@@ -166,7 +175,10 @@ class Canvas:
         size = (images.shape[-2], images.shape[-1])
         self._ground = Ground(check(images, context), size)
         self._context = Context(
-            sources=_fit(context.sources, images), textures=_fit(context.textures, images), depth=context.depth
+            sources=_fit(context.sources, images),
+            textures=_fit(context.textures, images),
+            defects=context.defects,
+            depth=context.depth,
         )
         self._images = images
         self._flawed = images.clone()
@@ -185,10 +197,16 @@ class Canvas:
             family: Of the flaws.
             parameters: N rows.
             rows: ``[N]`` int64, which images; none twice.
+
+        Raises:
+            SynthError: If the family needs confirmed defects and there are none.
         """
         ground = self._ground
+        if family.needs_defects and not self._context.defects:
+            msg = f"the flaw family {family.name} needs confirmed defects, and there are none; give a bank with some"
+            raise SynthError(msg)
         centre = family.locate(parameters, ground, self._images, rows)
-        around = boxes(centre, family.reach(parameters, ground.size), ground.size)
+        around = boxes(centre, family.reach_with(parameters, ground.size, self._context), ground.size)
         margin = family.margin(parameters, ground.size)
         for cut in cuts(
             self._flawed,
@@ -247,6 +265,10 @@ def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor | None:
             if pictures.shape[1] != images.shape[1]:
                 msg = f"{what} have {pictures.shape[1]} channels and images {images.shape[1]}; convert one of them"
                 raise SynthError(msg)
+    if context.defects and context.defects.channels != images.shape[1]:
+        channels = context.defects.channels
+        msg = f"confirmed defects have {channels} channels and images {images.shape[1]}; use `DefectBank.fitted`"
+        raise SynthError(msg)
     if context.foreground is None:
         return None
     if context.foreground.shape != (images.shape[0], 1, *images.shape[-2:]):

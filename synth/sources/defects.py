@@ -151,13 +151,21 @@ def cut_defects(
     sound = ~mask.bool().cpu() & (part.bool().cpu() if part is not None else True)
     joined = ndimage.binary_dilation(marked, ndimage.generate_binary_structure(2, 2), iterations=_BRIDGE)
     regions, count = ndimage.label(joined)
-    found = []
+    found: list[Defect] = []
     for number in range(1, count + 1):
         region = marked & (regions == number)
         if _SMALLEST_AREA <= region.sum() <= _LARGEST_SHARE * region.size:
             cut = _cut(image, torch.from_numpy(region), sound)
-            facts = {"label": label, "provenance": provenance, "image": image_id, "group": group}
-            found.append(replace(cut, name=f"{name}-{len(found)}", **facts))
+            found.append(
+                replace(
+                    cut,
+                    name=f"{name}-{len(found)}",
+                    label=label,
+                    provenance=provenance,
+                    image=image_id,
+                    group=group,
+                )
+            )
     return found
 
 

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from synth.blending import membrane
-from synth.draws import generators
-from synth.masks import box_blur, column
+from synth.masks import box_blur
+from synth.noise import uniforms
 from synth.sources.defects import DefectBank, stacked
 
 _GRAIN = (0.8, 1.25)
@@ -92,12 +92,12 @@ def lay(bank: DefectBank, pose: Pose, x: Tensor, y: Tensor, side: int, grain: Te
     fitted = [DefectBank((defect,)).fitted(len(defect.pixels), side).defects[0] for defect in defects]
     pixels, masks, sizes = stacked(fitted)
     ratio = (grain.cpu() / torch.tensor([defect.grain for defect in fitted])).clamp(*_GRAIN)
-    scale = column(pose.scale * ratio, x)
-    stretch = column(pose.stretch.sqrt(), x)
-    cos, sin = (column(f(pose.angle), x) for f in (torch.cos, torch.sin))
+    scale = _column(pose.scale * ratio, x)
+    stretch = _column(pose.stretch.sqrt(), x)
+    cos, sin = (_column(f(pose.angle), x) for f in (torch.cos, torch.sin))
     u = (x * cos + y * sin) / (scale * stretch)
     v = (y * cos - x * sin) / (scale / stretch)
-    u = torch.where(column(pose.mirrored, x) > 0, -u, u)
+    u = torch.where(_column(pose.mirrored, x) > 0, -u, u)
     longer = torch.from_numpy(sizes.max(axis=1)).float()
     u, v = _bent(u, v, pose, longer)
     height, width = pixels.shape[-2:]
@@ -132,7 +132,7 @@ def blend(images: Tensor, laid: Laid, strength: Tensor, foreground: Tensor) -> T
     spread = laid.contrast.clamp_min(_LEAST_SPREAD)
     beyond = deviation.square() / (deviation.square() + (2 * spread).square())
     texture = (contrast.clamp_min(_LEAST_SPREAD) / spread).clamp(*_SPREAD)
-    deviation = deviation * (beyond + (1 - beyond) * texture) * column(strength, images)
+    deviation = deviation * (beyond + (1 - beyond) * texture) * _column(strength, images)
     room = torch.where(
         deviation < 0, light / laid.light.clamp_min(0.02), (1 - light) / (1 - laid.light).clamp_min(0.02)
     )
@@ -186,9 +186,9 @@ def grain_of(images: Tensor, foreground: Tensor) -> Tensor:
 
 def _bent(u: Tensor, v: Tensor, pose: Pose, longer: Tensor) -> tuple[Tensor, Tensor]:
     """Move points by slow waves, about one over the length of a defect, so that no two look alike."""
-    draws = torch.stack([torch.rand(2, _WAVES, 3, generator=g) for g in generators(pose.seed)]).to(u)
-    amplitude = column(pose.bend * longer, u) / _WAVES**0.5
-    period = column(longer, u)
+    draws = uniforms(pose.seed, 6 * _WAVES).view(-1, 2, _WAVES, 3).to(u)
+    amplitude = _column(pose.bend * longer, u) / _WAVES**0.5
+    period = _column(longer, u)
     moved = []
     for axis, values in ((0, u), (1, v)):
         shift = torch.zeros_like(u + v)
@@ -198,3 +198,8 @@ def _bent(u: Tensor, v: Tensor, pose: Pose, longer: Tensor) -> tuple[Tensor, Ten
             shift = shift + (2 * torch.pi * (along / period * (0.5 + rate) + phase)).sin()
         moved.append(values + amplitude * shift)
     return moved[0], moved[1]
+
+
+def _column(values: Tensor, images: Tensor) -> Tensor:
+    """Give one number per image the shape ``[B, 1, 1, 1]``, type and device of the images."""
+    return values.to(images)[:, None, None, None]

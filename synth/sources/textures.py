@@ -1,9 +1,8 @@
 """Procedural textures: a plane of each, evaluated wherever it is asked for, from a seed.
 
-Nothing is stored and nothing downloaded. A texture is a function of the place alone: random values lie on a lattice and
-come from a hash of seed and lattice point, so that any window of an image can be painted by itself and the windows fit.
-Noise on a lattice is after Perlin, "An image synthesizer" (1985); cells after Worley, "A cellular texture basis
-function" (1996); the mixing of the hash after Wellons' lowbias32.
+Nothing is downloaded. A texture is a function of the place alone: what is random about it lies on the lattice of
+``synth.noise``, so that any window of an image can be painted by itself and the windows fit. Noise on a lattice is
+after Perlin, "An image synthesizer" (1985), cells after Worley, "A cellular texture basis function" (1996).
 """
 
 from collections.abc import Callable
@@ -12,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from synth.noise import lattice, uniforms
+
 Points = tuple[Tensor, Tensor, Tensor]
 
-_MASK = 0xFFFFFFFF
-_MULTIPLIERS = (0x7FEB352D, 0x846CA68B)
 _FINEST = 1.0
 """Octaves of noise whose bumps are smaller than this many pixels cannot be seen and are left out."""
 
@@ -65,39 +64,23 @@ def textures(parameters: TextureParameters, x: Tensor, y: Tensor, side: int, cha
     v = (y * cos - x * sin) / (unit / stretch)[:, None, None]
     kinds = list(TEXTURES.values())
     chosen = (parameters.kind * len(kinds)).long().clamp(0, len(kinds) - 1)
-    seeds = parameters.seed.to(x.device)
     pixels = unit * torch.minimum(stretch, 1 / stretch)
     fields = torch.empty_like(u)
     for kind in chosen.unique().tolist():
         rows = (chosen == kind).nonzero().flatten().to(x.device)
-        fields[rows] = kinds[kind](seeds[rows], (u[rows], v[rows], pixels[rows]))
-    return _coloured(fields, parameters, seeds, channels).clamp(0, 1)
+        fields[rows] = kinds[kind](parameters.seed[rows.cpu()], (u[rows], v[rows], pixels[rows]))
+    return _coloured(fields, parameters, channels).clamp(0, 1)
 
 
-def _coloured(fields: Tensor, parameters: TextureParameters, seeds: Tensor, channels: int) -> Tensor:
+def _coloured(fields: Tensor, parameters: TextureParameters, channels: int) -> Tensor:
     """Two colours, one where the field is -1 and one where it is 1, around the brightness."""
     brightness, contrast = (t.to(fields)[:, None, None, None] for t in (parameters.brightness, parameters.contrast))
     grey = brightness + contrast * fields[:, None]
     if channels == 1:
         return grey
-    number = torch.arange(channels, device=seeds.device)
-    tints = [(_hash(seeds[:, None], number, number + 100 + i) - 0.5)[:, :, None, None].float() for i in (0, 1)]
+    tints = (uniforms(parameters.seed + 11, 2 * channels) - 0.5).to(fields)[:, :, None, None].chunk(2, dim=1)
     share = (fields[:, None] + 1) / 2
     return grey + 0.4 * (tints[0] + share * (tints[1] - tints[0]))
-
-
-def _hash(seed: Tensor, i: Tensor, j: Tensor) -> Tensor:
-    """Random number 0..1 of a seed and a lattice point, the same on every device; float32."""
-    mixed = _mix(_mix(_mix(seed & _MASK) ^ (i & _MASK)) ^ (j & _MASK))
-    return (mixed >> 8).float() / 2**24
-
-
-def _mix(bits: Tensor) -> Tensor:
-    """Mix 32 bits, held in int64."""
-    first, second = _MULTIPLIERS
-    bits = ((bits ^ (bits >> 16)) * first) & _MASK
-    bits = ((bits ^ (bits >> 15)) * second) & _MASK
-    return bits ^ (bits >> 16)
 
 
 def _table(seed: Tensor, u: Tensor, v: Tensor, rim: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,11 +92,11 @@ def _table(seed: Tensor, u: Tensor, v: Tensor, rim: int) -> tuple[Tensor, Tensor
     firsts, counts = [], []
     for values in (u, v):
         low, high = (edge.floor().long() for edge in values.flatten(1).aminmax(dim=1))
-        firsts.append((low - rim)[:, None, None])
+        firsts.append(low - rim)
         counts.append(int((high - low).max()) + 2 + 2 * rim)
-    i = firsts[0] + torch.arange(counts[0], device=u.device)
-    j = firsts[1] + torch.arange(counts[1], device=u.device)[:, None]
-    return _hash(seed[:, None, None], i, j), firsts[0], firsts[1]
+    columns, rows = (first.cpu()[:, None] + torch.arange(count) for first, count in zip(firsts, counts, strict=True))
+    first_u, first_v = (first[:, None, None] for first in firsts)
+    return lattice(seed, rows, columns, u.device), first_u, first_v
 
 
 def _noise(seed: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -142,7 +125,7 @@ def _octaves(seed: Tensor, points: Points, count: int = 4) -> Tensor:
     for octave in range(count):
         seen = (pixels / 2**octave >= _FINEST).nonzero().flatten() if octave else torch.arange(len(u), device=u.device)
         if len(seen):
-            noise = _noise(seed[seen] + octave, u[seen] * 2**octave, v[seen] * 2**octave)
+            noise = _noise(seed[seen.cpu()] + octave, u[seen] * 2**octave, v[seen] * 2**octave)
             total[seen] += 0.5**octave * (2 * noise - 1)
     return total
 
@@ -259,7 +242,7 @@ def _marbled(seed: Tensor, points: Points) -> Tensor:
 def _gradient(seed: Tensor, points: Points) -> Tensor:
     """A slow change of brightness, with a little grain."""
     u = points[0]
-    slow = (torch.pi * u / 12 + 6.28 * _hash(seed, seed, seed)[:, None, None]).sin()
+    slow = (torch.pi * u / 12 + 2 * torch.pi * uniforms(seed, 1).to(u)[:, :, None]).sin()
     return slow + 0.08 * _grit(seed, points, 4)
 
 

@@ -33,7 +33,7 @@ def test_a_patch_is_the_defect_on_a_flat_ground_and_back() -> None:
     assert patches.abs().max() <= 1
     assert (patches[:, -1, 0, 0] == -1).all()
     assert patches[:, :3, 0, 0].abs().max() == 0
-    torch.testing.assert_close(patches[:, :3, 32, 32], torch.full((6, 3), -0.3), rtol=0, atol=0.08)
+    torch.testing.assert_close(patches[:, :3, 32, 32], torch.full((6, 3), -0.6), rtol=0, atol=0.15)
     for defect, patch, frame in zip(bank.defects, patches, frame_sides(bank), strict=True):
         again = to_defect(patch, defect, frame, "again", "nowhere")
         assert again.pixels.shape == (3, frame, frame)

@@ -51,7 +51,7 @@ def test_a_seed_is_one_texture_in_range(kind: int, channels: int) -> None:
 
 
 @kinds
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(top=st.integers(0, 4000), left=st.integers(0, 4000), seed=st.integers(0, 1000))
 def test_windows_of_a_texture_fit_together(kind: int, top: int, left: int, seed: int) -> None:
     p = parameters(kind, 2, seed)

@@ -30,7 +30,9 @@ def part(folder: Path, number: int, ledger: Ledger) -> tuple[str, Path, Path]:
     return image_id, image, drawn
 
 
-def say(ledger: Ledger, image_id: str, said: str, mask: Path | None = None, who: str = "ann", revision: int = 1) -> None:
+def say(
+    ledger: Ledger, image_id: str, said: str, mask: Path | None = None, who: str = "ann", revision: int = 1
+) -> None:
     at = f"2026-01-01T00:00:0{revision}Z"
     entry = VerdictEntry(None, image_id, who, said, at, "test", f"{image_id}-{who}", str(revision), mask, "pit")  # type: ignore[arg-type]
     ledger.record_verdicts([entry])
