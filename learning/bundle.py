@@ -21,7 +21,7 @@ from learning.config import TrainConfig
 from learning.detectors import Detector, FitReport, create
 from learning.errors import BundleError, ConfigError
 from learning.images.preprocessing import Preprocessing
-from learning.manifest import FORMAT, Manifest
+from learning.manifest import FORMAT, DefectsUsed, Manifest
 from learning.sealed import file_sha256, read_sealed, write_sealed
 from learning.thresholds import Promise, Threshold, ThresholdStore
 
@@ -159,6 +159,7 @@ class Bundle:
         config: TrainConfig,
         seed: int,
         data_fingerprint: str,
+        defects: DefectsUsed | None = None,
         calibration: PartScores,
         selection: PartScores,
         embeddings: Mapping[str, tuple[Sequence[str], NDArray[np.floating]]],
@@ -175,6 +176,7 @@ class Bundle:
             config: What it was told.
             seed: Of the run.
             data_fingerprint: SHA-256 over the training images.
+            defects: Confirmed defects that flaws were made from.
             calibration: Scores of the good parts that chose nothing.
             selection: Scores of the good parts that set scales.
             embeddings: Files and ``[N, D]``, by the name of the set.
@@ -211,6 +213,7 @@ class Bundle:
                 seconds=report.seconds,
                 device=detector.device,
                 data_fingerprint=data_fingerprint,
+                defects=defects or DefectsUsed(),
                 images={
                     "train": len(embeddings["train"][0]) if "train" in embeddings else 0,
                     "selection": len(selection.image),

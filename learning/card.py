@@ -61,20 +61,39 @@ def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
         "",
         "## Data",
         "",
-        "Only good parts were read. Groups are whole: none lies in two of these sets.",
+        "Only good parts were read. Groups are whole: none lies in two of these sets."
+        if not manifest.defects.used
+        else "Good parts were read, and confirmed defects to make flaws from (below). Groups are whole: none lies in "
+        "two of these sets.",
         "",
         "| Set | Images kept | Independent groups |",
         "|---|---|---|",
         *sets,
         *(["", "## On held-out good parts and synthetic flaws", "", *figures] if figures else []),
+        *_confirmed(manifest),
         "",
         "## Limits",
         "",
-        "No defect was seen in training; kinds that resemble no synthetic flaw may escape. Measure with "
+        ("Only confirmed defects were" if manifest.defects.used else "No defect was")
+        + " seen in training; kinds that resemble no synthetic flaw may escape. Measure with "
         "`flawsmith evaluate` on parts that an inspector has decided on before relying on it.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _confirmed(manifest: Manifest) -> list[str]:
+    """Which confirmed defects were a source of flaws, and which must not be."""
+    defects = manifest.defects
+    if not defects.used and not defects.left_out:
+        return []
+    lines = [f"- {name}: {provenance or 'of unknown origin'}" for name, provenance in sorted(defects.used.items())]
+    if defects.left_out:
+        lines += [
+            "",
+            f"Left out, as they come from parts that select, calibrate or test: {', '.join(sorted(defects.left_out))}.",
+        ]
+    return ["", f"## Confirmed defects that flaws were made from: {len(defects.used)}", "", *lines]
 
 
 def write_card(file: Path, manifest: Manifest, promise: Promise, value: float) -> None:

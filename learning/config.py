@@ -12,6 +12,20 @@ from learning.errors import ConfigError
 _SETS = ("train", "selection", "calibration")
 
 
+class Sources(BaseModel):
+    """What made-up flaws are taken from beside the good parts.
+
+    Attributes:
+        defects: Confirmed defects: a bank (``flawsmith defects``) or a ledger; None is none.
+        textures: A folder of pictures of textures, such as DTD; None is procedural ones.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    defects: str | None = None
+    textures: Path | None = None
+
+
 class TrainConfig(BaseModel):
     """What a training run can be told beside its data, budget and seed.
 
@@ -22,6 +36,7 @@ class TrainConfig(BaseModel):
         view: ``whole`` pictures, or the ``part`` cut out of them; ``auto`` chooses by the good training images.
         shares: Shares of the good groups that train, set scales, and calibrate the threshold; they add up to 1.
         confidence: Of the first threshold's promise.
+        sources: What made-up flaws are taken from.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +49,7 @@ class TrainConfig(BaseModel):
         default={"train": 0.7, "selection": 0.1, "calibration": 0.2}
     )
     confidence: float = Field(default=0.95, ge=0.5, le=0.999)
+    sources: Sources = Sources()
 
     @field_validator("detector")
     @classmethod

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from learning.errors import BundleError, DataError
 from learning.images.pixels import read_image, read_mask
+from learning.images.records import ImageRecord
 from learning.sealed import file_sha256, read_sealed, seal, write_sealed
 from synth.foreground import foreground
 from synth.sources.defects import Defect, DefectBank, cut_defects
@@ -142,20 +143,19 @@ def bank_digest(bank: DefectBank) -> str:
     return seal({"defects": rows})
 
 
-def usable(
-    bank: DefectBank, *, without_groups: Sequence[str] = (), without_images: Sequence[str] = ()
-) -> tuple[DefectBank, list[str]]:
+def usable(bank: DefectBank, held_back: Sequence[ImageRecord]) -> tuple[DefectBank, list[str]]:
     """Leave out defects that training must not see.
 
     Args:
         bank: All that are confirmed.
-        without_groups: Of parts that calibrate, select or test.
-        without_images: Ids of images that do; see ``Defect.image``.
+        held_back: Images that select, calibrate or test.
 
     Returns:
-        The rest, and the names of those that were left out.
+        Those that come from none of these images, and of none of their groups and parts; and the names of the others.
     """
-    groups, images = set(without_groups), set(without_images)
-    kept = bank.where(lambda defect: not (defect.group and defect.group in groups) and defect.image not in images)
+    groups = {record.group for record in held_back} | {record.part for record in held_back}
+    known = any(defect.image for defect in bank.defects)
+    images = {file_sha256(record.path)[:32] for record in held_back} if known else set()
+    kept = bank.where(lambda defect: defect.group not in groups and not (defect.image and defect.image in images))
     names = {defect.name for defect in kept.defects}
     return kept, [defect.name for defect in bank.defects if defect.name not in names]

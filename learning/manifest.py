@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -10,8 +11,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from learning.config import TrainConfig
+from learning.defects import bank_digest
 from learning.images.preprocessing import Preprocessing
 from learning.sealed import seal
+from synth.sources.defects import DefectBank
 
 FORMAT = 1
 """Raised when a bundle written before can no longer be read."""
@@ -40,6 +43,28 @@ class Machine(BaseModel):
         )
 
 
+class DefectsUsed(BaseModel):
+    """Confirmed defects that flaws were made from.
+
+    Attributes:
+        digest: Of the bank; empty where there was none.
+        used: Name of each and the verdict it comes from.
+        left_out: Names of those that come from parts that select, calibrate or test.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    digest: str = ""
+    used: dict[str, str] = Field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, bank: DefectBank, left_out: Sequence[str]) -> "DefectsUsed":
+        """Describe a bank."""
+        used = {defect.name: defect.provenance for defect in bank.defects}
+        return cls(digest=bank_digest(bank) if bank else "", used=used, left_out=tuple(left_out))
+
+
 class Manifest(BaseModel):
     """How a bundle came to be, and the checksums of what it holds.
 
@@ -57,6 +82,7 @@ class Manifest(BaseModel):
         device: ``cpu`` or ``cuda``.
         machine: Where it was trained.
         data_fingerprint: SHA-256 over the training images, their parts and groups.
+        defects: Confirmed defects that flaws were made from.
         images: How many images each set had.
         groups: How many independent groups each set had.
         selection: Figures on held-out good parts and synthetic flaws.
@@ -83,6 +109,7 @@ class Manifest(BaseModel):
     device: str
     machine: Machine = Field(default_factory=Machine.here)
     data_fingerprint: str
+    defects: DefectsUsed = DefectsUsed()
     images: dict[str, int]
     groups: dict[str, int]
     selection: dict[str, float]

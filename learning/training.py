@@ -12,16 +12,21 @@ import torch
 
 from learning.bundle import Bundle, PartScores
 from learning.config import TrainConfig
+from learning.defects import bank_digest, usable
 from learning.detectors import Budget, Detector, create, detector_class
 from learning.errors import DataError
+from learning.flaw_sources import FlawSources
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from learning.images.readers import of_camera, read_data
 from learning.images.records import ImageRecord
 from learning.images.view import choose_view
+from learning.manifest import DefectsUsed
 from learning.progress import Progress, silent
 from learning.splits import split_groups
 from learning.thresholds import smallest_promise_threshold
+from synth.sources.defects import DefectBank
+from synth.sources.folder import TextureFolder
 
 _BATCH = 16
 _SECONDS_PER_MEGAPIXEL = 0.6
@@ -41,6 +46,7 @@ def train_bundle(
     device: str = "cpu",
     groups: str | None = None,
     camera: str | None = None,
+    defects: DefectBank | None = None,
     progress: Progress = silent,
 ) -> Bundle:
     """Train a detector on the good parts in ``data`` and write it, calibrated, as a bundle.
@@ -57,6 +63,7 @@ def train_bundle(
         device: ``cpu`` or ``cuda``.
         groups: File or pattern that says which images belong together; see ``read_data``.
         camera: Only images of this one, where the data name cameras: a station, a bundle.
+        defects: Confirmed defects to make flaws from. Those of parts that hold back, calibrate or test are left out.
         progress: Told how far it is.
 
     Returns:
@@ -68,13 +75,21 @@ def train_bundle(
     """
     started = time.monotonic()
     Bundle.check_writable(out)
-    good = _good_training_records(of_camera(read_data(data, groups=groups, seed=seed), camera), data)
+    records = of_camera(read_data(data, groups=groups, seed=seed), camera)
+    good = _good_training_records(records, data)
     parts = split_groups(good, {str(name): share for name, share in config.shares.items()}, seed)
     size = config.size or detector_class(config.detector).default_size
     paths = [record.path for record in good]
     preprocessing, _ = choose_view(Preprocessing.for_images(paths, size), paths, config.view)
     sets = {name: ImageSet(records, preprocessing) for name, records in parts.items()}
     detector = create(config.detector, config.detector_config, preprocessing, device)
+
+    held_back = [*parts["selection"], *parts["calibration"], *(one for one in records if one.split == "test")]
+    defects, left_out = usable(defects or DefectBank(()), held_back)
+    folder = config.sources.textures
+    sources = FlawSources(
+        defects.fitted(preprocessing.channels, size) if defects else None, TextureFolder(folder) if folder else None
+    )
 
     fingerprint = data_fingerprint(good)
     working = out.with_name(f".{out.name}.training")
@@ -84,7 +99,8 @@ def train_bundle(
         seed,
         _budget_for_fit(budget, started, sum(map(len, parts.values())), preprocessing),
         progress,
-        checkpoint=working / _digest(fingerprint, config.model_dump_json(), str(budget))[:16],
+        checkpoint=working / _digest(fingerprint, bank_digest(defects), config.model_dump_json(), str(budget))[:16],
+        sources=sources,
     )
     deadline = started + 60 * budget.minutes if budget.minutes else None
     calibration = _score(detector, parts["calibration"], sets["calibration"], progress, "calibrating")
@@ -100,6 +116,7 @@ def train_bundle(
         config=config,
         seed=seed,
         data_fingerprint=fingerprint,
+        defects=DefectsUsed.of(defects, left_out),
         calibration=calibration,
         selection=selection,
         embeddings=embeddings,

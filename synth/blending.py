@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 _STEPS = 16
-"""Steps of conjugate gradients on each grid: within 4 grey levels of the exact solution where the border is smooth, mostly
-within 1; where the border is noisy, within a fifth of the noise."""
+"""Steps of conjugate gradients on each grid: mostly within 1 grey level of the exact solution where the border is
+smooth; where it is noisy, within a fifth of the noise."""
 
 _TINY = 1e-12
 """Below this nothing can be seen any more, and numbers would only grow too small for the processor."""
@@ -55,7 +55,9 @@ def membrane(values: Tensor, unknown: Tensor) -> Tensor:
         ``[B, C, h, w]``: the values where known; in a row where nothing is known, 0.
     """
     grid = (torch.where(unknown, 0.0, values), (~unknown).to(values))
+    skipped = []
     while max(grid[0].shape[-2:]) > _LARGEST:
+        skipped.append(grid[0])
         grid = _coarser(*grid)
     grids = [grid]
     while min(grids[-1][0].shape[-2:]) > _COARSEST:
@@ -65,14 +67,12 @@ def membrane(values: Tensor, unknown: Tensor) -> Tensor:
     filled = mean.expand_as(known)
     for known, weight in reversed(grids):
         if filled.shape != known.shape:
-            size = (known.shape[-2], known.shape[-1])
-            filled = functional.interpolate(filled, size, mode="bilinear", align_corners=False)
+            filled = _finer(filled, known)
         fixed = weight > 0
         filled = torch.where(fixed, known, filled)
         filled = _relax(filled, (~fixed).to(filled))
-    if filled.shape != values.shape:
-        size = (values.shape[-2], values.shape[-1])
-        filled = functional.interpolate(filled, size, mode="bilinear", align_corners=False)
+    for coarse in reversed(skipped):
+        filled = _finer(filled, coarse)
     return torch.where(unknown, filled, values)
 
 
@@ -95,6 +95,12 @@ def _coarser(known: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     total = functional.avg_pool2d(weight, 2, ceil_mode=True)
     sums = functional.avg_pool2d(known * weight, 2, ceil_mode=True)
     return sums / total.clamp_min(1e-9), total
+
+
+def _finer(values: Tensor, like: Tensor) -> Tensor:
+    """Values at twice the resolution; the last cells reach beyond a grid with an odd number of lines."""
+    doubled = functional.interpolate(values, scale_factor=2, mode="bilinear", align_corners=False)
+    return doubled[..., : like.shape[-2], : like.shape[-1]]
 
 
 def _laplace(values: Tensor) -> Tensor:

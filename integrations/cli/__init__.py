@@ -4,6 +4,7 @@ import typer
 
 from integrations.cli import (
     curate,
+    defects,
     demo,
     doctor,
     evaluate,
@@ -42,6 +43,7 @@ app.command("score", rich_help_panel="Learn and decide")(score.score)
 app.command("evaluate", rich_help_panel="Learn and decide")(evaluate.evaluate)
 app.command("threshold", rich_help_panel="Learn and decide")(threshold.threshold)
 app.command("synth", rich_help_panel="Learn and decide")(synth.synth)
+app.command("defects", rich_help_panel="Ask and improve")(defects.defects)
 app.add_typer(curate.app, name="curate", rich_help_panel="Ask and improve")
 app.add_typer(review.app, name="review", rich_help_panel="Ask and improve")
 app.command("retrain", rich_help_panel="Ask and improve")(retrain.retrain)

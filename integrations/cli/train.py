@@ -37,6 +37,14 @@ def train(
     ] = None,
     seed: SeedOption = 0,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+    defects: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BANK|LEDGER",
+            help="Confirmed defects to make flaws from: a bank that [bold]flawsmith defects[/bold] wrote, or a ledger.",
+            show_default="none",
+        ),
+    ] = None,
     groups: Annotated[
         str | None,
         typer.Option(
@@ -48,7 +56,7 @@ def train(
     ] = None,
     camera: CameraOption = None,
 ) -> None:
-    """Learn what good parts look like. Only good training images are ever read.
+    """Learn what good parts look like. Only good training images are ever read, and confirmed defects if you give them.
 
     Some good parts are held back: they set the threshold, and what it promises is printed at the end.
 
@@ -71,6 +79,7 @@ def train(
         settings = settings.model_copy(update={"detector": detector, "detector_config": {}})
     budget = Budget(steps=steps) if steps else Budget(minutes=minutes or DEFAULT_MINUTES)
 
+    from integrations.defects import defect_bank
     from learning.images.readers import cameras_of, read_data
     from learning.training import train_bundle
 
@@ -81,6 +90,11 @@ def train(
             f"threshold; a model for each is usually better: --camera {cameras[0]}"
         )
 
+    place = defects or settings.sources.defects
+    settings = settings.model_copy(update={"sources": settings.sources.model_copy(update={"defects": place})})
+    bank, reasons = defect_bank(place) if place else (None, ())
+    for reason in reasons:
+        say(f"[yellow]left out[/]: {reason}")
     with bar("the same command goes on from where training was") as progress:
         bundle = train_bundle(
             data,
@@ -91,6 +105,7 @@ def train(
             device=resolve_device(device),
             groups=groups,
             camera=camera,
+            defects=bank,
             progress=progress,
         )
     shape = bundle.preprocessing

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Detector(ABC):
         budget: Budget,
         progress: Progress = silent,
         checkpoint: Path | None = None,
+        sources: FlawSources = NO_SOURCES,
     ) -> FitReport:
         """Learn from good parts.
 
@@ -116,6 +118,7 @@ class Detector(ABC):
             budget: When to stop.
             progress: Told how far training is.
             checkpoint: Folder in which an interrupted training leaves its state, and goes on from.
+            sources: What made-up flaws may be taken from.
         """
 
     @abstractmethod

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from learning.augmentation import augment
 from learning.feature_discriminator.places import judge_places, to_rows
-from synth.families.base import Context
+from learning.flaw_sources import NO_SOURCES, FlawSources
 from synth.feature_level import AscentParameters, Hypothesis, fit_hypersphere, synthesise_global
 from synth.image_level import Synthesizer
 
@@ -56,13 +56,16 @@ class Pair:
     seed: int
 
 
-def make_pair(train: "ImageSet", synthesizer: Synthesizer, size: int, generator: Generator) -> Pair:
+def make_pair(
+    train: "ImageSet", synthesizer: Synthesizer, size: int, generator: Generator, sources: FlawSources = NO_SOURCES
+) -> Pair:
     """Draw ``size`` good images and as many others with flaws, on the part where it can be told from its background."""
     chosen = torch.randint(len(train), (2 * size,), generator=generator).tolist()
     pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator)
     good, others = pictures.chunk(2)
     recipe = synthesizer.draw(generator, size)
-    flawed, masks = synthesizer.apply(others, recipe, Context(foreground=outlines[size:], sources=good))
+    context = sources.context(generator, others, outlines[size:], good)
+    flawed, masks = synthesizer.apply(others, recipe, context)
     return Pair(good, flawed, masks, int(torch.randint(_LARGEST_SEED, (), generator=generator)))
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 from learning.bundle import Bundle, PartScores
 from learning.config import TrainConfig
 from learning.detectors import DETECTORS, Budget, Detector, DetectorConfig, FitReport, Prediction
+from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from learning.images.readers import read_data
@@ -43,6 +44,7 @@ class StubDetector(Detector):
         budget: Budget,
         progress: Progress = silent,
         checkpoint: Path | None = None,
+        sources: FlawSources = NO_SOURCES,
     ) -> FitReport:
         self.mean = train.batch(range(len(train))).mean(dim=0)
         return FitReport(

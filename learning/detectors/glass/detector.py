@@ -20,11 +20,11 @@ from learning.feature_discriminator import (
     make_pair,
     to_prediction,
 )
+from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.loop import Schedule
 from learning.loop import train as train_loop
 from learning.progress import Progress, silent
 from synth.feature_level import Hypothesis
-from synth.image_level import Synthesizer
 
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
@@ -64,6 +64,7 @@ class Glass(Detector):
         budget: Budget,
         progress: Progress = silent,
         checkpoint: Path | None = None,
+        sources: FlawSources = NO_SOURCES,
     ) -> FitReport:
         """Learn from good parts; ``selection`` decides between the manifold and the hypersphere hypothesis.
 
@@ -78,7 +79,7 @@ class Glass(Detector):
         choice = decide_hypothesis(self.config, self._patches, train, selection, seed)
         report = train_loop(
             self.network,
-            partial(make_pair, train, Synthesizer(self.config.families), self.config.batch),
+            partial(make_pair, train, sources.synthesizer(self.config.families), self.config.batch, sources=sources),
             partial(_compute_losses, self.network, self.config, choice.hypothesis, self.device),
             budget,
             seed,

@@ -18,10 +18,11 @@ from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport,
 from learning.detectors.segment.inputs import standardise
 from learning.detectors.segment.losses import image_logits, image_loss, pixel_loss
 from learning.detectors.segment.network import UNet
+from learning.errors import ConfigError
+from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.loop import Schedule
 from learning.loop import train as train_loop
 from learning.progress import Progress, silent
-from synth.families.base import Context
 from synth.image_level import Recipe, Synthesizer
 
 if TYPE_CHECKING:
@@ -74,15 +75,23 @@ class Segment(Detector):
         budget: Budget,
         progress: Progress = silent,
         checkpoint: Path | None = None,
+        sources: FlawSources = NO_SOURCES,
     ) -> FitReport:
-        """Learn from good parts; ``selection`` is for the curriculum alone."""
+        """Learn from good parts; ``selection`` is for the curriculum alone.
+
+        Raises:
+            ConfigError: If there is a curriculum, and confirmed defects too.
+        """
         torch.manual_seed(seed)
         self.network = self._new_network()
         curriculum = self._curriculum(selection)
-        source = curriculum or Synthesizer(self.config.families)
+        if curriculum and sources.defects:
+            msg = "a curriculum knows no confirmed defects; use one or the other (curriculum, in detector_config)"
+            raise ConfigError(msg)
+        draws = curriculum or sources.synthesizer(self.config.families)
         report = train_loop(
             self.network,
-            partial(_make_batch, train, source.draw, self.config, self._flips),
+            partial(_make_batch, train, sources, draws.draw, self.config, self._flips),
             partial(_compute_losses, self._inputs, self.config),
             budget,
             seed,
@@ -169,6 +178,7 @@ class _Batch:
 
 def _make_batch(
     train: "ImageSet",
+    sources: FlawSources,
     draw: Callable[[Generator, int], Recipe],
     config: SegmentConfig,
     flips: bool,
@@ -177,9 +187,9 @@ def _make_batch(
     """Good parts, most of them flawed: images ``[B, C, h, w]`` and masks ``[B, 1, h, w]``."""
     chosen = torch.randint(len(train), (2 * config.batch,), generator=generator).tolist()
     pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator, flips)
-    good, sources = pictures.chunk(2)
+    good, others = pictures.chunk(2)
     sound = round(config.batch * config.good_share)
-    context = Context(outlines[sound : config.batch], sources)
+    context = sources.context(generator, good[sound:], outlines[sound : config.batch], others)
     recipe = draw(generator, config.batch - sound)
     flawed, masks = Synthesizer.apply(good[sound:], recipe, context)
     images = torch.cat([good[:sound], flawed])

@@ -1,0 +1,61 @@
+"""What made-up flaws are taken from beside the good parts: confirmed defects and pictures of textures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Generator, Tensor
+
+from synth.families import FAMILIES
+from synth.families.base import Context
+from synth.image_level import Odds, Synthesizer
+from synth.sources.defects import DefectBank
+from synth.sources.folder import TextureFolder
+
+_CONFIRMED_SHARE = 0.3
+"""Share of the flaws that are confirmed defects, where there are any: what has occurred is what will occur."""
+
+_TEXTURES = 8
+"""Textures at hand for a batch."""
+
+
+@dataclass(frozen=True)
+class FlawSources:
+    """Sources for training.
+
+    Attributes:
+        defects: Confirmed defects that training may see, brought to the channels and the size of its images.
+        textures: Pictures of surfaces; None is procedural ones.
+    """
+
+    defects: DefectBank | None = None
+    textures: TextureFolder | None = None
+
+    def synthesizer(self, families: Sequence[str] | None) -> Synthesizer:
+        """Draws from the families named, or all that can be drawn from, and from confirmed defects where there are any.
+
+        Raises:
+            SynthError: If a family is unknown.
+        """
+        others = [name for name in families or FAMILIES if families or not FAMILIES[name].needs_defects]
+        if not self.defects or "confirmed" in others:
+            return Synthesizer(others)
+        odds = dict.fromkeys(others, (1.0,)) | {"confirmed": (len(others) * _CONFIRMED_SHARE / (1 - _CONFIRMED_SHARE),)}
+        return Synthesizer([*others, "confirmed"], odds=Odds(odds))
+
+    def context(self, generator: Generator, images: Tensor, foreground: Tensor | None, parts: Tensor) -> Context:
+        """What flaws on a batch may use.
+
+        Args:
+            generator: Draws the textures.
+            images: ``[B, C, h, w]``.
+            foreground: ``[B, 1, h, w]`` or None; see ``Context``.
+            parts: ``[S, C, h, w]`` other good parts.
+        """
+        textures = None
+        if self.textures is not None:
+            size = (images.shape[-2], images.shape[-1])
+            textures = self.textures.draw(generator, _TEXTURES, images.shape[1], size)
+        return Context(foreground, parts, textures=textures, defects=self.defects)
+
+
+NO_SOURCES = FlawSources()
