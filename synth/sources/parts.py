@@ -9,7 +9,14 @@ from torch.nn import functional
 
 from synth.noise import grain as grainy
 from synth.noise import uniforms
+from synth.sources.textures import TextureParameters, textures
 from synth.windows import Window, looked_at
+
+_PATTERNED = 0.15
+"""Share of procedural textures that are of the kinds in ``synth.sources.textures``, which take longer than grain."""
+
+_COARSER = 4
+"""Patterns are so many times as large as grain, or they could not be told from it."""
 
 
 def shifted_sources(window: Window, sources: Tensor | None, which: Tensor, shift: Tensor, turn: Tensor) -> Tensor:
@@ -163,7 +170,7 @@ def _pieces(first: int, count: int, length: int, shift: float, mirrored: bool) -
 def procedural_textures(
     window: Window, seed: Tensor, grain: Tensor, stretch: Tensor, brightness: Tensor, contrast: Tensor
 ) -> Tensor:
-    """Noise of a given grain, streaky where it is stretched; tinted if the images have colour.
+    """Noise of a given grain, streaky where it is stretched, or one of many patterns; tinted if the images have colour.
 
     Args:
         window: Where to evaluate it.
@@ -176,6 +183,35 @@ def procedural_textures(
     Returns:
         ``[B, C, h, w]``, about 0..1.
     """
+    kind, angle, chance = uniforms(seed + 2, 3).T
+    patterned = chance < _PATTERNED
+    painted = torch.empty_like(window.images)
+    for chosen in (True, False):
+        rows = (patterned == chosen).nonzero().flatten()
+        if not len(rows):
+            continue
+        part = window.rows(rows)
+        if chosen:
+            parameters = TextureParameters(
+                kind=kind[rows],
+                seed=seed[rows],
+                grain=_COARSER * grain[rows],
+                stretch=stretch[rows].clamp(0.5, 2),
+                angle=torch.pi * angle[rows],
+                brightness=brightness[rows],
+                contrast=contrast[rows],
+            )
+            x, y = part.offsets_from(torch.zeros(len(rows), 2))
+            painted[rows] = textures(parameters, x, y, part.side, painted.shape[1]).to(painted)
+        else:
+            painted[rows] = _grainy(part, seed[rows], grain[rows], stretch[rows], brightness[rows], contrast[rows])
+    return painted
+
+
+def _grainy(
+    window: Window, seed: Tensor, grain: Tensor, stretch: Tensor, brightness: Tensor, contrast: Tensor
+) -> Tensor:
+    """Arguments and result as for ``procedural_textures``."""
     size = grain * window.side
     noise = grainy(seed, torch.stack([size / stretch.sqrt(), size * stretch.sqrt()], dim=1), window)
     channels = window.images.shape[1]

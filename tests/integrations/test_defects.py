@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from curation.ledger import ImageEntry, Ledger, VerdictEntry
+from integrations.defects import defect_bank
+from learning.defects import load_bank, save_bank
+from learning.errors import DataError
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """A ledger with one confirmed defect."""
+    rng = np.random.default_rng(0)
+    pixels, mask = rng.normal(130, 4, (64, 64)), np.zeros((64, 64), np.uint8)
+    pixels[20:30, 20:32] -= 60
+    mask[18:32, 18:34] = 255
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(tmp_path / "part.png")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    file = tmp_path / "ledger.db"
+    with Ledger.open(file) as opened:
+        (image_id,) = opened.add_images([ImageEntry(tmp_path / "part.png")])
+        said = VerdictEntry(
+            None, image_id, "ann", "defect", "2026-01-01T00:00:00Z", "t", "1", "1", tmp_path / "mask.png"
+        )
+        opened.record_verdicts([said])
+    return file
+
+
+def test_a_ledger_and_the_bank_made_of_it_are_the_same(ledger: Path, tmp_path: Path) -> None:
+    bank, left_out = defect_bank(str(ledger))
+    assert (len(bank), left_out) == (1, ())
+    save_bank(bank, tmp_path / "bank")
+    again, _ = defect_bank(str(tmp_path / "bank"))
+    assert again.defects[0].provenance == bank.defects[0].provenance == "verdict 1 of ann"
+    assert len(load_bank(tmp_path / "bank")) == 1
+
+
+def test_what_has_no_confirmed_defect_is_named(ledger: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="neither a bank of defects nor a ledger"):
+        defect_bank(str(tmp_path / "nowhere"))
+    (tmp_path / "mask.png").unlink()
+    with pytest.raises(DataError, match=r"no confirmed defect with a mask: the mask .* is gone"):
+        defect_bank(str(ledger))
