@@ -20,7 +20,7 @@ class ConfirmedParameters(FlawParameters, Pose):
 
     Attributes:
         centre: ``[B, 2]`` place on the part, (x, y) in 0..1; see ``Ground.place``.
-        strength: ``[B]`` factor on its deviation from its surroundings; 1 is as it was.
+        strength: ``[B]``, 0 is nothing, 1 as it was; see ``synth.sources.pasting.blend``.
     """
 
     centre: Tensor
@@ -32,7 +32,7 @@ class Confirmed(Family[ConfirmedParameters]):
 
     Args:
         scale: Range of the size over the confirmed one.
-        strength: Range of the factor on the deviation from the surroundings.
+        strength: Range of how far it differs from its surroundings, 1 being as confirmed.
         bend: Greatest amplitude of the waves that bend it, as a share of its longer side.
     """
 

@@ -116,12 +116,13 @@ def blend(images: Tensor, laid: Laid, strength: Tensor, foreground: Tensor) -> T
       share of what is missing to white.
     - Contrast: deviations within the spread of the surroundings are texture and are brought to the contrast of the new
       surroundings; greater ones are the defect and stay.
+    - Strength: below 1 the part shows through, so that a faint defect leaves its texture; above 1 the deviation grows.
     - Seam: the light goes over into the part's by a membrane (``synth.blending``), and the texture by the soft mask.
 
     Args:
         images: ``[B, C, h, w]``, 0..1.
         laid: Of the same size.
-        strength: ``[B]`` factor on the deviation from the surroundings; 1 is as it was.
+        strength: ``[B]``, 0 is nothing, 1 as it was, above it is more.
         foreground: ``[B, 1, h, w]``, 0 or 1.
 
     Returns:
@@ -132,7 +133,7 @@ def blend(images: Tensor, laid: Laid, strength: Tensor, foreground: Tensor) -> T
     spread = laid.contrast.clamp_min(_LEAST_SPREAD)
     beyond = deviation.square() / (deviation.square() + (2 * spread).square())
     texture = (contrast.clamp_min(_LEAST_SPREAD) / spread).clamp(*_SPREAD)
-    deviation = deviation * (beyond + (1 - beyond) * texture) * _column(strength, images)
+    deviation = deviation * (beyond + (1 - beyond) * texture) * _column(strength.clamp_min(1), images)
     room = torch.where(
         deviation < 0, light / laid.light.clamp_min(0.02), (1 - light) / (1 - laid.light).clamp_min(0.02)
     )
@@ -142,7 +143,8 @@ def blend(images: Tensor, laid: Laid, strength: Tensor, foreground: Tensor) -> T
     sound = foreground * ~inside
     slow = box_blur((images - light) * sound, 2) / box_blur(sound, 2).clamp_min(1e-6)
     seam = membrane(slow, sound == 0).clamp(-_SHIFT, _SHIFT)
-    return images + laid.masks * inside * (matched + seam - images)
+    opacity = laid.masks * inside * _column(strength.clamp_max(1), images)
+    return torch.lerp(images, matched + seam, opacity)
 
 
 def surroundings(images: Tensor, masks: Tensor, foreground: Tensor, reach: int = 6) -> tuple[Tensor, Tensor]:
