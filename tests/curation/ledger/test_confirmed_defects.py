@@ -1,11 +1,13 @@
+import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pytest
+from alembic import command
 from PIL import Image
 
 from curation.confirmed_defects import confirmed_regions, harvest
-from curation.ledger import ImageEntry, Ledger, VerdictEntry
+from curation.ledger import ImageEntry, Ledger, VerdictEntry, migrate
 from learning.defects import load_bank, save_bank
 
 
@@ -80,6 +82,27 @@ def test_sets_that_training_must_not_see_are_left_out(ledger: Ledger, tmp_path: 
         say(ledger, image_id, "defect", mask)
     regions, _ = confirmed_regions(ledger, without_images={ids[0]}, without_groups={"lot 1"})
     assert [region.image.image_id for region in regions] == [ids[2]]
+
+
+def test_a_ledger_of_before_checksums_is_brought_up_to_date_and_its_masks_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "HEAD", "0001")
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+    with Ledger.open(tmp_path / "old.db") as old:
+        image_id, _, mask = part(tmp_path, 0, old)
+    monkeypatch.undo()
+    with sqlite3.connect(tmp_path / "old.db") as raw:
+        columns = "image_id, inspector, verdict, at, source, external_id, revision, regions_mask, recorded_at"
+        time = "2026-01-01 00:00:00.000000"
+        raw.execute(
+            f"INSERT INTO verdicts ({columns}) VALUES (?, 'ann', 'defect', ?, 't', '1', '1', ?, ?)",
+            (image_id, time, str(mask), time),
+        )
+    with Ledger.open(tmp_path / "old.db") as ledger:
+        assert ledger.verdicts()[0].regions_sha256 is None
+        assert len(harvest(ledger).bank) == 2
 
 
 def test_files_that_are_not_what_was_confirmed_are_named(ledger: Ledger, tmp_path: Path) -> None:
