@@ -89,7 +89,7 @@ def run(data: Path, kind: str, seed: int, curriculum: bool, options: argparse.Na
         [record.path for record in records if record.split == "train"], options.size
     )
     parts = split_groups([r for r in records if r.split == "train"], {"train": 0.85, "selection": 0.15}, seed)
-    names = sorted(FAMILIES)
+    names = sorted(name for name, family in FAMILIES.items() if not family.needs_defects)
     left_out = sorted(np.random.default_rng(seed).permutation(names)[:_LEFT_OUT].tolist())
     config = {
         "batch": options.batch,

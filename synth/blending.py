@@ -79,15 +79,20 @@ def membrane(values: Tensor, unknown: Tensor) -> Tensor:
 def _relax(values: Tensor, free: Tensor) -> Tensor:
     """Conjugate gradients for Laplace's equation where ``free`` is 1, each channel of each row by itself."""
     residual = direction = free * _laplace(values)
-    power = residual.square().sum(dim=(-2, -1), keepdim=True)
+    power = _total(residual.square())
     for _ in range(_STEPS):
         image = -free * _laplace(direction)
-        length = power / (direction * image).sum(dim=(-2, -1), keepdim=True).clamp_min(_TINY)
+        length = power / _total(direction * image).clamp_min(_TINY)
         values = values + length * direction
         residual = residual - length * image
-        before, power = power, residual.square().sum(dim=(-2, -1), keepdim=True)
+        before, power = power, _total(residual.square())
         direction = residual + power / before.clamp_min(_TINY) * direction
     return values
+
+
+def _total(values: Tensor) -> Tensor:
+    """Sum over each channel of each row, in double precision: its order, which depends on the batch, must not count."""
+    return values.double().sum(dim=(-2, -1), keepdim=True).to(values)
 
 
 def _coarser(known: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -266,10 +266,10 @@ def cuts(
         boxes: ``[N, 4]`` int64: left, top, width, height.
         margin: Pixels that painting needs to see around what it paints.
         contour: Whether the background's colour is wanted.
-        tiled: Whether large windows may be cut in pieces.
+        tiled: Whether large windows may be cut in pieces, and small ones be widened to be painted with others.
     """
     level = _level(images, ground, rows, boxes)
-    for (width, height), kind in _kinds(boxes):
+    for (width, height), kind in _kinds(boxes, together=tiled):
         pieces = tiled and max(width, height) > _TILE
         together = 1 if pieces else max(1, _TOGETHER // (width * height * images.shape[1]))
         for flaws in kind.split(together):
@@ -282,8 +282,11 @@ def cuts(
                 yield Cut(flaws, cutter.window(around), boxes[flaws].tolist())
 
 
-def _kinds(boxes: Tensor) -> Iterator[tuple[tuple[int, int], Tensor]]:
-    """Width and height of windows, and which flaws to paint in such: few, and none of them much too large."""
+def _kinds(boxes: Tensor, *, together: bool) -> Iterator[tuple[tuple[int, int], Tensor]]:
+    """Width and height of windows, and which flaws to paint in such: few, and none of them much too large.
+
+    Not ``together``, every flaw is painted in its own box, so that what is solved in it is the same in every batch.
+    """
     by_size: dict[tuple[int, int], list[int]] = {}
     for flaw, (width, height) in enumerate(boxes[:, 2:].tolist()):
         by_size.setdefault((width, height), []).append(flaw)
@@ -291,7 +294,12 @@ def _kinds(boxes: Tensor) -> Iterator[tuple[tuple[int, int], Tensor]]:
     waiting: list[int] = []
     for size, larger in zip(sizes, [*sizes[1:], None], strict=True):
         waiting += by_size[size]
-        if larger and len(waiting) * (larger[0] * larger[1] - size[0] * size[1]) < _CALL and max(larger) <= _TILE:
+        if (
+            together
+            and larger
+            and len(waiting) * (larger[0] * larger[1] - size[0] * size[1]) < _CALL
+            and max(larger) <= _TILE
+        ):
             continue
         yield size, torch.tensor(sorted(waiting))
         waiting = []

@@ -73,7 +73,8 @@ class Family(ABC, Generic[P]):
         name: By which configurations and manifests know it.
         parameters_class: Parameters of this family.
         at_contour: Flaws lie at the contour of the part, and painting is told the background's colour.
-        by_tiles: A large flaw may be painted piece by piece, none of which needs to see the others.
+        by_tiles: A large flaw may be painted piece by piece, none of which needs to see the others; otherwise every
+            flaw is painted in a window of its own size, as what is solved there depends on all of it.
         needs_defects: Nothing can be painted without ``Context.defects``; only drawn from where it is asked for.
     """
 

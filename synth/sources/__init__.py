@@ -1,13 +1,16 @@
 """Where pasted content comes from: other good parts, textures, and confirmed defects."""
 
 from synth.sources.defects import Defect, DefectBank, bank_of, cut_defects
-from synth.sources.parts import procedural_textures, shifted_sources
+from synth.sources.parts import displaced, procedural_textures, sampled, shifted_sources, source_level
 
 __all__ = [
     "Defect",
     "DefectBank",
     "bank_of",
     "cut_defects",
+    "displaced",
     "procedural_textures",
+    "sampled",
     "shifted_sources",
+    "source_level",
 ]
