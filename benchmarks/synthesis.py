@@ -24,18 +24,19 @@ from rich.table import Table
 
 from benchmarks.machine import describe_machine
 from benchmarks.peers import PeerError, peer_python
+from benchmarks.profiling import Profile, markdown, profile_generator
 from benchmarks.training_step import measure_training_step
-from benchmarks.workers.flawsmith import FOREGROUND, MIX
+from benchmarks.workers.flawsmith import FOREGROUND, MIX, make
 from benchmarks.workers.jobs import Answer, Job
 from benchmarks.workers.process import Worker
 from synth.families import FAMILIES
 from synth.parts import KINDS, draw_lot, make_part
-from synth.sources import procedural_textures
 
 PERLIN = "perlin"
 PEERS = {"anomalib_textures": "textures", "anomalib_noise": "noise"}
 """Ways to use anomalib's generator: with a folder of textures as in its DRAEM, and without."""
 
+_OWN = (PERLIN, MIX, *(name for name in FAMILIES if name != PERLIN), FOREGROUND)
 _PICTURES = 32
 _BATCH = 16
 """What training paints at a time."""
@@ -57,6 +58,7 @@ class Plan:
         threads: Numbers of threads, the least first.
         seed: Of all random choices.
         counts: Numbers of images whose times are compared.
+        large_channels: Of large images.
         large_images: Images of each large size, one at a time, whose highest memory counts.
         steps: Of each short training.
         every_family: Whether the memory of every family is measured at the largest size.
@@ -68,6 +70,7 @@ class Plan:
     threads: tuple[int, ...]
     seed: int
     counts: tuple[int, ...]
+    large_channels: tuple[int, ...]
     large_images: int
     steps: int
     every_family: bool
@@ -98,6 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Of the command line; by default those of the process.
     """
     options = _parse(arguments)
+    if options.profile:
+        _say("a profile of each generator, on one thread")
+        sys.stdout.write(markdown(profiles(_plan(options))) + "\n")
+        return
     result = run(_plan(options), alone=options.alone, quick=options.quick)
     console = Console(stderr=options.json)
     for drawn in tables(result):
@@ -150,6 +157,13 @@ def run(plan: Plan, alone: bool, quick: bool) -> dict[str, Any]:
         "training_step": step,
         "machine": machine,
     }
+
+
+def profiles(plan: Plan) -> list[Profile]:
+    """Profile all of flawsmith's generators, one after another, on one thread."""
+    pixels = torch.from_numpy(good_pictures(plan.size, plan.seed))[:, None].float() / 255
+    job = Job("", plan.images, _BATCH, plan.size, seed=plan.seed)
+    return [profile_generator(replace(job, generator=name), pixels, make) for name in _OWN]
 
 
 def ratio(rates: Rates, name: str, device: str) -> float | None:
@@ -231,9 +245,13 @@ def measure_memory(setting: Setting, plan: Plan) -> dict[str, Any]:
     batch = Job("", _BATCH, _BATCH, plan.size, seed=plan.seed)
     in_batch = {name: _alone(setting.own(), replace(batch, generator=name)) for name in (PERLIN, MIX)}
     if setting.peer:
-        for name, generator in PEERS.items():
-            in_batch[name] = _alone(setting.other(), replace(batch, generator=generator))
-    large = [Job(MIX, plan.large_images, 1, size, channels, seed=plan.seed) for channels in (1, 3) for size in _LARGE]
+        name = next(iter(PEERS))
+        in_batch[name] = _alone(setting.other(), replace(batch, generator=PEERS[name]))
+    large = [
+        Job(MIX, plan.large_images, 1, size, channels, seed=plan.seed)
+        for channels in plan.large_channels
+        for size in _LARGE
+    ]
     result: dict[str, Any] = {
         "batch": {name: answer.peak_mb for name, answer in in_batch.items()},
         "large": [
@@ -270,11 +288,16 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
     figures = Table(title="what was asked for", show_header=False)
     step, memory = result["training_step"], result["peak_memory_mb"]
-    figures.add_row("Perlin over anomalib, per thread", _times(result["ratio_per_thread_perlin"]))
-    figures.add_row("default mix over anomalib, per thread", _times(result["ratio_per_thread_mix"]))
+    for name, what in (("perlin", "Perlin"), ("mix", "default mix")):
+        figures.add_row(
+            f"{what} over anomalib, per thread",
+            f"{_times(result[f'ratio_per_thread_{name}'])}; by processor time "
+            f"{_times(result[f'ratio_of_cpu_time_{name}'])}",
+        )
     figures.add_row(
         "share of a training step",
         f"{100 * result['share_of_training_step']:.1f} % of {step['step_ms']:.0f} ms; "
+        f"of its time on all cores {100 * step['share_of_cpu_time']:.1f} %; "
         f"waiting for batches {100 * step['waited_share']:.1f} %",
     )
     figures.add_row("time grows with the number of images to the power of", f"{result['linearity']['exponent']:.3f}")
@@ -294,9 +317,8 @@ def tables(result: dict[str, Any]) -> list[Table]:
 @contextmanager
 def _workers(setting: Setting) -> Iterator[dict[str, tuple[Worker, str]]]:
     """Every generator with the worker that has it, in the order of their turns."""
-    own_names = [PERLIN, MIX, *(name for name in FAMILIES if name != PERLIN), FOREGROUND]
     with setting.own() as own:
-        mine = {name: (own, name) for name in own_names}
+        mine = {name: (own, name) for name in _OWN}
         if setting.peer is None:
             yield mine
             return
@@ -311,8 +333,9 @@ def _setting(plan: Plan, alone: bool) -> Iterator[Setting]:
         folder = Path(made)
         peer = None if alone else peer_python()
         pictures, textures = folder / "pictures.npy", folder / "textures"
-        np.save(pictures, good_pictures(plan.size, plan.seed))
-        write_textures(textures, plan.size, plan.seed)
+        good = good_pictures(plan.size, plan.seed)
+        np.save(pictures, good)
+        write_textures(textures, good, plan.seed)
         yield Setting(pictures, textures, peer)
 
 
@@ -325,23 +348,16 @@ def good_pictures(size: int, seed: int) -> np.ndarray:
     )
 
 
-def write_textures(folder: Path, size: int, seed: int) -> None:
-    """Write procedural textures as JPEG at the images' size, which spares anomalib the resizing."""
+def write_textures(folder: Path, pictures: np.ndarray, seed: int) -> None:
+    """Write tinted pictures ``[N, h, w]`` as JPEG, for anomalib to take textures from.
+
+    At the images' size, which spares it the resizing that the textures it would download need.
+    """
     folder.mkdir()
-    random = torch.Generator().manual_seed(seed)
-    seeds = torch.randint(2**31, (_PICTURES,), generator=random)
-    grain, stretch, brightness, contrast = torch.rand(4, _PICTURES, generator=random)
-    made = procedural_textures(
-        seeds,
-        0.005 + 0.05 * grain,
-        0.3 + 2 * stretch,
-        0.2 + 0.6 * brightness,
-        0.1 + 0.4 * contrast,
-        torch.zeros(_PICTURES, 3, size, size),
-    )
-    levels = (made.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    for number, texture in enumerate(levels):
-        Image.fromarray(texture).save(folder / f"{number:02d}.jpg", quality=90)
+    tints = np.random.default_rng(seed).uniform(0.4, 1, (len(pictures), 3))
+    for number, (picture, tint) in enumerate(zip(pictures, tints, strict=True)):
+        coloured = (picture[..., None] * tint).astype(np.uint8)
+        Image.fromarray(coloured).save(folder / f"{number:02d}.jpg", quality=90)
 
 
 def _alone(worker: Worker, job: Job) -> Answer:
@@ -381,6 +397,7 @@ def _plan(options: argparse.Namespace) -> Plan:
             threads=options.threads,
             seed=options.seed,
             counts=(32, 64, 128),
+            large_channels=(3,),
             large_images=1,
             steps=10,
             every_family=False,
@@ -392,6 +409,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         threads=options.threads,
         seed=options.seed,
         counts=(64, 128, 256, 512),
+        large_channels=(1, 3),
         large_images=4,
         steps=40,
         every_family=True,
@@ -412,6 +430,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--alone", action="store_true", help="leave anomalib out, which needs a network at first")
+    parser.add_argument("--profile", action="store_true", help="only say where the time goes, as Markdown")
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
     parser.add_argument("--quick", action="store_true", help="under two minutes: the same code, other figures")
     options = parser.parse_args(arguments)

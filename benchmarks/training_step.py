@@ -1,7 +1,9 @@
 """What synthesis costs a training step: the same short training with it and without it, in turn."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,9 +41,10 @@ def measure_training_step(folder: Path, steps: int, rounds: int, seed: int = 0) 
 
     Returns:
         ``share_of_training_step`` (the median over the rounds of one less the time without synthesis over the time
-        with it, at least 0), ``rounds`` of it, ``step_ms`` and ``step_ms_without_synthesis`` (medians),
-        ``waited_share`` (of the time with synthesis, in which training did nothing but wait for a batch), and
-        ``threads``, ``steps``, ``batch``, ``size``.
+        with it, at least 0), ``rounds`` of it, ``share_of_cpu_time`` (the same of the time of all cores, which says
+        more where other processes want the cores too), ``waited_share`` (of the time with synthesis, in which training
+        did nothing but wait for a batch), ``step_ms`` and ``step_ms_without_synthesis`` (medians), and ``threads``,
+        ``steps``, ``batch``, ``size``.
     """
     data = make_parts(folder / "tiles", "tile", good=_GOOD, test_good=0, defective=0, size=_SIZE, seed=seed)
     files = find_images([data / "train"])
@@ -49,31 +52,41 @@ def measure_training_step(folder: Path, steps: int, rounds: int, seed: int = 0) 
     images = ImageSet(files, preprocessing)
     images.batch(range(len(images)))  # held in memory from here on, as after the first epoch
 
-    def seconds() -> tuple[float, float]:
+    def run() -> _Step:
         detector = create(DETECTOR, {}, preprocessing)
+        cpu = time.process_time()
         report = detector.fit(images, images, seed, Budget(steps=steps))
-        return report.seconds / steps, report.waited / report.seconds
+        return _Step(report.seconds / steps, (time.process_time() - cpu) / steps, report.waited / report.seconds)
 
-    seconds()  # the first one meets cold caches
-    with_synthesis, waited, without = [], [], []
+    run()  # the first one meets cold caches
+    whole, bare = [], []
     for _ in range(rounds):
-        took, share = seconds()
-        with_synthesis.append(took)
-        waited.append(share)
+        whole.append(run())
         with _no_synthesis():
-            without.append(seconds()[0])
-    shares = [max(0.0, 1 - free / took) for took, free in zip(with_synthesis, without, strict=True)]
+            bare.append(run())
+    shares = [max(0.0, 1 - free.seconds / took.seconds) for took, free in zip(whole, bare, strict=True)]
+    cpu_shares = [max(0.0, 1 - free.cpu / took.cpu) for took, free in zip(whole, bare, strict=True)]
     return {
         "share_of_training_step": median(shares),
         "rounds": shares,
-        "step_ms": 1000 * median(with_synthesis),
-        "step_ms_without_synthesis": 1000 * median(without),
-        "waited_share": median(waited),
+        "share_of_cpu_time": median(cpu_shares),
+        "waited_share": median(step.waited for step in whole),
+        "step_ms": 1000 * median(step.seconds for step in whole),
+        "step_ms_without_synthesis": 1000 * median(step.seconds for step in bare),
         "threads": torch.get_num_threads(),
         "steps": steps,
         "batch": create(DETECTOR, {}, preprocessing).config.batch,
         "size": _SIZE,
     }
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One step on average: wall-clock seconds, seconds of all cores, and the share of waiting in the former."""
+
+    seconds: float
+    cpu: float
+    waited: float
 
 
 @contextmanager

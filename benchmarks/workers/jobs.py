@@ -88,19 +88,34 @@ def serve(pictures: Path, make: Maker) -> None:
 
 def work(job: Job, pixels: Tensor, make: Maker) -> Answer:
     """Do one job on pictures ``[N, 1, H, W]``, which are brought to its size and number of channels."""
-    torch.set_num_threads(job.threads)
-    images = fit(pixels[: max(job.batch, min(job.images, len(pixels)))], job).to(job.device)
-    batches = [chunk for chunk in images.split(job.batch) if len(chunk) == job.batch]
-    paint = make(job.generator, batches, job.seed)
+    paint = prepare(job, pixels, make)
     memory = _Memory(job.device)
     cpu, started = time.process_time(), time.perf_counter()
-    for index in range(job.images // job.batch):
-        masks = paint(index % len(batches))
+    masks = paint()
     if job.device.startswith("cuda"):
         torch.cuda.synchronize()
-    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     peak = memory.peak()
-    return Answer(seconds, cpu, float((masks.flatten(1).amax(dim=1) > 0).float().mean()), peak)
+    return Answer(seconds, cpu_seconds, float((masks.flatten(1).amax(dim=1) > 0).float().mean()), peak)
+
+
+def prepare(job: Job, pixels: Tensor, make: Maker) -> Callable[[], Tensor]:
+    """Everything that comes before the clock starts.
+
+    Returns:
+        Does the job, and returns the masks of its last batch.
+    """
+    torch.set_num_threads(job.threads)
+    images = fit(pixels[: job.images], job).to(job.device)
+    batches = [chunk for chunk in images.split(job.batch) if len(chunk) == job.batch]
+    paint = make(job.generator, batches, job.seed)
+
+    def run() -> Tensor:
+        for index in range(job.images // job.batch):
+            masks = paint(index % len(batches))
+        return masks
+
+    return run
 
 
 def fit(pixels: Tensor, job: Job) -> Tensor:

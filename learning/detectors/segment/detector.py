@@ -90,9 +90,7 @@ class Segment(Detector):
             device=self.device,
             callback=curriculum,
         )
-        return FitReport(
-            report.steps, report.seconds, weights="scratch", history=report.losses, waited=report.waited
-        )
+        return FitReport(report.steps, report.seconds, weights="scratch", history=report.losses, waited=report.waited)
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
