@@ -36,12 +36,15 @@ class Profile:
     Attributes:
         generator: Its name.
         images_per_second: Of the processor's time, without a profiler.
+        calls_per_image: Operations of torch that are called for an image: where it is many, their number costs more
+            than their pixels.
         operations: Of torch, without what they call.
         functions: Of ``synth``, with what they call; being watched slows down those that call many others.
     """
 
     generator: str
     images_per_second: float
+    calls_per_image: float
     operations: list[Cost]
     functions: list[Cost]
 
@@ -61,7 +64,11 @@ def profile_generator(job: Job, pixels: torch.Tensor, make: Maker) -> Profile:
     functions = cProfile.Profile()
     functions.runcall(paint)
     return Profile(
-        job.generator, job.images / answer.cpu_seconds, _operations(operations, job), _functions(functions, job)
+        generator=job.generator,
+        images_per_second=job.images / answer.cpu_seconds,
+        calls_per_image=sum(event.count for event in operations.key_averages()) / job.images,
+        operations=_operations(operations, job),
+        functions=_functions(functions, job),
     )
 
 
@@ -69,7 +76,8 @@ def markdown(profiles: list[Profile]) -> str:
     """A section for each generator."""
     lines = []
     for found in profiles:
-        lines += [f"### {found.generator}: {found.images_per_second:.0f} images/s", ""]
+        speed = f"{found.images_per_second:.0f} images/s, {found.calls_per_image:.0f} operations each"
+        lines += [f"### {found.generator}: {speed}", ""]
         lines += ["| operation | share | calls per image | function, with what it calls | share | calls per image |"]
         lines += ["|---|---|---|---|---|---|"]
         for operation, function in zip(found.operations, found.functions, strict=False):

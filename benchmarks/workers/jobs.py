@@ -4,6 +4,7 @@ Needs torch and NumPy alone, as it runs in the environments of others too.
 """
 
 import contextlib
+import ctypes
 import json
 import sys
 import time
@@ -137,6 +138,7 @@ class _Memory:
             torch.cuda.reset_peak_memory_stats()
             self.held = torch.cuda.memory_allocated() / 1e6
         elif _STATUS.is_file():
+            _return_freed_memory()
             _CLEAR.write_text("5")  # resets the kernel's high-water mark, see proc(5)
             self.held = _status("VmRSS")
 
@@ -148,6 +150,12 @@ class _Memory:
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+
+
+def _return_freed_memory() -> None:
+    """Give what was freed back to the system, where it is glibc that would keep it: using it again would look free."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _status(name: str) -> float:

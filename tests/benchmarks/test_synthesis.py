@@ -84,6 +84,7 @@ def test_a_profile_names_operations_and_functions(pictures: np.ndarray) -> None:
     assert all(cost.what.startswith("synth.") and 0 < cost.share <= 1 for cost in found.functions)
     assert any(cost.what.startswith("aten::") for cost in found.operations)
     assert sum(cost.share for cost in found.operations) <= 1
+    assert found.calls_per_image >= max(cost.calls_per_image for cost in found.operations)
     assert "synth.image_level.apply" in markdown([found])
 
 

@@ -65,7 +65,9 @@ def test_batches_made_ahead_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     ahead, in_turn = model(), model()
     run(ahead)
 
-    def one_by_one(make_batch: Callable[[Generator], Tensor], seed: int, first: int) -> Iterator[Tensor]:
+    def one_by_one(
+        make_batch: Callable[[Generator], Tensor], seed: int, first: int, every: int | None
+    ) -> Iterator[Tensor]:
         step = first
         while True:
             yield make_batch(step_generator(seed, step))
