@@ -72,4 +72,4 @@ clean:  ## remove caches and what was built; the environments and runs/ stay
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 clean-all: clean  ## remove the environments too; runs/ stays
-	rm -rf .venv .venv-label-studio .tools *.egg-info
+	rm -rf .venv .venv-label-studio .venv-peers .tools *.egg-info

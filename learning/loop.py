@@ -38,11 +38,19 @@ for _name in ("lightning.fabric.utilities.rank_zero", "lightning.pytorch.utiliti
 
 @dataclass
 class LoopReport:
-    """What the loop did; ``losses`` holds the mean of every loss over each twentieth of the run or less."""
+    """What the loop did.
+
+    Attributes:
+        steps: Optimiser steps taken, those before an interruption included.
+        seconds: Wall-clock time, that before an interruption included.
+        losses: Mean of every loss over each twentieth of the run or less.
+        waited: Seconds since the last interruption in which nothing was done but wait for the next batch.
+    """
 
     steps: int
     seconds: float
     losses: dict[str, list[float]] = field(default_factory=dict)
+    waited: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -161,13 +169,16 @@ def train(
     recent: dict[str, list[float]] = {}
     history: dict[str, list[float]] = {}
     marks = 0
+    waited = 0.0
     wrapped.train()
     batches = _prefetch(make_batch, seed, step, callback.every if callback else None)
     with _Interrupt() as interrupt, closing(batches):
         while (done := fraction()) < 1:
             for group in optimizer.param_groups:
                 group["lr"] = schedule.rate(done)
+            asked = time.monotonic()
             batch = next(batches)
+            waited += time.monotonic() - asked
             losses = compute_losses(wrapped, batch)
             wrapped_optimizer.zero_grad()
             fabric.backward(torch.stack(list(losses.values())).sum())
@@ -193,7 +204,7 @@ def train(
     state.remove()
     model.load_state_dict(averaged.state_dict())
     model.eval()
-    return LoopReport(step, elapsed(), history)
+    return LoopReport(step, elapsed(), history, waited)
 
 
 class _Interrupt:

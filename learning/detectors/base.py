@@ -62,6 +62,7 @@ class FitReport:
         backbone: Name of the backbone, or None when the detector has none.
         backbone_sha256: Checksum of the weights it started from, or None when they were drawn at random.
         history: Named values over the steps, for the report.
+        waited: Seconds of them in which training did nothing but wait for the next batch.
         selection: Figures on held-out good parts and synthetic flaws; what selects is not what trained.
         choices: What was chosen from the good parts where the configuration left it open, by the name of the option.
     """
@@ -72,6 +73,7 @@ class FitReport:
     backbone: str | None = None
     backbone_sha256: str | None = None
     history: dict[str, list[float]] = field(default_factory=dict)
+    waited: float = 0.0
     selection: dict[str, float] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
 

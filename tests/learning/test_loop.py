@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ import torch
 from lightning.fabric import Fabric
 from torch import Generator, Tensor, nn
 
+from learning import loop
 from learning.detectors.base import Budget
-from learning.loop import Schedule, _flush_denormals, train
+from learning.loop import Schedule, _flush_denormals, step_generator, train
 
 STEPS = 12
 
@@ -57,6 +59,32 @@ def test_same_seed_and_steps_give_the_same_weights() -> None:
     run(second)
     run(other, seed=1)
     assert weights(first) == weights(second) != weights(other)
+
+
+def test_batches_made_ahead_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead, in_turn = model(), model()
+    run(ahead)
+
+    def one_by_one(
+        make_batch: Callable[[Generator], Tensor], seed: int, first: int, every: int | None
+    ) -> Iterator[Tensor]:
+        step = first
+        while True:
+            yield make_batch(step_generator(seed, step))
+            step += 1
+
+    monkeypatch.setattr(loop, "_prefetch", one_by_one)
+    run(in_turn)
+    assert weights(ahead) == weights(in_turn)
+
+
+def test_waiting_for_batches_is_counted() -> None:
+    def slow(generator: Generator) -> Tensor:
+        time.sleep(0.02)
+        return batch(generator)
+
+    report = train(model(), slow, losses, Budget(steps=STEPS), 0, Schedule(1e-2))
+    assert 0.02 <= report.waited <= report.seconds
 
 
 def test_training_lowers_the_loss() -> None:

@@ -98,6 +98,7 @@ class Glass(Detector):
             history=report.losses,
             selection=choice.evidence(),
             choices={"hypothesis": str(choice.hypothesis)},
+            waited=report.waited,
         )
 
     @torch.inference_mode()

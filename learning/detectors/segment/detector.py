@@ -102,7 +102,7 @@ class Segment(Detector):
             device=self.device,
             callback=curriculum,
         )
-        return FitReport(report.steps, report.seconds, weights="scratch", history=report.losses)
+        return FitReport(report.steps, report.seconds, weights="scratch", history=report.losses, waited=report.waited)
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:

@@ -1,0 +1,451 @@
+"""``python -m benchmarks.synthesis``: how fast flaws are made, beside anomalib's Perlin generator in the same run.
+
+Both work in processes of their own and take turns, on the same images, so that whatever else the machine does slows
+both down alike.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import describe_machine
+from benchmarks.peers import PeerError, peer_python
+from benchmarks.profiling import Profile, markdown, profile_generator
+from benchmarks.training_step import measure_training_step
+from benchmarks.workers.flawsmith import FOREGROUND, MIX, make
+from benchmarks.workers.jobs import Answer, Job
+from benchmarks.workers.process import Worker
+from synth.families import FAMILIES
+from synth.parts import KINDS, draw_lot, make_part
+
+PERLIN = "perlin"
+PEERS = {"anomalib_textures": "textures", "anomalib_noise": "noise"}
+"""Ways to use anomalib's generator: with a folder of textures as in its DRAEM, and without."""
+
+_OWN = (PERLIN, MIX, *(name for name in FAMILIES if name != PERLIN), FOREGROUND)
+_PICTURES = 32
+_BATCH = 16
+"""What training paints at a time."""
+_GPU_BATCH = 256
+_LARGE = (1024, 4096)
+
+Rates = dict[str, dict[str, list[float]]]
+"""Images per second by generator and device, a number for each round."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        size: Side of the images.
+        images: For each figure of a round.
+        rounds: How often every generator has its turn.
+        threads: Numbers of threads, the least first.
+        seed: Of all random choices.
+        counts: Numbers of images whose times are compared.
+        large_channels: Of large images.
+        large_images: Images of each large size, one at a time, whose highest memory counts.
+        steps: Of each short training.
+        every_family: Whether the memory of every family is measured at the largest size.
+    """
+
+    size: int
+    images: int
+    rounds: int
+    threads: tuple[int, ...]
+    seed: int
+    counts: tuple[int, ...]
+    large_channels: tuple[int, ...]
+    large_images: int
+    steps: int
+    every_family: bool
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where workers find what they need; ``peer`` is None where flawsmith is measured alone."""
+
+    pictures: Path
+    textures: Path
+    peer: Path | None
+
+    def own(self) -> Worker:
+        """Start flawsmith's worker."""
+        return Worker(Path(sys.executable), "benchmarks.workers.flawsmith", [self.pictures])
+
+    def other(self) -> Worker:
+        """Start anomalib's worker."""
+        assert self.peer is not None
+        return Worker(self.peer, "benchmarks.workers.anomalib", [self.pictures, self.textures])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark.
+
+    Args:
+        arguments: Of the command line; by default those of the process.
+    """
+    options = _parse(arguments)
+    if options.profile:
+        _say("a profile of each generator, on one thread")
+        sys.stdout.write(markdown(profiles(_plan(options))) + "\n")
+        return
+    result = run(_plan(options), alone=options.alone, quick=options.quick)
+    console = Console(stderr=options.json)
+    for drawn in tables(result):
+        console.print(drawn)
+    if options.json:
+        sys.stdout.write(json.dumps(result) + "\n")
+
+
+def run(plan: Plan, alone: bool, quick: bool) -> dict[str, Any]:
+    """Measure everything.
+
+    Args:
+        plan: How much.
+        alone: Leave anomalib out.
+        quick: Is written down.
+
+    Returns:
+        Plain data for JSON; ratios are None where anomalib was left out.
+    """
+    machine = {**describe_machine(), "load": os.getloadavg()[0]}
+    with _setting(plan, alone) as setting:
+        _say("images per second, in turn")
+        rates, cpu_times, painted = measure_rates(setting, plan)
+        _say("growing numbers of images")
+        linearity = measure_linearity(setting, plan)
+        _say("memory")
+        memory = measure_memory(setting, plan)
+        _say("a training step with and without synthesis")
+        step = measure_training_step(setting.pictures.parent, plan.steps, 2 if quick else 5, plan.seed)
+    first = _device(plan.threads[0])
+    return {
+        "benchmark": "synthesis",
+        "size": plan.size,
+        "channels": 3,
+        "batch": _BATCH,
+        "images": plan.images,
+        "rounds": plan.rounds,
+        "seed": plan.seed,
+        "quick": quick,
+        "ratio_per_thread_perlin": ratio(rates, PERLIN, first),
+        "ratio_per_thread_mix": ratio(rates, MIX, first),
+        "ratio_of_cpu_time_perlin": ratio(cpu_times, PERLIN, first),
+        "ratio_of_cpu_time_mix": ratio(cpu_times, MIX, first),
+        "images_per_second": {name: {d: median(v) for d, v in by.items()} for name, by in rates.items()},
+        "images_per_second_range": {name: {d: [min(v), max(v)] for d, v in by.items()} for name, by in rates.items()},
+        "painted": painted,
+        "linearity": linearity,
+        "peak_memory_mb": memory,
+        "share_of_training_step": step.pop("share_of_training_step"),
+        "training_step": step,
+        "machine": machine,
+    }
+
+
+def profiles(plan: Plan) -> list[Profile]:
+    """Profile all of flawsmith's generators, one after another, on one thread."""
+    pixels = torch.from_numpy(good_pictures(plan.size, plan.seed))[:, None].float() / 255
+    job = Job("", plan.images, _BATCH, plan.size, seed=plan.seed)
+    return [profile_generator(replace(job, generator=name), pixels, make) for name in _OWN]
+
+
+def ratio(rates: Rates, name: str, device: str) -> float | None:
+    """Median over the rounds of a rate over the rate of anomalib's generator, used the faster of both ways.
+
+    Args:
+        rates: Of all generators.
+        name: Of the generator.
+        device: On which both are compared.
+    """
+    peers = [rates[peer][device] for peer in PEERS if peer in rates]
+    if not peers:
+        return None
+    fastest = [max(both) for both in zip(*peers, strict=True)]
+    return median(own / other for own, other in zip(rates[name][device], fastest, strict=True))
+
+
+def measure_rates(setting: Setting, plan: Plan) -> tuple[Rates, Rates, dict[str, float]]:
+    """Let all generators take turns.
+
+    Returns:
+        Images per second of wall-clock time, and of the time of all cores together, by generator and device, and the
+        share of images in which something was painted.
+    """
+    rates: Rates = {}
+    cpu_times: Rates = {}
+    painted: dict[str, list[float]] = {}
+    jobs = [Job("", plan.images, _BATCH, plan.size, threads=threads) for threads in plan.threads]
+    if torch.cuda.is_available():
+        jobs.append(Job("", 4 * _GPU_BATCH, _GPU_BATCH, plan.size, threads=plan.threads[-1], device="cuda"))
+    with _workers(setting) as workers:
+        for number in range(-1, plan.rounds):  # the first round warms up
+            for job in jobs:
+                for name, (worker, generator) in workers.items():
+                    answer = worker.do(replace(job, generator=generator, seed=plan.seed + number + 1))
+                    if number < 0:
+                        continue
+                    device = job.device if job.device != "cpu" else _device(job.threads)
+                    rates.setdefault(name, {}).setdefault(device, []).append(job.images / answer.seconds)
+                    cpu_times.setdefault(name, {}).setdefault(device, []).append(job.images / answer.cpu_seconds)
+                    painted.setdefault(name, []).append(answer.painted)
+    return rates, cpu_times, {name: sum(shares) / len(shares) for name, shares in painted.items()}
+
+
+def measure_linearity(setting: Setting, plan: Plan) -> dict[str, Any]:
+    """Paint growing numbers of images with the mix on one thread.
+
+    Returns:
+        ``exponent`` of the number of images in the time that they take (1 is linear), and ``runs``.
+    """
+    answers: dict[int, list[Answer]] = {count: [] for count in plan.counts}
+    with setting.own() as worker:
+        worker.do(Job(MIX, _BATCH, _BATCH, plan.size))
+        for _ in range(plan.rounds):
+            for count in plan.counts:
+                # One seed: the longer jobs begin with the very flaws of the shorter ones.
+                answers[count].append(worker.do(Job(MIX, count, _BATCH, plan.size, seed=plan.seed)))
+    seconds = {count: median(answer.seconds for answer in found) for count, found in answers.items()}
+    exponent, _ = np.polyfit(np.log(list(seconds)), np.log(list(seconds.values())), 1)
+    runs = [
+        {
+            "images": count,
+            "seconds": seconds[count],
+            "images_per_second": count / seconds[count],
+            "peak_mb": _highest(answers[count]),
+        }
+        for count in plan.counts
+    ]
+    return {"exponent": float(exponent), "runs": runs}
+
+
+def measure_memory(setting: Setting, plan: Plan) -> dict[str, Any]:
+    """Measure memory above what is held before, good images included, each figure in a fresh process.
+
+    Returns:
+        ``batch``: megabytes for a batch; ``large``: for large images one at a time, with seconds for each, and
+        ``families`` the same at the largest size by family, if the plan says so.
+    """
+    batch = Job("", _BATCH, _BATCH, plan.size, seed=plan.seed)
+    in_batch = {name: _alone(setting.own(), replace(batch, generator=name)) for name in (PERLIN, MIX)}
+    if setting.peer:
+        name = next(iter(PEERS))
+        in_batch[name] = _alone(setting.other(), replace(batch, generator=PEERS[name]))
+    large = [
+        Job(MIX, plan.large_images, 1, size, channels, seed=plan.seed)
+        for channels in plan.large_channels
+        for size in _LARGE
+    ]
+    result: dict[str, Any] = {
+        "batch": {name: answer.peak_mb for name, answer in in_batch.items()},
+        "large": [
+            {
+                "size": job.size,
+                "channels": job.channels,
+                "peak_mb": answer.peak_mb,
+                "picture_mb": job.size**2 * job.channels * 4 / 1e6,
+                "seconds_per_image": answer.seconds / job.images,
+            }
+            for job, answer in ((job, _alone(setting.own(), job)) for job in large)
+        ],
+    }
+    if plan.every_family:
+        biggest = Job("", 2, 1, _LARGE[-1], 3, seed=plan.seed)
+        answers = {name: _alone(setting.own(), replace(biggest, generator=name)) for name in [*FAMILIES, FOREGROUND]}
+        result["families"] = {
+            name: {"peak_mb": answer.peak_mb, "seconds_per_image": answer.seconds / biggest.images}
+            for name, answer in answers.items()
+        }
+    return result
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    """Draw the figures."""
+    speed = Table(title=f"images per second at {result['size']}² RGB, median and range of {result['rounds']} rounds")
+    devices = list(next(iter(result["images_per_second"].values())))
+    for heading in ("generator", *devices, "painted"):
+        speed.add_column(heading, justify="left" if heading == "generator" else "right")
+    for name, rates in result["images_per_second"].items():
+        ranges = result["images_per_second_range"][name]
+        cells = [f"{rates[d]:.0f} ({ranges[d][0]:.0f}–{ranges[d][1]:.0f})" for d in devices]
+        speed.add_row(name, *cells, f"{100 * result['painted'][name]:.0f} %")
+
+    figures = Table(title="what was asked for", show_header=False)
+    step, memory = result["training_step"], result["peak_memory_mb"]
+    for name, what in (("perlin", "Perlin"), ("mix", "default mix")):
+        figures.add_row(
+            f"{what} over anomalib, per thread",
+            f"{_times(result[f'ratio_per_thread_{name}'])}; by processor time "
+            f"{_times(result[f'ratio_of_cpu_time_{name}'])}",
+        )
+    figures.add_row(
+        "share of a training step",
+        f"{100 * result['share_of_training_step']:.1f} % of {step['step_ms']:.0f} ms; "
+        f"of its time on all cores {100 * step['share_of_cpu_time']:.1f} %; "
+        f"waiting for batches {100 * step['waited_share']:.1f} %",
+    )
+    figures.add_row("time grows with the number of images to the power of", f"{result['linearity']['exponent']:.3f}")
+    for name, peak in memory["batch"].items():
+        figures.add_row(f"memory for a batch of {result['batch']}, {name}", _megabytes(peak))
+    for row in memory["large"]:
+        figures.add_row(
+            f"memory for one image of {row['size']}², {'grey' if row['channels'] == 1 else 'RGB'} "
+            f"({row['picture_mb']:.0f} MB itself)",
+            f"{_megabytes(row['peak_mb'])}, {row['seconds_per_image']:.2f} s",
+        )
+    for name, row in memory.get("families", {}).items():
+        figures.add_row(f"{_LARGE[-1]}² RGB, {name}", f"{_megabytes(row['peak_mb'])}, {row['seconds_per_image']:.2f} s")
+    return [speed, figures]
+
+
+@contextmanager
+def _workers(setting: Setting) -> Iterator[dict[str, tuple[Worker, str]]]:
+    """Every generator with the worker that has it, in the order of their turns."""
+    with setting.own() as own:
+        mine = {name: (own, name) for name in _OWN}
+        if setting.peer is None:
+            yield mine
+            return
+        with setting.other() as other:
+            peers = {name: (other, generator) for name, generator in PEERS.items()}
+            yield {**peers, **mine}
+
+
+@contextmanager
+def _setting(plan: Plan, alone: bool) -> Iterator[Setting]:
+    with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as made:
+        folder = Path(made)
+        peer = None if alone else peer_python()
+        pictures, textures = folder / "pictures.npy", folder / "textures"
+        good = good_pictures(plan.size, plan.seed)
+        np.save(pictures, good)
+        write_textures(textures, good, plan.seed)
+        yield Setting(pictures, textures, peer)
+
+
+def good_pictures(size: int, seed: int) -> np.ndarray:
+    """Made-up good parts of all kinds, ``[N, size, size]`` bytes."""
+    rng = np.random.default_rng(seed)
+    kinds = list(KINDS)
+    return np.stack(
+        [make_part(kinds[i % len(kinds)], draw_lot(rng), rng, size=size).images[0] for i in range(_PICTURES)]
+    )
+
+
+def write_textures(folder: Path, pictures: np.ndarray, seed: int) -> None:
+    """Write tinted pictures ``[N, h, w]`` as JPEG, for anomalib to take textures from.
+
+    At the images' size, which spares it the resizing that the textures it would download need.
+    """
+    folder.mkdir()
+    tints = np.random.default_rng(seed).uniform(0.4, 1, (len(pictures), 3))
+    for number, (picture, tint) in enumerate(zip(pictures, tints, strict=True)):
+        coloured = (picture[..., None] * tint).astype(np.uint8)
+        Image.fromarray(coloured).save(folder / f"{number:02d}.jpg", quality=90)
+
+
+def _alone(worker: Worker, job: Job) -> Answer:
+    """Do a job in a process that has done nothing but load its libraries."""
+    with worker:
+        worker.do(replace(job, size=64, images=job.batch))
+        return worker.do(job)
+
+
+def _highest(answers: Sequence[Answer]) -> float | None:
+    peaks = [answer.peak_mb for answer in answers if answer.peak_mb is not None]
+    return max(peaks) if peaks else None
+
+
+def _device(threads: int) -> str:
+    return f"cpu_{threads}"
+
+
+def _times(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}×"
+
+
+def _megabytes(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} MB"
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False)
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    if options.quick:
+        return Plan(
+            size=options.size,
+            images=options.images or 32,
+            rounds=3,
+            threads=options.threads,
+            seed=options.seed,
+            counts=(32, 64, 128),
+            large_channels=(3,),
+            large_images=1,
+            steps=10,
+            every_family=False,
+        )
+    return Plan(
+        size=options.size,
+        images=options.images or 128,
+        rounds=options.rounds,
+        threads=options.threads,
+        seed=options.seed,
+        counts=(64, 128, 256, 512),
+        large_channels=(1, 3),
+        large_images=4,
+        steps=40,
+        every_family=True,
+    )
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.synthesis", description=__doc__)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    parser.add_argument("--size", type=int, default=256, help="side of the images")
+    parser.add_argument("--images", type=int, help=f"for each figure of a round, a multiple of {_BATCH}")
+    parser.add_argument("--rounds", type=int, default=7, help="how often every generator has its turn")
+    parser.add_argument(
+        "--threads",
+        type=lambda text: tuple(sorted({int(number) for number in text.split(",")})),
+        default=tuple(sorted({1, cores})),
+        help="numbers of threads, by commas; ratios are taken at the first",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--alone", action="store_true", help="leave anomalib out, which needs a network at first")
+    parser.add_argument("--profile", action="store_true", help="only say where the time goes, as Markdown")
+    parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
+    parser.add_argument("--quick", action="store_true", help="under two minutes: the same code, other figures")
+    options = parser.parse_args(arguments)
+    if options.size < 64:
+        parser.error(f"--size is {options.size}; parts are drawn at 64 pixels or more")
+    if options.images is not None and (options.images < _BATCH or options.images % _BATCH):
+        parser.error(f"--images is {options.images}; it takes a multiple of {_BATCH}")
+    if min(options.threads) < 1 or options.rounds < 1:
+        parser.error("--threads and --rounds take numbers from 1 upwards")
+    return options
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PeerError as error:
+        _say(f"[bold red]error:[/] {error}")
+        sys.exit(2)

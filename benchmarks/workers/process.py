@@ -1,0 +1,63 @@
+"""A worker process, seen from the benchmark."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from benchmarks.workers.jobs import Answer, Job
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Worker:
+    """A process that does jobs one after another; it ends with the ``with`` block.
+
+    Args:
+        python: Of the environment that it runs in.
+        module: One of ``benchmarks.workers``.
+        arguments: Of the module.
+    """
+
+    def __init__(self, python: Path, module: str, arguments: Sequence[str | Path]) -> None:
+        self._command = [str(python), "-m", module, *map(str, arguments)]
+
+    def __enter__(self) -> Self:
+        self._said = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            self._command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._process.kill()
+        self._process.communicate()
+        self._said.close()
+
+    def do(self, job: Job) -> Answer:
+        """Wait for a job.
+
+        Raises:
+            RuntimeError: If the process ended, with what it said.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(asdict(job)) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            self._process.wait()
+            self._said.seek(0)
+            msg = f"{' '.join(self._command)} ended at {job}: {self._said.read()[-2000:]}"
+            raise RuntimeError(msg)
+        return Answer(**json.loads(line))
