@@ -24,6 +24,7 @@ def window(pictures: Tensor, box: tuple[int, int, int, int]) -> Window:
         level=blank,
         background=blank,
         has_background=blank[:, :1] > 0,
+        inward=torch.zeros(count),
     )
 
 
