@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.fabric import Fabric
+from safetensors import safe_open
 from torch import Generator, Tensor, nn
 
 from learning import loop
@@ -101,6 +102,17 @@ def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path: Path) -> None:
     run(resumed, checkpoint=tmp_path)
     assert weights(whole) == weights(resumed) != weights(halves)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_by_minutes_goes_on_with_what_is_left_of_them(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(model(), budget=Budget(minutes=1), checkpoint=tmp_path, progress=StopAt(5))
+    (checkpoint,) = tmp_path.iterdir()
+    with safe_open(checkpoint, framework="pt") as opened:
+        before = int(opened.metadata()["step"])
+    assert before > 0
+    # The whole of it has gone by: only a run that starts over would make steps of its own.
+    assert run(model(), budget=Budget(minutes=1e-4), checkpoint=tmp_path) - before <= 1
 
 
 def test_a_checkpoint_of_another_run_is_not_used(tmp_path: Path) -> None:
