@@ -87,8 +87,10 @@ def train_bundle(
     held_back = [*parts["selection"], *parts["calibration"], *(one for one in records if one.split == "test")]
     defects, left_out = usable(defects or DefectBank(()), held_back)
     folder = config.sources.textures
+    zoom = 1 / preprocessing.part.reach if preprocessing.part else 1.0
     sources = FlawSources(
-        defects.fitted(preprocessing.channels, size) if defects else None, TextureFolder(folder) if folder else None
+        defects.fitted(preprocessing.channels, size, zoom) if defects else None,
+        TextureFolder(folder) if folder else None,
     )
 
     fingerprint = data_fingerprint(good)

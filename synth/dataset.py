@@ -196,7 +196,8 @@ class _Maker:
         self.images, self.out, self.seed, self.settings = images, out, seed, settings
         self.layout = layout
         self.synthesizer: Synthesizer = settings.synthesizer()
-        self.textures = _textures(settings.sources.textures)
+        folder = settings.sources.textures
+        self.textures = TextureFolder(folder) if folder else None
         self._room = Room(_ROOM)
 
     @property
@@ -263,12 +264,6 @@ class _Maker:
             return parts, []
         files = self.textures.files
         return parts, [files[i] for i in torch.randint(len(files), (max(1, number),), generator=generator).tolist()]
-
-
-def _textures(folder: Path | None) -> TextureFolder | None:
-    if folder is None:
-        return None
-    return TextureFolder(folder)
 
 
 def _context(

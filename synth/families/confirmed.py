@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import EVERYWHERE, Context, Family
+from synth.families.base import EVERYWHERE, Content, Context, Family
 from synth.masks import FlawParameters
 from synth.sources.defects import DefectBank
 from synth.sources.pasting import Pose, blend, grain_of, lay, radii
@@ -74,6 +74,10 @@ class Confirmed(Family[ConfirmedParameters]):
     def reach_with(self, parameters: ConfirmedParameters, size: tuple[int, int], context: Context) -> Tensor:
         """As far as the defect and what it is matched to."""
         return radii(parameters, _bank(context), min(size))[:, None].expand(-1, 2)
+
+    def shown(self, parameters: ConfirmedParameters, context: Context) -> list[Content]:
+        """Confirmed defects."""
+        return [Content("defect", place) for place in parameters.which.tolist()]
 
     def paint(self, window: Window, parameters: ConfirmedParameters, context: Context) -> Tensor:
         """Blend the defects in."""

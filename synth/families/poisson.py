@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from synth.blending import poisson_blend
 from synth.draws import Draws
-from synth.families.base import Context, Family
+from synth.families.base import Content, Context, Family
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.sources import shifted_sources
 from synth.windows import Window
@@ -67,6 +67,10 @@ class Poisson(Family[PoissonParameters]):
     def reach(self, parameters: PoissonParameters, size: tuple[int, int]) -> Tensor:
         """As far as the region, and the rim that it is fitted to."""
         return region_reach(parameters, size) + _RIM
+
+    def shown(self, parameters: PoissonParameters, context: Context) -> list[Content]:
+        """Other parts."""
+        return [Content("part", place) for place in parameters.source.tolist()]
 
     def paint(self, window: Window, parameters: PoissonParameters, context: Context) -> Tensor:
         """Blend the patches in; the soft edge of the region hides what is left of the seam."""

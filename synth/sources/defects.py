@@ -99,14 +99,17 @@ class DefectBank:
     def __add__(self, other: "DefectBank") -> "DefectBank":
         return DefectBank(self.defects + other.defects)
 
-    def fitted(self, channels: int, side: int) -> "DefectBank":
+    def fitted(self, channels: int, side: int, zoom: float = 1.0) -> "DefectBank":
         """Bring the defects to images of another kind, so that they keep their share of the part.
 
         Args:
             channels: 1 or 3, of the images.
             side: Shorter side of the images in pixels.
+            zoom: How much larger parts are in them than they are where the defects come from, beyond what the side
+                says: where parts are cut out of their pictures.
         """
-        return DefectBank(tuple(_fit(defect, channels, side) for defect in self.defects))
+        zoomed = (_fit(defect, channels, round(side * zoom)) for defect in self.defects)
+        return DefectBank(tuple(replace(defect, side=side) for defect in zoomed))
 
 
 def cut_defects(

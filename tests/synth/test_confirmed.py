@@ -165,6 +165,8 @@ def test_a_defect_keeps_its_share_of_the_part_at_another_resolution() -> None:
     bank = marked()
     half = bank.fitted(1, 48)
     assert half.defects[0].side == 48
+    assert bank.fitted(1, 48, zoom=2).defects[0].pixels.shape == bank.defects[0].pixels.shape
+    assert bank.fitted(1, 48, zoom=2).defects[0].side == 48
     area = [float((b.defects[0].mask > 0.5).sum()) for b in (bank, half)]
     assert area[0] / area[1] == pytest.approx(4, rel=0.3)
     parameters = replace(drawn(8, severity=0.8), scale=torch.ones(8), stretch=torch.ones(8), bend=torch.zeros(8))
