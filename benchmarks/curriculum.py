@@ -28,7 +28,7 @@ from learning.images.preprocessing import Preprocessing
 from learning.images.readers import read_data
 from learning.metrics import image_auroc
 from learning.splits import split_groups
-from synth.families import FAMILIES
+from synth.families import ANYWHERE
 from synth.families.base import Context
 from synth.foreground import foreground
 from synth.image_level import Synthesizer
@@ -89,7 +89,7 @@ def run(data: Path, kind: str, seed: int, curriculum: bool, options: argparse.Na
         [record.path for record in records if record.split == "train"], options.size
     )
     parts = split_groups([r for r in records if r.split == "train"], {"train": 0.85, "selection": 0.15}, seed)
-    names = sorted(name for name, family in FAMILIES.items() if not family.needs_defects)
+    names = sorted(ANYWHERE)
     left_out = sorted(np.random.default_rng(seed).permutation(names)[:_LEFT_OUT].tolist())
     config = {
         "batch": options.batch,

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from synth.contact import contact_sheet, outlined
-from synth.families import FAMILIES, Context
+from synth.families import ANYWHERE, FAMILIES, Context
 from synth.foreground import foreground
 from synth.parts import KINDS, draw_lot, make_part
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"there is no family {', '.join(sorted(unknown))}; choose from {', '.join(FAMILIES)}")
     options.out.mkdir(parents=True, exist_ok=True)
     parts = {kind: good_parts(kind, options.seed) for kind in KINDS}
-    for name in options.families or [name for name, family in FAMILIES.items() if not family.needs_defects]:
+    for name in options.families or ANYWHERE:
         rows = [show(name, images, options.seed) for images in parts.values()]
         contact_sheet(rows, options.out / f"{name}.jpg", side=_SHOWN)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor
 
-from synth.families import FAMILIES
+from synth.families import ANYWHERE
 from synth.families.base import Context
 from synth.image_level import Odds, Synthesizer
 from synth.sources.defects import DefectBank
@@ -36,7 +36,7 @@ class FlawSources:
         Raises:
             SynthError: If a family is unknown.
         """
-        others = [name for name in families or FAMILIES if families or not FAMILIES[name].needs_defects]
+        others = families or ANYWHERE
         if not self.defects or "confirmed" in others:
             return Synthesizer(others)
         odds = dict.fromkeys(others, (1.0,)) | {"confirmed": (len(others) * _CONFIRMED_SHARE / (1 - _CONFIRMED_SHARE),)}

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from synth.errors import SynthError
-from synth.families import FAMILIES
+from synth.families import ANYWHERE, FAMILIES
 from synth.families.base import NO_CONTEXT, Canvas, Context, Family, from_plain, select, to_plain
 
 
@@ -163,8 +163,7 @@ class Synthesizer:
         if not 0 <= severity[0] <= severity[1] <= 1:
             msg = f"severities must be a range within 0..1, not {severity[0]:g}..{severity[1]:g}"
             raise SynthError(msg)
-        anywhere = [name for name, family in FAMILIES.items() if not family.needs_defects]
-        chosen = [family_class(f)() if isinstance(f, str) else f for f in families or anywhere]
+        chosen = [family_class(f)() if isinstance(f, str) else f for f in families or ANYWHERE]
         self.families: dict[str, Family[Any]] = {family.name: family for family in chosen}
         if len(self.families) < len(chosen):
             msg = "a flaw family is named twice; use odds to draw it more often"

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from synth.errors import SynthError
-from synth.families import FAMILIES, Family
+from synth.families import ANYWHERE, FAMILIES, Family
 from synth.image_level import Odds, Synthesizer
 from synth.regions import Regions
 
@@ -141,11 +141,7 @@ class SynthesisSettings(BaseModel):
     @property
     def names(self) -> list[str]:
         """Families that are drawn."""
-        return (
-            [n for n in FAMILIES if not FAMILIES[n].needs_defects]
-            if self.families is None
-            else [n for n, s in self.families.items() if s.weight]
-        )
+        return list(ANYWHERE) if self.families is None else [n for n, s in self.families.items() if s.weight]
 
     def synthesizer(self) -> Synthesizer:
         """What draws by these settings."""

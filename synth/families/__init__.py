@@ -47,7 +47,11 @@ FAMILIES: dict[str, type[Family[Any]]] = {
 }
 """Every family by its name; adding one is a module and a line here."""
 
+ANYWHERE = tuple(name for name, family in FAMILIES.items() if not family.needs_defects)
+"""Families that can be painted on any part, without confirmed defects: those that are drawn where none is named."""
+
 __all__ = [
+    "ANYWHERE",
     "FAMILIES",
     "Bite",
     "Blob",

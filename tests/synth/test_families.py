@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from synth.errors import SynthError
-from synth.families import FAMILIES, Context
+from synth.families import ANYWHERE, FAMILIES, Context
 from synth.families.base import from_plain, select, to_plain
 
 SIZES = [(64, 64), (48, 160), (8, 9)]
 
-family_names = pytest.mark.parametrize("name", sorted(n for n, f in FAMILIES.items() if not f.needs_defects))
+family_names = pytest.mark.parametrize("name", sorted(ANYWHERE))
 
 
 def good_parts(count: int, channels: int, size: tuple[int, int], seed: int = 1) -> Tensor:
