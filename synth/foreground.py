@@ -24,7 +24,7 @@ _SIGMAS = 4.0
 """A pixel stands out when it is this many standard deviations of the background away from it."""
 _EDGE = 1.5
 """The picture has an edge where the distances around a pixel differ by this many thresholds."""
-_MEDIAN_OF_NORMAL = 0.6745
+MEDIAN_OF_NORMAL = 0.6745
 """Median distance from the mean of a normal distribution, in standard deviations."""
 _EPSILON = 0.01
 _TOUCHING, _OPENED, _AROUND, _CLOSED = (np.ones((side, side), np.uint8) for side in (3, 3, 5, 5))
@@ -78,21 +78,21 @@ def _shrink(images: Tensor) -> Tensor:
 def _find(planes: np.ndarray) -> _Part:
     """The part in one picture ``[C, h, w]`` float32."""
     height, width = planes.shape[1:]
-    distance = _distance(planes)
-    threshold = max(_LEAST_STEP, _SIGMAS * float(np.median(_rim(distance))) / _MEDIAN_OF_NORMAL)
+    distance = background_distance(planes)
+    threshold = max(_LEAST_STEP, _SIGMAS * float(np.median(rim(distance))) / MEDIAN_OF_NORMAL)
     solid = _solid((distance > threshold).astype(np.uint8))
     trust = 0.0
     if _AREAS[0] < solid.mean() < _AREAS[1]:
         contour = solid > cv2.erode(solid, _TOUCHING)
         steps = (cv2.dilate(distance, _AROUND) - cv2.erode(distance, _AROUND))[contour]
-        trust = float((1 - _rim(solid).mean()) * (steps > _EDGE * threshold).mean())
+        trust = float((1 - rim(solid).mean()) * (steps > _EDGE * threshold).mean())
     if trust < LEAST_TRUST:
         return _Part(np.ones((height, width), np.float32), 0.0)
     beyond = distance / threshold - 1
     return _Part(np.where(solid, beyond.clip(_EPSILON, 1), beyond.clip(-1, -_EPSILON)), trust)
 
 
-def _rim(planes: np.ndarray) -> np.ndarray:
+def rim(planes: np.ndarray) -> np.ndarray:
     """Pixels of the border, ``[..., h, w]`` to ``[..., N]``."""
     *before, height, width = planes.shape
     wide = max(1, min(height, width) // 32)
@@ -112,10 +112,10 @@ def _plane(height: int, width: int) -> np.ndarray:
     return np.stack([np.ones_like(x), x, y])
 
 
-def _distance(planes: np.ndarray) -> np.ndarray:
+def background_distance(planes: np.ndarray) -> np.ndarray:
     """Distance of every pixel from the background, strongest channel; ``[C, h, w]`` to ``[h, w]``."""
     plane = _plane(*planes.shape[1:])
-    base, seen = _rim(plane), _rim(planes).astype(np.float64)
+    base, seen = rim(plane), rim(planes).astype(np.float64)
     away = np.abs(seen - np.median(seen, axis=1, keepdims=True)).max(axis=0)
     for _ in range(2):
         like = (away <= max(3 * float(np.median(away)), _LEAST_STEP)).astype(np.float32)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from learning.errors import DataError
 from learning.images.frames import Frame, cut, put_back
 from learning.images.pixels import read_pixels
-from learning.images.pose import Part, bounding_box, find_part, main_axis
+from learning.images.pose import PROFILE, Box, Extent, Part, bounding_box, find_part, main_axis, points_forward
 
 _LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
@@ -31,12 +31,32 @@ class PartView(BaseModel):
         turn: Whether the part is turned so that its main axis lies along the crop's first side.
         reach: Width of the crop, as a share of the square root of the picture's area: pictures of one camera at
             another resolution give the same crop, and parts keep their relative sizes.
+        length: That good parts usually have, in square roots of the picture's area; None where it is not known.
+        breadth: That good parts usually have, in the same unit.
+        profile: Of good parts along their axis, by which their ends are told apart; None is by their moments.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     turn: bool
     reach: float = Field(gt=0, le=8)
+    length: float | None = Field(default=None, gt=0, le=8)
+    breadth: float | None = Field(default=None, gt=0, le=8)
+    profile: tuple[float, ...] | None = Field(default=None, min_length=PROFILE, max_length=PROFILE)
+
+    @property
+    def usual(self) -> Extent | None:
+        """How large good parts are."""
+        if self.length is None or self.breadth is None:
+            return None
+        return Extent(self.length, self.breadth, self.turn)
+
+    def box(self, part: Part) -> Box:
+        """The box around a part; where parts are turned it starts at the same end of all."""
+        box = bounding_box(part, main_axis(part).angle if self.turn else 0.0)
+        if self.profile is None or points_forward(part.profile(box), np.array(self.profile)):
+            return box
+        return bounding_box(part, box.angle + math.pi)
 
 
 @dataclass(frozen=True)
@@ -131,14 +151,14 @@ class Preprocessing(BaseModel):
         image = self._in_channels(image)
         if self.part is None:
             return View(self._rounded(_stretch(image, (self.height, self.width))), None, True)
-        found = find_part(image)
+        found = find_part(image, self.part.usual if self.part else None)
         frame = self._frame(found, (image.shape[-2], image.shape[-1]))
         return View(self._rounded(cut(image, frame)), frame, found is not None)
 
     def outline(self, image: Tensor) -> Tensor:
         """Where the part is in what ``look`` gives: ``[height, width]`` bool; everywhere where none is found."""
         image = self._in_channels(image)
-        found = find_part(image)
+        found = find_part(image, self.part.usual if self.part else None)
         if found is None:
             return torch.ones(self.height, self.width, dtype=torch.bool)
         size = (image.shape[-2], image.shape[-1])
@@ -153,7 +173,7 @@ class Preprocessing(BaseModel):
         if part is None:
             pitch = max(size[0] / self.height, size[1] / self.width)
             return Frame(size[1] / 2, size[0] / 2, 0.0, pitch, self.height, self.width)
-        box = bounding_box(part, main_axis(part).angle if self.part.turn else 0.0)
+        box = self.part.box(part)
         usual = self.part.reach * math.sqrt(size[0] * size[1]) / self.width
         # Nothing of a part that is larger than the good ones is cut off.
         pitch = max(usual, box.length / self.width, box.breadth / self.height)

@@ -11,7 +11,7 @@ import numpy as np
 
 from learning.errors import DataError
 from learning.images.pixels import read_image
-from learning.images.pose import Axis, Box, Part, bounding_box, find_part, main_axis
+from learning.images.pose import Axis, Box, Extent, Part, bounding_box, find_part, main_axis, usual_profile
 from learning.images.preprocessing import PartView, Preprocessing
 
 _LOOKED_AT = 32
@@ -72,9 +72,12 @@ def choose_view(
     if view == "whole":
         return preprocessing, "the whole picture, as configured"
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(_LOOKED_AT, len(paths))).round().astype(int))
-    with ThreadPoolExecutor(_READERS) as pool:
-        looked = list(pool.map(_look, [paths[i] for i in chosen]))
+    looked = _look_at([paths[i] for i in chosen])
     seen = [one for one in looked if one is not None]
+    if seen:
+        # Now that it is known how large parts are, they are found where a first look was misled.
+        looked = _look_at([paths[i] for i in chosen], _usual(seen))
+        seen = [one for one in looked if one is not None]
     found = len(seen) / len(looked)
     if found < _LEAST_FOUND and (view == "auto" or not seen):
         text = f"the part is told from its background in {len(seen)} of {len(looked)} good images only"
@@ -92,16 +95,43 @@ def choose_view(
     scale = min(math.sqrt(preprocessing.height * preprocessing.width / share), _MOST_ENLARGED * pixels)
     width, height = (max(_MULTIPLE, round(side * scale / _MULTIPLE) * _MULTIPLE) for side in (long, short))
     # What rounding took off one side is given back by showing the part a little smaller.
-    part = PartView(turn=turn, reach=width * max(long / width, short / height))
+    usual = _usual(seen)
+    part = PartView(
+        turn=turn,
+        reach=width * max(long / width, short / height),
+        length=usual.length,
+        breadth=usual.breadth,
+        profile=_profile(seen) if turn else None,
+    )
     how = "cut out and turned by its axis" if turn else "cut out"
     text = f"the part, {how}: {100 * share:.0f} % of the picture; found in {len(seen)} of {len(looked)} good images"
     return preprocessing.model_copy(update={"width": width, "height": height, "part": part}), text
 
 
-def _look(path: Path) -> _Seen | None:
-    image = read_image(path)
-    part = find_part(image)
-    return None if part is None else _Seen(part, main_axis(part), (image.shape[-2], image.shape[-1]))
+def _look_at(paths: Sequence[Path], usual: Extent | None = None) -> list[_Seen | None]:
+    """Find the part in each image, read by several threads."""
+
+    def look(path: Path) -> _Seen | None:
+        image = read_image(path)
+        part = find_part(image, usual)
+        return None if part is None else _Seen(part, main_axis(part), (image.shape[-2], image.shape[-1]))
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(look, paths))
+
+
+def _usual(seen: Sequence[_Seen]) -> Extent:
+    """How large parts are: the median, which a few that were not found rightly do not move."""
+    turn = _is_turned([one.axis for one in seen])
+    roots = np.array([math.sqrt(height * width) for height, width in (one.size for one in seen)])
+    boxes = [bounding_box(one.part, one.axis.angle if turn else 0.0) for one in seen]
+    length, breadth = (np.array([getattr(box, side) for box in boxes]) / roots for side in ("length", "breadth"))
+    return Extent(float(np.median(length)), float(np.median(breadth)), turn)
+
+
+def _profile(seen: Sequence[_Seen]) -> tuple[float, ...] | None:
+    usual = usual_profile([one.part.profile(bounding_box(one.part, one.axis.angle)) for one in seen])
+    return None if usual is None else tuple(usual.tolist())
 
 
 def _is_turned(axes: Sequence[Axis]) -> bool:

@@ -213,3 +213,51 @@ def test_the_shaded_side_of_a_part_belongs_to_it() -> None:
     assert part.mask[62:78, 34:126].all()
     assert part.mask[83:97, 34:126].mean() > 0.95
     assert main_axis(part).elongation > 2
+
+
+def good_bolts(folder: Path, count: int = 12) -> list[Path]:
+    files = []
+    for i in range(count):
+        files.append(folder / f"{i}.png")
+        Image.fromarray(bolt(2 * math.pi * i / count + 0.1)).save(files[-1])
+    return files
+
+
+def stained(angle: float) -> np.ndarray:
+    """A bolt on a belt with a bright blotch beside it, larger than the bolt's head."""
+    rows, columns = np.mgrid[:256, :256]
+    near = np.hypot(rows - 225, columns - 45) < 28
+    pixels = bolt(angle)
+    return np.where(near & (pixels < 90), pixels + 45, pixels).astype(np.uint8)
+
+
+def test_a_blotch_on_the_background_is_not_taken_for_the_part(tmp_path: Path) -> None:
+    files = good_bolts(tmp_path)
+    preprocessing, _ = choose_view(Preprocessing.for_images(files, 96), files, "part")
+    assert preprocessing.part is not None
+    for angle in (0.4, 1.5, -2.0):
+        clean, dirty = (preprocessing.look(tensor(p)).frame for p in (bolt(angle), stained(angle)))
+        assert clean is not None
+        assert dirty is not None
+        assert math.hypot(clean.x - dirty.x, clean.y - dirty.y) < 4
+        assert abs(math.remainder(clean.angle - dirty.angle, 2 * math.pi)) < 0.06
+        # Without knowing how large parts are, it is.
+        naive = preprocessing.part.model_copy(update={"length": None, "breadth": None})
+        misled = preprocessing.model_copy(update={"part": naive}).look(tensor(stained(angle))).frame
+        assert misled is None or math.hypot(clean.x - misled.x, clean.y - misled.y) > 4
+
+
+def test_heads_lie_at_the_same_end_though_shade_hides_half_of_one(tmp_path: Path) -> None:
+    files = good_bolts(tmp_path)
+    preprocessing, _ = choose_view(Preprocessing.for_images(files, 96), files, "part")
+    assert preprocessing.part is not None
+    assert preprocessing.part.profile is not None
+    plain = preprocessing.look(tensor(bolt(0.3))).frame
+    shaded = bolt(0.3).astype(np.float64)
+    rows, columns = np.mgrid[:256, :256] - 128.0
+    below = columns * math.sin(0.3) < rows * math.cos(0.3) - 14
+    shaded[below & (shaded > 90)] = 62
+    frame = preprocessing.look(tensor(shaded.astype(np.uint8))).frame
+    assert plain is not None
+    assert frame is not None
+    assert abs(math.remainder(plain.angle - frame.angle, 2 * math.pi)) < 0.3
