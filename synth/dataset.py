@@ -32,7 +32,17 @@ from synth.manifest import (
     replay,
     write_manifest,
 )
-from synth.pictures import Pixels, depth_of, encode, fit_picture, read_picture, read_pixels, to_pixels, to_tensor
+from synth.pictures import (
+    Pixels,
+    cut_to,
+    depth_of,
+    encode,
+    fit_picture,
+    read_picture,
+    read_pixels,
+    to_pixels,
+    to_tensor,
+)
 from synth.regions import confine
 from synth.room import Room
 from synth.settings import SynthesisSettings
@@ -280,14 +290,14 @@ def _context(
     part, trust = foreground(image[None]) if settings.foreground else (torch.ones(1, 1, height, width), torch.zeros(1))
     everywhere = allowed is None and not trust.any()
 
-    def stacked(paths: Sequence[Path]) -> Tensor | None:
-        fitted = [fit_picture(read_picture(path), channels, (height, width)) for path in paths]
+    def stacked(paths: Sequence[Path], fit: Callable[[Tensor, int, tuple[int, int]], Tensor]) -> Tensor | None:
+        fitted = [fit(read_picture(path), channels, (height, width)) for path in paths]
         return torch.stack(fitted) if fitted else None
 
     context = Context(
         foreground=None if everywhere else confine(part, allowed, source),
-        sources=stacked(sources),
-        textures=stacked(textures),
+        sources=stacked(sources, cut_to),
+        textures=stacked(textures, fit_picture),
         depth=cast(Literal[8, 16], depth),
     )
     return context, float(trust[0])
