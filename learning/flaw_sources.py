@@ -8,11 +8,9 @@ from torch import Generator, Tensor
 from synth.families import ANYWHERE
 from synth.families.base import Context
 from synth.image_level import Odds, Synthesizer
+from synth.settings import CONFIRMED_SHARE
 from synth.sources.defects import DefectBank
 from synth.sources.folder import TextureFolder
-
-_CONFIRMED_SHARE = 0.3
-"""Share of the flaws that are confirmed defects, where there are any: what has occurred is what will occur."""
 
 _TEXTURES = 8
 """Textures at hand for a batch."""
@@ -39,7 +37,7 @@ class FlawSources:
         others = families or ANYWHERE
         if not self.defects or "confirmed" in others:
             return Synthesizer(others)
-        odds = dict.fromkeys(others, (1.0,)) | {"confirmed": (len(others) * _CONFIRMED_SHARE / (1 - _CONFIRMED_SHARE),)}
+        odds = dict.fromkeys(others, (1.0,)) | {"confirmed": (len(others) * CONFIRMED_SHARE / (1 - CONFIRMED_SHARE),)}
         return Synthesizer([*others, "confirmed"], odds=Odds(odds))
 
     def context(self, generator: Generator, images: Tensor, foreground: Tensor | None, parts: Tensor) -> Context:

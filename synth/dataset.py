@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -24,6 +25,7 @@ from synth.foreground import foreground
 from synth.image_level import Synthesizer
 from synth.journal import LOCK, Entry, Journal
 from synth.manifest import (
+    ManifestInfo,
     Painted,
     Provenance,
     paint_and_record,
@@ -32,10 +34,21 @@ from synth.manifest import (
     replay,
     write_manifest,
 )
-from synth.pictures import Pixels, depth_of, encode, fit_picture, read_picture, read_pixels, to_pixels, to_tensor
+from synth.pictures import (
+    Pixels,
+    cut_to,
+    depth_of,
+    encode,
+    fit_picture,
+    read_picture,
+    read_pixels,
+    to_pixels,
+    to_tensor,
+)
 from synth.regions import confine
 from synth.room import Room
 from synth.settings import SynthesisSettings
+from synth.sources.defects import DefectBank
 from synth.sources.folder import TextureFolder
 
 MANIFEST = "manifest.parquet"
@@ -75,6 +88,7 @@ def write_dataset(
     count: int,
     *,
     settings: SynthesisSettings | None = None,
+    defects: DefectBank | None = None,
     seed: int = 0,
     format: str = "mvtec",  # noqa: A002
     workers: int | None = None,
@@ -91,6 +105,7 @@ def write_dataset(
         out: Folder to write; a new or empty one, or one that the same call began.
         count: Number of flawed images.
         settings: How flaws are made.
+        defects: Confirmed defects, for the family that blends them in.
         seed: Every random choice follows from it.
         format: A name in ``synth.export.FORMATS``; every one has ``images/x.png`` and ``masks/x.png`` as well.
         workers: Images that are worked on at once; None is the number of processors, at most four.
@@ -110,7 +125,7 @@ def write_dataset(
         msg = f"there is no format {format!r}; choose {' or '.join(FORMATS)}"
         raise SynthError(msg)
     paths = [path.absolute() for path in images]
-    maker = _Maker(paths, out, seed, FORMATS[format], settings)
+    maker = _Maker(paths, out, seed, FORMATS[format], settings, defects)
     with Journal.opened(out, maker.asked) as journal, _one_thread():
         with answered(out):
             (out / CHECKSUMS).unlink(missing_ok=True)
@@ -124,7 +139,7 @@ def write_dataset(
         return _finish(out, journal, maker)
 
 
-def replay_image(folder: Path, name: str) -> tuple[Tensor, Tensor]:
+def replay_image(folder: Path, name: str, defects: DefectBank | None = None) -> tuple[Tensor, Tensor]:
     """Make a flawed image of a set again, from the manifest and the good images that it names.
 
     On the same kind of device the pixels are the same; between devices they are within 1/255.
@@ -132,6 +147,7 @@ def replay_image(folder: Path, name: str) -> tuple[Tensor, Tensor]:
     Args:
         folder: Of the set.
         name: Of the image, as in the manifest.
+        defects: The confirmed defects that the set was made from, if it was.
 
     Returns:
         The flawed image ``[C, H, W]`` and its mask ``[1, H, W]``.
@@ -143,7 +159,11 @@ def replay_image(folder: Path, name: str) -> tuple[Tensor, Tensor]:
     if not rows:
         msg = f"{folder / MANIFEST} knows no image {name!r}"
         raise SynthError(msg)
-    settings = SynthesisSettings.model_validate(read_manifest_info(folder / MANIFEST).settings)
+    info = read_manifest_info(folder / MANIFEST)
+    settings = SynthesisSettings.model_validate(info.settings)
+    if info.defects != _digest(defects):
+        msg = f"{folder} was made from {'other' if info.defects else 'no'} confirmed defects; give those for a replay"
+        raise SynthError(msg)
     source = Path(rows[0].source)
     pixels = read_pixels(source)
     if sha256_of(source) != rows[0].source_sha256:
@@ -151,7 +171,7 @@ def replay_image(folder: Path, name: str) -> tuple[Tensor, Tensor]:
         raise SynthError(msg)
     image = to_tensor(pixels)
     sources, textures = ([Path(path) for path in json.loads(names)] for names in (rows[0].sources, rows[0].textures))
-    context, _ = _context(image, source, settings, depth_of(pixels), sources, textures)
+    context, _ = _context(image, source, settings, depth_of(pixels), sources, textures, defects)
     return replay(image, rows, context)
 
 
@@ -192,8 +212,9 @@ class _Maker:
         seed: int,
         layout: Layout,
         settings: SynthesisSettings,
+        defects: DefectBank | None,
     ) -> None:
-        self.images, self.out, self.seed, self.settings = images, out, seed, settings
+        self.images, self.out, self.seed, self.settings, self.defects = images, out, seed, settings, defects
         self.layout = layout
         self.synthesizer: Synthesizer = settings.synthesizer()
         folder = settings.sources.textures
@@ -209,6 +230,7 @@ class _Maker:
             "seed": self.seed,
             "images": hashlib.sha256("\n".join(map(str, self.images)).encode()).hexdigest(),
             "settings": self.settings.model_dump(mode="json"),
+            "defects": _digest(self.defects),
         }
 
     def make(self, name: str, index: int) -> Entry:
@@ -238,13 +260,14 @@ class _Maker:
             drawn = _seed(self.seed, f"{name}/{attempt}")
             generator = torch.Generator().manual_seed(drawn)
             sources, textures = self._draw_sources(generator, image)
-            context, trust = _context(image, source, self.settings, depth, sources, textures)
+            context, trust = _context(image, source, self.settings, depth, sources, textures, self.defects)
             provenance = Provenance(
                 image=name,
                 source=str(source),
                 source_sha256=digest,
                 sources=[str(path) for path in sources],
                 textures=[str(path) for path in textures],
+                defects=[defect.name for defect in self.defects.defects] if self.defects else [],
                 seed=drawn,
                 foreground_trust=trust,
             )
@@ -273,6 +296,7 @@ def _context(
     depth: int,
     sources: Sequence[Path],
     textures: Sequence[Path],
+    defects: DefectBank | None,
 ) -> tuple[Context, float]:
     """What flaws on an image may use, and the trust of its foreground."""
     channels, height, width = image.shape
@@ -280,23 +304,41 @@ def _context(
     part, trust = foreground(image[None]) if settings.foreground else (torch.ones(1, 1, height, width), torch.zeros(1))
     everywhere = allowed is None and not trust.any()
 
-    def stacked(paths: Sequence[Path]) -> Tensor | None:
-        fitted = [fit_picture(read_picture(path), channels, (height, width)) for path in paths]
+    def stacked(paths: Sequence[Path], fit: Callable[[Tensor, int, tuple[int, int]], Tensor]) -> Tensor | None:
+        fitted = [fit(read_picture(path), channels, (height, width)) for path in paths]
         return torch.stack(fitted) if fitted else None
 
     context = Context(
         foreground=None if everywhere else confine(part, allowed, source),
-        sources=stacked(sources),
-        textures=stacked(textures),
+        sources=stacked(sources, cut_to),
+        textures=stacked(textures, fit_picture),
+        defects=_fitted(defects, channels, min(height, width)) if defects else None,
         depth=cast(Literal[8, 16], depth),
     )
     return context, float(trust[0])
 
 
+@lru_cache(maxsize=4)
+def _fitted(defects: DefectBank, channels: int, side: int) -> DefectBank:
+    return defects.fitted(channels, side)
+
+
+def _digest(defects: DefectBank | None) -> str:
+    """SHA-256 over names and pixels; empty without any."""
+    if not defects:
+        return ""
+    digest = hashlib.sha256()
+    for defect in defects.defects:
+        for content in (defect.name.encode(), defect.pixels.numpy().tobytes(), defect.mask.numpy().tobytes()):
+            digest.update(content)
+    return digest.hexdigest()
+
+
 def _finish(out: Path, journal: Journal, maker: _Maker) -> DatasetReport:
     """Write what is made from all images together; checksums last, as they say that the set is complete."""
-    settings, families = maker.settings.model_dump(mode="json"), maker.settings.names
-    write_manifest((row for entry in journal.entries() for row in entry.rows), out / MANIFEST, settings)
+    families = maker.settings.names
+    info = ManifestInfo(settings=maker.settings.model_dump(mode="json"), defects=_digest(maker.defects))
+    write_manifest((row for entry in journal.entries() for row in entry.rows), out / MANIFEST, info)
     added = ((entry.image, entry.exported) for entry in journal.entries())
     files = maker.layout.finish(out, added, families)
     write_overview(out, journal.entries(), len(journal.done), out / OVERVIEW)

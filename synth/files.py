@@ -10,9 +10,10 @@ from pathlib import Path
 from synth.errors import SynthError
 
 _PIECE = 2**20
+_FREE = "free some space, and the same command goes on from there"
 _ANSWERS = {
-    errno.ENOSPC: "the disk is full; free some space",
-    errno.EDQUOT: "the quota is used up; free some space",
+    errno.ENOSPC: f"the disk is full; {_FREE}",
+    errno.EDQUOT: f"the quota is used up; {_FREE}",
     errno.EFBIG: "the file system takes no file so large; use another one",
     errno.EROFS: "it is on a read-only file system; name another folder",
     errno.EACCES: "it may not be written to; change its permissions, or name another folder",
@@ -34,7 +35,7 @@ def answered(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _ANSWERS:
             raise
-        msg = f"{path} cannot be written: {_ANSWERS[error.errno]}, and the same command goes on from there"
+        msg = f"{path} cannot be written: {_ANSWERS[error.errno]}"
         raise SynthError(msg) from error
 
 

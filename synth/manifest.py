@@ -210,22 +210,24 @@ class ManifestInfo:
         version: Of flawsmith, which wrote it.
         schema: Of its columns.
         settings: With which the set was made, as plain data.
+        defects: SHA-256 of the confirmed defects that it was made from; empty where there were none.
     """
 
     version: str = field(default_factory=lambda: version("flawsmith"))
     schema: int = SCHEMA
     settings: Mapping[str, Any] = field(default_factory=dict)
+    defects: str = ""
 
 
-def write_manifest(rows: Iterable[ManifestRow], path: Path, settings: Mapping[str, Any] | None = None) -> None:
+def write_manifest(rows: Iterable[ManifestRow], path: Path, info: ManifestInfo | None = None) -> None:
     """Write rows as Parquet, in one step: a reader sees all of them or the file as it was.
 
     Args:
         rows: Taken a few thousand at a time.
         path: The file.
-        settings: With which the set was made, as plain data.
+        info: What holds for all of them.
     """
-    information = json.dumps(asdict(ManifestInfo(settings=dict(settings or {}))))
+    information = json.dumps(asdict(info or ManifestInfo()))
     schema = pa.schema(
         [(f.name, {str: pa.string(), int: pa.int64(), float: pa.float64()}[f.type]) for f in fields(ManifestRow)],  # type: ignore[index]
         metadata={_METADATA: information},

@@ -99,6 +99,18 @@ def fit_picture(picture: Tensor, channels: int, size: tuple[int, int]) -> Tensor
     return picture
 
 
+def cut_to(picture: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
+    """Bring ``[C, h, w]`` to a number of channels and a size without scaling, so that its texture keeps its grain.
+
+    What is larger is cut to its middle; what is smaller goes on mirrored.
+    """
+    for dim, length in ((-2, size[0]), (-1, size[1])):
+        have = picture.shape[dim]
+        places = (torch.arange(length) + (have - length) // 2) % (2 * have)
+        picture = picture.index_select(dim, torch.where(places < have, places, 2 * have - 1 - places))
+    return fit_picture(picture, channels, size)
+
+
 def _pixels(image: Image.Image, path: Path) -> Pixels:
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)

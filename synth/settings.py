@@ -24,6 +24,9 @@ from synth.regions import Regions
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
+CONFIRMED_SHARE = 0.3
+"""Share of the flaws that are confirmed defects, where there are any: what has occurred is what will occur."""
+
 _TRIED = 64
 """Flaws drawn to see whether a family's ranges can be drawn from."""
 
@@ -47,12 +50,15 @@ class Sources(BaseModel):
         parts: Other good parts at hand for each image.
         textures: Folder of pictures of textures, in class folders as DTD has them or loose; relative to the
             configuration's folder. Without it textures are made up.
+        defects: Confirmed defects: a bank (``flawsmith defects``) or a ledger. With them, where no families are named,
+            three in ten flaws are such defects.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     parts: int = Field(default=4, ge=0, le=16)
     textures: Path | None = None
+    defects: str | None = None
 
     @field_validator("textures")
     @classmethod
@@ -141,15 +147,23 @@ class SynthesisSettings(BaseModel):
     @property
     def names(self) -> list[str]:
         """Families that are drawn."""
-        return list(ANYWHERE) if self.families is None else [n for n, s in self.families.items() if s.weight]
+        return list(self._weights)
+
+    @property
+    def _weights(self) -> dict[str, float]:
+        if self.families is not None:
+            return {name: settings.weight for name, settings in self.families.items() if settings.weight}
+        weights = dict.fromkeys(ANYWHERE, 1.0)
+        if self.sources.defects is None:
+            return weights
+        return {**weights, "confirmed": len(weights) * CONFIRMED_SHARE / (1 - CONFIRMED_SHARE)}
 
     def synthesizer(self) -> Synthesizer:
         """What draws by these settings."""
-        if self.families is None:
-            return Synthesizer(None, self.flaws_per_image, self.severity)
-        weights = {name: (self.families[name].weight,) for name in self.names}
-        families = [FAMILIES[name](**(self.families[name].model_extra or {})) for name in self.names]
-        return Synthesizer(families, self.flaws_per_image, self.severity, Odds(weights))
+        ranges = {name: settings.model_extra or {} for name, settings in (self.families or {}).items()}
+        families = [FAMILIES[name](**ranges.get(name, {})) for name in self.names]
+        odds = Odds({name: (weight,) for name, weight in self._weights.items()})
+        return Synthesizer(families, self.flaws_per_image, self.severity, odds)
 
 
 def _check_family(name: str, settings: FamilySettings) -> None:

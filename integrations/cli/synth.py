@@ -48,6 +48,14 @@ def synth(
     families: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Flaw families, by commas.", show_default="all")
     ] = None,
+    defects: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BANK|LEDGER",
+            help="Confirmed defects to make flaws from: a bank that [bold]flawsmith defects[/bold] wrote, or a ledger.",
+            show_default="none",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     workers: Annotated[
         int | None,
@@ -76,6 +84,7 @@ def synth(
         raise DataError(msg)
     for path in images:
         existing_data(path)
+    from integrations.defects import defect_bank
     from learning.images.readers import find_images
     from synth.configuration import read_config
     from synth.dataset import CHECKSUMS, OVERVIEW, write_dataset
@@ -84,12 +93,18 @@ def synth(
     settings = read_config(config, SynthesisSettings) if config else SynthesisSettings()
     if families is not None:
         settings = settings.only([name.strip() for name in families.split(",") if name.strip()])
+    place = defects or settings.sources.defects
+    settings = settings.model_copy(update={"sources": settings.sources.model_copy(update={"defects": place})})
+    bank, reasons = defect_bank(place) if place else (None, ())
+    for reason in reasons:
+        say(f"[yellow]left out[/]: {reason}")
     with bar("the same command goes on from there") as progress:
         made = write_dataset(
             find_images(images),
             out,
             count=n,
             settings=settings,
+            defects=bank,
             seed=seed,
             format=layout.value,
             workers=workers,

@@ -19,6 +19,7 @@ from synth.errors import SynthError
 from synth.manifest import ManifestRow, read_manifest
 from synth.pictures import encode, read_picture, read_pixels
 from synth.settings import SynthesisSettings
+from synth.sources.defects import Defect, DefectBank
 
 
 @pytest.fixture
@@ -325,3 +326,43 @@ def test_few_sources_lie_beside_a_large_image(
     for rows in by_image(tmp_path / "out").values():
         height, width = read_pixels(Path(rows[0].source)).shape[:2]
         assert len(json.loads(rows[0].sources)) in ({2} if (height, width) == (64, 80) else {1, 4})
+
+
+def test_confirmed_defects_are_a_source_that_the_manifest_names(good: list[Path], tmp_path: Path) -> None:
+    def square(name: str, level: float) -> Defect:
+        pixels, mask = torch.full((1, 21, 21), 0.5), torch.zeros(1, 21, 21)
+        pixels[:, 7:14, 7:14], mask[:, 7:14, 7:14] = level, 1
+        return Defect(pixels, mask, torch.tensor([0.5]), torch.tensor([0.02]), 1.0, 64, name)
+
+    bank = DefectBank((square("dark", 0.1), square("bright", 0.9)))
+    settings = SynthesisSettings.model_validate({"sources": {"defects": "bank"}})
+    assert "confirmed" in settings.names
+    write_dataset(good, tmp_path / "out", count=12, settings=settings, defects=bank)
+    groups = by_image(tmp_path / "out")
+    confirmed = [row for rows in groups.values() for row in rows if row.family == "confirmed"]
+    assert {row.content_source for row in confirmed} == {"dark", "bright"}
+    assert {row.content for row in confirmed} == {"defect"}
+    name = confirmed[0].image
+    flawed, _ = replay_image(tmp_path / "out", name, bank)
+    written = read_picture(tmp_path / "out" / "images" / f"{name}.png")
+    assert torch.equal((flawed * 255).round(), (written * 255).round())
+    with pytest.raises(SynthError, match="made from other confirmed defects"):
+        replay_image(tmp_path / "out", name)
+    with pytest.raises(SynthError, match="begun with other defects"):
+        write_dataset(good, tmp_path / "out", count=12, settings=settings, defects=DefectBank(bank.defects[:1]))
+
+
+def test_pictures_of_textures_are_a_source_that_the_manifest_names(good: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "dtd" / "dotted").mkdir(parents=True)
+    checks = (np.indices((40, 40)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    Image.fromarray(checks).save(tmp_path / "dtd" / "dotted" / "checks.png")
+    sources = {"textures": str(tmp_path / "dtd"), "parts": 0}
+    settings = SynthesisSettings.model_validate({"families": ["perlin"], "sources": sources})
+    write_dataset(good, tmp_path / "out", count=12, settings=settings)
+    rows = read_manifest(tmp_path / "out" / MANIFEST)
+    shown = {row.content: row.content_source for row in rows}
+    assert shown["texture"] == str(tmp_path / "dtd" / "dotted" / "checks.png")
+    name = next(row.image for row in rows if row.content == "texture")
+    flawed, _ = replay_image(tmp_path / "out", name)
+    written = read_picture(tmp_path / "out" / "images" / f"{name}.png")
+    assert torch.equal((flawed * 255).round(), (written * 255).round())

@@ -16,6 +16,7 @@ from synth.families import Context
 from synth.image_level import Flaw, Recipe, Synthesizer
 from synth.manifest import (
     SCHEMA,
+    ManifestInfo,
     ManifestRow,
     Painted,
     Provenance,
@@ -136,7 +137,7 @@ def test_a_patch_without_other_parts_is_of_its_own_image() -> None:
 
 def test_a_manifest_survives_the_disk_and_says_who_wrote_it(tmp_path: Path) -> None:
     rows = [row for seed in range(40) for row in painted(textured(), one("blob", seed)).rows]
-    write_manifest(rows, tmp_path / "m.parquet", {"severity": [0, 1]})
+    write_manifest(rows, tmp_path / "m.parquet", ManifestInfo(settings={"severity": [0, 1]}))
     assert read_manifest(tmp_path / "m.parquet") == rows
     info = read_manifest_info(tmp_path / "m.parquet")
     assert (info.schema, info.settings) == (SCHEMA, {"severity": [0, 1]})

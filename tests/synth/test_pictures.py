@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from synth.errors import SynthError
-from synth.pictures import depth_of, encode, fit_picture, read_picture, read_pixels, to_pixels, to_tensor
+from synth.pictures import cut_to, depth_of, encode, fit_picture, read_picture, read_pixels, to_pixels, to_tensor
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,19 @@ def test_all_levels_of_16_bits_are_told_apart() -> None:
 def test_colour_and_size_are_fitted() -> None:
     assert fit_picture(torch.rand(3, 10, 12), 1, (5, 6)).shape == (1, 5, 6)
     assert fit_picture(torch.rand(1, 10, 12), 3, (10, 12)).shape == (3, 10, 12)
+
+
+@pytest.mark.parametrize("size", [(4, 6), (10, 12), (25, 60), (7, 30)])
+def test_pictures_are_cut_or_go_on_mirrored_without_scaling(size: tuple[int, int]) -> None:
+    picture = torch.rand(1, 10, 12, generator=torch.Generator().manual_seed(0))
+    cut = cut_to(picture, 3, size)
+    assert cut.shape == (3, *size)
+    assert torch.equal(cut[0], cut[2])
+    assert set(cut.unique().tolist()) <= set(picture.unique().tolist())
+    top, left = (max(0, (have - wanted) // 2) for have, wanted in zip((10, 12), size, strict=True))
+    inner = picture[0, top : top + min(size[0], 10), left : left + min(size[1], 12)]
+    down, across = (max(0, -((have - wanted) // 2)) for have, wanted in zip((10, 12), size, strict=True))
+    assert torch.equal(cut[0, down : down + inner.shape[0], across : across + inner.shape[1]], inner)
 
 
 def test_a_file_with_several_pages_is_refused(tmp_path: Path) -> None:
