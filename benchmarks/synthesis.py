@@ -29,14 +29,14 @@ from benchmarks.training_step import measure_training_step
 from benchmarks.workers.flawsmith import FOREGROUND, MIX, make
 from benchmarks.workers.jobs import Answer, Job
 from benchmarks.workers.process import Worker
-from synth.families import FAMILIES
+from synth.families import ANYWHERE
 from synth.parts import KINDS, draw_lot, make_part
 
 PERLIN = "perlin"
 PEERS = {"anomalib_textures": "textures", "anomalib_noise": "noise"}
 """Ways to use anomalib's generator: with a folder of textures as in its DRAEM, and without."""
 
-_OWN = (PERLIN, MIX, *(name for name in FAMILIES if name != PERLIN), FOREGROUND)
+_OWN = (PERLIN, MIX, *(name for name in ANYWHERE if name != PERLIN), FOREGROUND)
 _PICTURES = 32
 _BATCH = 16
 """What training paints at a time."""
@@ -267,7 +267,7 @@ def measure_memory(setting: Setting, plan: Plan) -> dict[str, Any]:
     }
     if plan.every_family:
         biggest = Job("", 2, 1, _LARGE[-1], 3, seed=plan.seed)
-        answers = {name: _alone(setting.own(), replace(biggest, generator=name)) for name in [*FAMILIES, FOREGROUND]}
+        answers = {name: _alone(setting.own(), replace(biggest, generator=name)) for name in [*ANYWHERE, FOREGROUND]}
         result["families"] = {
             name: {"peak_mb": answer.peak_mb, "seconds_per_image": answer.seconds / biggest.images}
             for name, answer in answers.items()
