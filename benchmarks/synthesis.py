@@ -300,7 +300,9 @@ def tables(result: dict[str, Any]) -> list[Table]:
         f"of its time on all cores {100 * step['share_of_cpu_time']:.1f} %; "
         f"waiting for batches {100 * step['waited_share']:.1f} %",
     )
-    figures.add_row("processor time grows with the number of images to the power of", f"{result['linearity']['exponent']:.3f}")
+    figures.add_row(
+        "processor time grows with the number of images to the power of", f"{result['linearity']['exponent']:.3f}"
+    )
     for name, peak in memory["batch"].items():
         figures.add_row(f"memory for a batch of {result['batch']}, {name}", _megabytes(peak))
     for row in memory["large"]:
