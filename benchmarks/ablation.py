@@ -26,7 +26,7 @@ from benchmarks.exam import Exam, exam_on_data, exam_on_parts
 from benchmarks.machine import describe_machine
 from learning.detectors import Budget, create
 from learning.errors import DataError, UserError
-from synth.families import FAMILIES
+from synth.families import ANYWHERE
 
 DETECTOR = "segment"
 
@@ -271,7 +271,7 @@ def _say(text: str) -> None:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    families = tuple(FAMILIES)
+    families = tuple(ANYWHERE)
     if options.quick:
         return Settings(5, None, 64, families, good=12, test_good=4, defective=7)
     steps = None if options.minutes else options.steps
@@ -282,7 +282,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.ablation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    known = list(variants(tuple(FAMILIES)))
+    known = list(variants(tuple(ANYWHERE)))
     parser.add_argument("--data", type=Path, help="a data set with a labelled test part, judged beside made-up parts")
     parser.add_argument("--skip-parts", action="store_true", help="judge on --data alone")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

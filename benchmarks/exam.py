@@ -15,7 +15,7 @@ from learning.images.preprocessing import Preprocessing
 from learning.images.readers import read_data
 from learning.images.records import GOOD, ImageRecord
 from learning.splits import split_groups
-from synth.families import FAMILIES
+from synth.families import ANYWHERE
 from synth.families.base import Context
 from synth.foreground import foreground
 from synth.image_level import Synthesizer
@@ -129,7 +129,7 @@ def _held_out(held: Sequence[tuple[str, ImageRecord]], preprocessing: Preprocess
     images = [good]
     rows = [Row(HELD_OUT, stratum, GOOD, record.group) for stratum, record in held]
     context = Context(foreground(good)[0], good.flip(0))
-    for family in FAMILIES:
+    for family in ANYWHERE:
         recipe = Synthesizer([family], flaws_per_image=(1, 1)).draw(_generator(family), len(good))
         flawed, masks = Synthesizer.apply(good, recipe, context)
         seen = (masks.flatten(1).amax(dim=1) > 0).nonzero().flatten()

@@ -29,14 +29,14 @@ from benchmarks.training_step import measure_training_step
 from benchmarks.workers.flawsmith import FOREGROUND, MIX, make
 from benchmarks.workers.jobs import Answer, Job
 from benchmarks.workers.process import Worker
-from synth.families import FAMILIES
+from synth.families import ANYWHERE
 from synth.parts import KINDS, draw_lot, make_part
 
 PERLIN = "perlin"
 PEERS = {"anomalib_textures": "textures", "anomalib_noise": "noise"}
 """Ways to use anomalib's generator: with a folder of textures as in its DRAEM, and without."""
 
-_OWN = (PERLIN, MIX, *(name for name in FAMILIES if name != PERLIN), FOREGROUND)
+_OWN = (PERLIN, MIX, *(name for name in ANYWHERE if name != PERLIN), FOREGROUND)
 _PICTURES = 32
 _BATCH = 16
 """What training paints at a time."""
@@ -212,7 +212,7 @@ def measure_linearity(setting: Setting, plan: Plan) -> dict[str, Any]:
     """Paint growing numbers of images with the mix on one thread.
 
     Returns:
-        ``exponent`` of the number of images in the time that they take (1 is linear), and ``runs``.
+        ``exponent`` of the number of images in the processor's time that they take (1 is linear), and ``runs``.
     """
     answers: dict[int, list[Answer]] = {count: [] for count in plan.counts}
     with setting.own() as worker:
@@ -221,12 +221,12 @@ def measure_linearity(setting: Setting, plan: Plan) -> dict[str, Any]:
             for count in plan.counts:
                 # One seed: the longer jobs begin with the very flaws of the shorter ones.
                 answers[count].append(worker.do(Job(MIX, count, _BATCH, plan.size, seed=plan.seed)))
-    seconds = {count: median(answer.seconds for answer in found) for count, found in answers.items()}
+    seconds = {count: median(answer.cpu_seconds for answer in found) for count, found in answers.items()}
     exponent, _ = np.polyfit(np.log(list(seconds)), np.log(list(seconds.values())), 1)
     runs = [
         {
             "images": count,
-            "seconds": seconds[count],
+            "cpu_seconds": seconds[count],
             "images_per_second": count / seconds[count],
             "peak_mb": _highest(answers[count]),
         }
@@ -267,7 +267,7 @@ def measure_memory(setting: Setting, plan: Plan) -> dict[str, Any]:
     }
     if plan.every_family:
         biggest = Job("", 2, 1, _LARGE[-1], 3, seed=plan.seed)
-        answers = {name: _alone(setting.own(), replace(biggest, generator=name)) for name in [*FAMILIES, FOREGROUND]}
+        answers = {name: _alone(setting.own(), replace(biggest, generator=name)) for name in [*ANYWHERE, FOREGROUND]}
         result["families"] = {
             name: {"peak_mb": answer.peak_mb, "seconds_per_image": answer.seconds / biggest.images}
             for name, answer in answers.items()
@@ -300,7 +300,9 @@ def tables(result: dict[str, Any]) -> list[Table]:
         f"of its time on all cores {100 * step['share_of_cpu_time']:.1f} %; "
         f"waiting for batches {100 * step['waited_share']:.1f} %",
     )
-    figures.add_row("time grows with the number of images to the power of", f"{result['linearity']['exponent']:.3f}")
+    figures.add_row(
+        "processor time grows with the number of images to the power of", f"{result['linearity']['exponent']:.3f}"
+    )
     for name, peak in memory["batch"].items():
         figures.add_row(f"memory for a batch of {result['batch']}, {name}", _megabytes(peak))
     for row in memory["large"]:
@@ -399,7 +401,7 @@ def _plan(options: argparse.Namespace) -> Plan:
             counts=(32, 64, 128),
             large_channels=(3,),
             large_images=1,
-            steps=10,
+            steps=6,
             every_family=False,
         )
     return Plan(

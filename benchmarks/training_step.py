@@ -13,24 +13,24 @@ import torch
 from torch import Tensor
 
 from learning.detectors import Budget, create
+from learning.flaw_sources import FlawSources
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from learning.images.readers import find_images
 from synth.families.base import NO_CONTEXT, Context
-from synth.image_level import Recipe
+from synth.image_level import Recipe, Synthesizer
 from synth.parts import make_parts
 
 DETECTOR = "segment"
 _GOOD = 60
 _SIZE = 192
-_DETECTOR_MODULE = "learning.detectors.segment.detector"
 
 
 def measure_training_step(folder: Path, steps: int, rounds: int, seed: int = 0) -> dict[str, Any]:
     """Train the default detector on made-up tiles for a few steps, with and without synthesis, and compare.
 
-    Without synthesis every batch is read, mirrored, moved and relit as ever, but no foreground is found and no flaw is
-    drawn or painted. What that saves is what synthesis costs a step, all told: waiting for batches as well as cores
+    Without synthesis every batch is read, mirrored, moved and relit as ever, but no source is chosen and no flaw
+    is drawn or painted. What that saves is what synthesis costs a step, all told: waiting for batches as well as cores
     that it takes from the network while it works ahead.
 
     Args:
@@ -93,14 +93,10 @@ class _Step:
 def _no_synthesis() -> Iterator[None]:
     """Let training take good parts as they are."""
     with ExitStack() as stack:
-        stack.enter_context(patch(f"{_DETECTOR_MODULE}.foreground", _whole))
-        stack.enter_context(patch(f"{_DETECTOR_MODULE}.Synthesizer.draw", _nothing))
-        stack.enter_context(patch(f"{_DETECTOR_MODULE}.Synthesizer.apply", staticmethod(_unchanged)))
+        stack.enter_context(patch.object(FlawSources, "context", lambda *_: NO_CONTEXT))
+        stack.enter_context(patch.object(Synthesizer, "draw", _nothing))
+        stack.enter_context(patch.object(Synthesizer, "apply", staticmethod(_unchanged)))
         yield
-
-
-def _whole(images: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.ones_like(images[:, :1]), torch.zeros(len(images))
 
 
 def _nothing(_synthesizer: object, _generator: torch.Generator, count: int) -> Recipe:

@@ -14,7 +14,7 @@ from synth.image_level import Synthesizer
 MIX = "mix"
 """All families, one to three flaws on an image, as in training."""
 FOREGROUND = "foreground"
-"""Finding the part, which training does for each batch before it paints."""
+"""Finding the part, which training does once for each part."""
 
 _SOURCES = 16
 

@@ -10,13 +10,13 @@ from benchmarks.ablation import Cell, Cells, Settings
 from benchmarks.ablation_figures import EVERYTHING, PERLIN_ONLY, auroc, summarise, variants, without
 from benchmarks.exam import HELD_OUT, TEST, Exam, Row, exam_on_data, exam_on_parts
 from learning.errors import DataError
-from synth.families import FAMILIES
+from synth.families import ANYWHERE
 
-SETTINGS = Settings(1, None, 64, tuple(FAMILIES), good=8, test_good=2, defective=7)
-FAMILIES_HERE = ("perlin", "crack", "blob")
+SETTINGS = Settings(1, None, 64, tuple(ANYWHERE), good=8, test_good=2, defective=7)
+HERE = ("perlin", "crack", "blob")
 ROWS = [
     Row(section, stratum, label, f"{stratum}{i}")
-    for section, labels in ((HELD_OUT, ("good", *FAMILIES_HERE)), (TEST, ("good", "hole")))
+    for section, labels in ((HELD_OUT, ("good", *HERE)), (TEST, ("good", "hole")))
     for stratum in ("tile", "label")
     for label in labels
     for i in range(4)
@@ -35,16 +35,16 @@ def cell(exam: Exam, variant: str = EVERYTHING, seed: int = 0) -> Cell:
 
 
 def test_each_variant_leaves_one_family_out() -> None:
-    found = variants(FAMILIES_HERE)
-    assert found[EVERYTHING] == FAMILIES_HERE
+    found = variants(HERE)
+    assert found[EVERYTHING] == HERE
     assert found[PERLIN_ONLY] == ("perlin",)
     assert found[without("crack")] == ("perlin", "blob")
-    assert len(found) == 2 + len(FAMILIES_HERE)
+    assert len(found) == 2 + len(HERE)
 
 
 def test_the_exam_holds_every_family_on_parts_that_no_detector_learns_from(exam: Exam) -> None:
     held = [row for row in exam.rows if row.section == HELD_OUT]
-    assert {row.label for row in held} == {"good", *FAMILIES}
+    assert {row.label for row in held} == {"good", *ANYWHERE}
     assert not {row.group for row in exam.rows} & set(exam.train.groups)
     tested = [row.label for row in exam.rows if row.section == TEST]
     assert tested.count("good") == 3 * 2
@@ -116,10 +116,10 @@ def test_auroc_compares_within_a_kind_of_part() -> None:
 def test_figures_compare_with_everything_and_with_perlin_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablation_figures, "_DRAWS", 30)
     perfect, blind = BAD.astype(float), np.zeros(len(ROWS))
-    scores = {name: np.stack([perfect, perfect]) for name in variants(FAMILIES_HERE)}
+    scores = {name: np.stack([perfect, perfect]) for name in variants(HERE)}
     scores[PERLIN_ONLY] = np.stack([blind, perfect])
     scores[without("crack")] = np.stack([blind, blind])
-    found = summarise(ROWS, scores, FAMILIES_HERE)
+    found = summarise(ROWS, scores, HERE)
     assert found["test"][EVERYTHING]["difference"] == {"mean": 0, "std": 0, "interval": [0, 0]}
     assert found["test"][PERLIN_ONLY]["auroc"]["mean"] == 0.75
     assert found["test"][PERLIN_ONLY]["auroc"]["std"] == pytest.approx(0.5 / 2**0.5)
@@ -132,7 +132,7 @@ def test_figures_compare_with_everything_and_with_perlin_only(monkeypatch: pytes
 
 
 def test_what_is_not_done_yet_is_left_open() -> None:
-    found = summarise(ROWS, {PERLIN_ONLY: np.stack([BAD.astype(float)])}, FAMILIES_HERE)
+    found = summarise(ROWS, {PERLIN_ONLY: np.stack([BAD.astype(float)])}, HERE)
     assert found["test"][PERLIN_ONLY]["difference"] is None
     assert found["left_out"]["crack"][without("crack")] is None
     assert found["left_out_mean"] is None
