@@ -19,8 +19,8 @@ from torch.nn import functional
 _WEIGHTS = (1.39, 0.562)
 """Of a pair of Jacobi steps, so that of what is too rough for the next coarser grid at most 22 % is left."""
 
-_COARSEST = 4
-"""Grids with a side of so many cells are solved by relaxing alone."""
+_COARSEST = 64
+"""Cells of a grid that is solved directly."""
 
 _LARGEST = 256
 """Sides of membranes; larger ones are solved on a coarser grid, as they are smooth but for their very border."""
@@ -59,40 +59,50 @@ def membrane(values: Tensor, unknown: Tensor) -> Tensor:
         skipped.append(grid[0])
         grid = _coarser(*grid)
     grids = [grid]
-    while min(grids[-1][0].shape[-2:]) > _COARSEST:
+    while grids[-1][0][0, 0].numel() > _COARSEST:
         grids.append(_coarser(*grids[-1]))
-    known, weight = grids[-1]
-    mean = (known * weight).sum(dim=(-2, -1), keepdim=True) / weight.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-9)
-    filled = mean.expand_as(known)
     frees = [(weight == 0).to(values) for _, weight in grids]
-    for level in reversed(range(len(grids))):
+    inverse = _inverse(frees[-1])
+    filled = _solve(inverse, grids[-1][0])
+    for level in reversed(range(len(grids) - 1)):
         known, weight = grids[level]
-        if filled.shape != known.shape:
-            filled = _finer(filled, known)
-        filled = _cycle(torch.where(weight > 0, known, filled), None, frees[level:])
+        filled = torch.where(weight > 0, known, _finer(filled, known))
+        _cycle(filled, None, frees[level:], inverse)
     for coarse in reversed(skipped):
         filled = _finer(filled, coarse)
     return torch.where(unknown, filled, values)
 
 
-def _cycle(values: Tensor, right: Tensor | None, frees: Sequence[Tensor]) -> Tensor:
+def _cycle(values: Tensor, right: Tensor | None, frees: Sequence[Tensor], inverse: Tensor) -> None:
     """One V-cycle for Laplace's equation, or Poisson's with a right side, where ``frees[0]`` is 1; in place."""
-    free = frees[0]
-    if len(frees) == 1:
-        return _relax(values, right, free, _COARSEST)
-    _relax(values, right, free, 1)
-    coarse = functional.avg_pool2d(_residual(values, right).mul_(free), 2, ceil_mode=True).mul_(4)
-    error = _cycle(torch.zeros_like(coarse), coarse, frees[1:])
+    free, *coarser = frees
+    _relax(values, right, free)
+    coarse = functional.avg_pool2d(_residual(values, right).mul_(free), 2, ceil_mode=True).mul_(4 * coarser[0])
+    if len(coarser) == 1:
+        error = _solve(inverse, coarse.neg_())
+    else:
+        error = torch.zeros_like(coarse)
+        _cycle(error, coarse, coarser, inverse)
     values.addcmul_(_finer(error, values), free)
-    return _relax(values, right, free, 1)
+    _relax(values, right, free)
 
 
-def _relax(values: Tensor, right: Tensor | None, free: Tensor, times: int) -> Tensor:
-    """Jacobi steps with Chebyshev's weights, in place: what is rough in the error goes."""
-    for _ in range(times):
-        for weight in _WEIGHTS:
-            values.addcmul_(_residual(values, right), free, value=weight / 4)
-    return values
+def _relax(values: Tensor, right: Tensor | None, free: Tensor) -> None:
+    """A pair of Jacobi steps, in place: what is rough in the error goes."""
+    for weight in _WEIGHTS:
+        values.addcmul_(_residual(values, right), free, value=weight / 4)
+
+
+def _inverse(free: Tensor) -> Tensor:
+    """Of the equations of a small grid: Laplace's where ``free [B, 1, h, w]`` is 1; ``[B, h * w, h * w]``."""
+    unit = torch.eye(free[0].numel(), dtype=torch.float64, device=free.device)
+    # Where nothing is known, any constant would do: a little of the values themselves makes that 0.
+    laplace = _residual(unit.view(-1, *free.shape[1:]), None).view_as(unit) - 1e-9 * unit
+    return torch.linalg.inv(torch.where(free.flatten(1)[:, :, None] > 0, laplace, unit)).to(free)
+
+
+def _solve(inverse: Tensor, right: Tensor) -> Tensor:
+    return (right.flatten(2) @ inverse.mT).view_as(right)
 
 
 def _residual(values: Tensor, right: Tensor | None) -> Tensor:
