@@ -187,24 +187,30 @@ class Window:
         return values.to(self.images).view(-1, 1, 1, 1)
 
     def rows(self, index: Tensor) -> "Window":
-        """The window on some of the images, in their order."""
+        """The window on some of the images, in their order; views of them where they follow each other."""
         if len(index) == len(self.images):
             return self
-        there = index.to(self.images.device)
+        there = run(index)
         return replace(
             self,
             images=self.images[there],
             pictures=[self.pictures[row] for row in index.tolist()],
             allowed=None if self.allowed is None else self.allowed[there],
-            left=self.left[index],
-            top=self.top[index],
-            centre=self.centre[index],
-            boxes=self.boxes[index],
+            left=self.left[there],
+            top=self.top[there],
+            centre=self.centre[there],
+            boxes=self.boxes[there],
             level=self.level[there],
             background=self.background[there],
             has_background=self.has_background[there],
-            inward=self.inward[index],
+            inward=self.inward[there],
         )
+
+
+def run(index: Tensor) -> slice | Tensor:
+    """Rows ``[N]``, as a slice where they follow each other: that takes a view, and is written to at once."""
+    places = index.tolist()
+    return slice(places[0], places[-1] + 1) if places and places == list(range(places[0], places[-1] + 1)) else index
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from synth.errors import SynthError
 from synth.sources.defects import DefectBank
-from synth.windows import Ground, Window, boxes, cuts
+from synth.windows import Ground, Window, boxes, cuts, run
 
 if TYPE_CHECKING:
     from synth.masks import FlawParameters
@@ -314,7 +314,7 @@ def visible_change(before: Tensor, after: Tensor, depth: int = 8) -> Tensor:
     """
     levels = 2**depth - 1
     change = (after * levels).round_().sub_((before * levels).round_()).abs_()
-    return (change.amax(dim=1, keepdim=True) >= VISIBLE * levels // 255).to(before)
+    return change.amax(dim=1, keepdim=True).ge_(VISIBLE * levels // 255)
 
 
 def shade(window: Window, profile: Tensor, amount: Tensor) -> Tensor:
@@ -360,8 +360,8 @@ def light(images: Tensor, slope: Tensor) -> Tensor:
 
 def select(parameters: P, rows: Tensor | Sequence[int]) -> P:
     """Parameters of some of the images."""
-    index = torch.as_tensor(rows, dtype=torch.int64)
-    return type(parameters)(**{f.name: getattr(parameters, f.name)[index] for f in fields(parameters)})
+    index = run(torch.as_tensor(rows, dtype=torch.int64))
+    return type(parameters)(**{name: values[index] for name, values in vars(parameters).items()})
 
 
 def to_plain(parameters: Any, row: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from synth.families.base import Context, Family, select, shade
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.noise import profile
 from synth.sources import displaced
-from synth.windows import Window, looked_at
+from synth.windows import Window, looked_at, run
 
 GHOST, SMEAR, FADED, REGISTER, TONE = 0, 1, 2, 3, 4
 
@@ -107,7 +107,7 @@ def _printed(window: Window, parameters: MisprintParameters) -> Tensor:
     printed = torch.empty_like(window.images)
     for kind in kinds:
         rows = (parameters.kind == kind).nonzero().flatten()
-        printed[rows.to(printed.device)] = _PRINTERS[kind](window.rows(rows), select(parameters, rows))
+        printed[run(rows)] = _PRINTERS[kind](window.rows(rows), select(parameters, rows))
     return printed
 
 
