@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import product
 
 import torch
@@ -413,8 +413,13 @@ def looked_at(boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 def border(foreground: Tensor) -> Tensor:
     """Outermost pixels of the foreground, the image's border included; ``[B, 1, H, W]``, 0 or 1."""
-    outside = functional.pad(1 - foreground, (1, 1, 1, 1), value=1.0)
-    return foreground * functional.max_pool2d(outside, 3, stride=1)
+    around = functional.pad(foreground, (1, 1, 1, 1))
+    # Of lines of three, then of columns of them: much faster than pooling.
+    for axis in (-2, -1):
+        length = around.shape[axis] - 2
+        lines = (around.narrow(axis, start, length) for start in range(3))
+        around = reduce(torch.minimum, lines)
+    return foreground - around
 
 
 def mean_inside(images: Tensor, weights: Tensor) -> Tensor:

@@ -191,6 +191,7 @@ class Canvas:
         """``[B, C, H, W]`` as it is painted so far; painting goes on in it."""
         return self._flawed
 
+    @torch.inference_mode()
     def paint(self, family: Family[Any], parameters: Any, rows: Tensor) -> None:
         """Paint a flaw on each of some images.
 
@@ -236,12 +237,17 @@ class Canvas:
 
     def finish(self) -> tuple[Tensor, Tensor]:
         """The flawed images, and ``[B, 1, H, W]`` masks (0 or 1) of the pixels that visibly changed."""
+        # Made here, as nothing can be trained on what is made in inference mode.
         masks = torch.zeros_like(self._images[:, :1])
+        self._find_changes(masks)
+        return self._flawed, masks
+
+    @torch.inference_mode()
+    def _find_changes(self, masks: Tensor) -> None:
         for row, ((left, top), (right, bottom)) in enumerate(zip(self._low.tolist(), self._high.tolist(), strict=True)):
             if right > left:
                 part = (slice(row, row + 1), slice(None), slice(top, bottom), slice(left, right))
                 masks[part] = visible_change(self._images[part], self._flawed[part], self._context.depth)
-        return self._flawed, masks
 
 
 def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor | None:
