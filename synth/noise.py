@@ -5,13 +5,17 @@ window costs, needs no generator of its own, can be painted by tiles, and is the
 """
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 if TYPE_CHECKING:
     from synth.windows import Window
+
+Numbers = NDArray[Any]
 
 _SIDE = 1024
 """Side of the table; fields repeat after so many lattice points, which is farther than pictures reach."""
@@ -36,16 +40,17 @@ def perlin(seeds: Tensor, cells: Tensor, window: "Window", octaves: int = 1) -> 
         ``[B, 1, h, w]`` in about -1..1, of the window's type and on its device.
     """
     height, width = window.shape
+    device = window.images.device
+    scale = np.maximum(cells.numpy(), 1.0, dtype=np.float64)
     field = window.images.new_zeros(1, dtype=torch.float32)
     for octave in range(octaves):
-        scale = (cells.clamp_min(1.0) * 2**octave).clamp_max(_MOST_CELLS) / torch.tensor(window.size)
-        (rows, down), (columns, across) = _slopes(window, scale)
-        angles = lattice(seeds + 0x9E37 * octave, rows, columns, window.images.device).mul_(2 * torch.pi)
-        count = rows.shape[1]
-        inner = torch.cat(
-            [angles.cos() @ across[:, :width, count:].mT, angles.sin() @ across[:, :width, :count].mT], dim=1
-        )
-        field = torch.baddbmm(field, down[:, :height], inner.mul_(2**0.5 * 0.5**octave))
+        points, weights = _slopes(window, np.minimum(scale * 2**octave, _MOST_CELLS) / np.array(window.size))
+        half, count = len(seeds), points.shape[1]
+        down, across = weights[:half, :height], weights[half:, :width].mT
+        at = _places(seeds + 0x9E37 * octave, points[:half], points[half:], device)
+        x, y = (directions.take(at) for directions in _directions(device))
+        inner = torch.cat([torch.bmm(x, across[:, count:]), torch.bmm(y, across[:, :count])], dim=1)
+        field = torch.baddbmm(field, down, inner, alpha=2**0.5 * 0.5**octave)
     return field[:, None].to(window.images)
 
 
@@ -61,9 +66,11 @@ def grain(seeds: Tensor, period: Tensor, window: "Window") -> Tensor:
         ``[B, 1, h, w]`` in -0.5..0.5, of the window's type and on its device.
     """
     height, width = window.shape
-    points, cell, part = _lattice(window, 1 / period.clamp_min(_LEAST_PERIOD))
+    device = window.images.device
+    points, *lines = _lattice(window, 1 / np.maximum(period.numpy(), _LEAST_PERIOD, dtype=np.float64))
+    cell, part = torch.from_numpy(lines[0]).to(device), torch.from_numpy(lines[1]).to(device, torch.float32)
     count = len(seeds)
-    values = lattice(seeds, points[:count], points[count:], window.images.device) - 0.5
+    values = _table(device).take(_places(seeds, points[:count], points[count:], device)).sub_(0.5)
     # Lines are picked out whole, which is faster than a product of matrices with two numbers in each line.
     across = _between(values.mT, cell[count:, :width], part[count:, :width])
     return _between(across.mT, cell[:count, :height], part[:count, :height])[:, None].to(window.images)
@@ -84,8 +91,9 @@ def profile(seeds: Tensor, places: Tensor, period: Tensor) -> Tensor:
     scaled = places * (1 / period).to(places).view(shape)
     cell = scaled.floor()
     t = scaled.sub_(cell)
-    row = _table(places.device)[_scramble(seeds).to(places.device) % _SIDE]
-    start = (_scramble(seeds) // _SIDE).to(places.device).view(shape)
+    start = torch.from_numpy(_scramble(seeds)).to(places.device)
+    row = _table(places.device)[start % _SIDE]
+    start = (start // _SIDE).view(shape)
     index = cell.long().add_(start)
     low, high = (torch.take_along_dim(row, (index + i).bitwise_and_(_SIDE - 1).flatten(1), 1) for i in (0, 1))
     t = (t * t).mul_(3 - 2 * t)
@@ -94,7 +102,8 @@ def profile(seeds: Tensor, places: Tensor, period: Tensor) -> Tensor:
 
 def uniforms(seeds: Tensor, count: int) -> Tensor:
     """Numbers in 0..1 that follow from each seed, ``[B, count]``, on the CPU; count up to a million."""
-    return _table(torch.device("cpu")).flatten()[(_scramble(seeds)[:, None] + torch.arange(count)) % _SIDE**2]
+    places = (_scramble(seeds)[:, None] + np.arange(count)) & (_SIDE**2 - 1)
+    return _table(torch.device("cpu")).take(torch.from_numpy(places))
 
 
 def normals(seeds: Tensor, count: int) -> Tensor:
@@ -107,22 +116,37 @@ def _table(device: torch.device) -> Tensor:
     return torch.rand(_SIDE, _SIDE, generator=torch.Generator().manual_seed(0)).to(device)
 
 
+@lru_cache
+def _directions(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of the table's numbers, taken as turns."""
+    angles = 2 * torch.pi * _table(torch.device("cpu"))
+    return angles.cos().to(device), angles.sin().to(device)
+
+
 def lattice(seeds: Tensor, rows: Tensor, columns: Tensor, device: torch.device) -> Tensor:
     """Random numbers 0..1 at lattice points ``rows [B, P]`` and ``columns [B, Q]``; ``[B, P, Q]``."""
+    return _table(device).take(_places(seeds, rows.numpy(), columns.numpy(), device))
+
+
+# Numbers about lattices are few, and NumPy is several times as quick at starting to work on them.
+
+
+def _places(seeds: Tensor, rows: Numbers, columns: Numbers, device: torch.device) -> Tensor:
+    """Where in the table, taken as one line, the lattice points are, ``[B, P, Q]``."""
     start = _scramble(seeds)[:, None]
     down, across = (start // _SIDE + rows) & (_SIDE - 1), (start + columns) & (_SIDE - 1)
-    return _table(device)[down[:, :, None].to(device), across[:, None, :].to(device)]
+    return torch.from_numpy(down * _SIDE).to(device)[:, :, None] + torch.from_numpy(across).to(device)[:, None, :]
 
 
-def _scramble(seeds: Tensor) -> Tensor:
+def _scramble(seeds: Tensor) -> Numbers:
     """Spread seeds over the table: neighbouring seeds start far apart (Wellons' 32-bit integer hash)."""
-    x = seeds & 0xFFFFFFFF
-    x = ((x ^ (x >> 16)) * 0x7FEB352D) & 0xFFFFFFFF
-    x = ((x ^ (x >> 15)) * 0x846CA68B) & 0xFFFFFFFF
-    return (x ^ (x >> 16)) & (_SIDE**2 - 1)
+    x: Numbers = seeds.numpy().astype(np.uint32)
+    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
+    return ((x ^ (x >> 16)) & (_SIDE**2 - 1)).astype(np.int64)
 
 
-def _lattice(window: "Window", scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _lattice(window: "Window", scale: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     """Lattice points that lines of pixels lie between; rows of all fields first, then their columns.
 
     Args:
@@ -130,34 +154,34 @@ def _lattice(window: "Window", scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         scale: ``[B, 2]`` cells for a pixel, along height and width.
 
     Returns:
-        The points ``[2B, P]``, int64 on the CPU; for each of n pixels, n the longer side, the first of the two that it
-        lies between ``[2B, n]``, counted from the first of all, and how far it lies from that one ``[2B, n]``, 0..1.
+        The points ``[2B, P]``; for each of n pixels, n the longer side, the first of the two that it lies between
+        ``[2B, n]``, counted from the first of all, and how far it lies from that one ``[2B, n]``, 0..1.
     """
-    start = torch.cat([window.top, window.left])[:, None]
-    places = (start + (torch.arange(max(window.shape)) + 0.5)).double() * scale.mT.reshape(-1, 1).double()
-    cell = places.floor()
-    part = places.sub_(cell)
-    first = cell[:, :1].long()
-    after = cell.long().sub_(first)
-    points = first + torch.arange(int(after[:, -1].max()) + 2)
-    device = window.images.device
-    return points, after.to(device), part.to(device, torch.float32)
+    start = np.concatenate([window.top.numpy(), window.left.numpy()])[:, None]
+    places = (start + (np.arange(max(window.shape)) + 0.5)) * scale.T.reshape(-1, 1)
+    cell = np.floor(places)
+    first = cell[:, :1]
+    after = (cell - first).astype(np.int64)
+    return first.astype(np.int64) + np.arange(int(after[:, -1].max()) + 2), after, places - cell
 
 
-def _slopes(window: "Window", scale: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Lattice points ``[B, P]``, and the weight of each at each pixel beside the same times the offset, ``[B, n, 2P]``.
+def _slopes(window: "Window", scale: Numbers) -> tuple[Numbers, Tensor]:
+    """As ``_lattice``, the points, and the weight of each at each pixel beside the same times the offset.
 
-    For the rows of the window, and for its columns.
+    Returns:
+        ``[2B, P]``, and ``[2B, n, 2P]`` on the window's device.
     """
-    points, cell, t = _lattice(window, scale)
-    lines, count = points.shape
+    points, cell, part = _lattice(window, scale)
+    count = points.shape[1]
+    t = part.astype(np.float32)
     fade = t * t * t * (t * (6 * t - 15) + 10)
     rest = 1 - fade
-    values = torch.stack([rest, fade, rest * t, fade * (t - 1)], dim=2)
-    places = cell[:, :, None] + torch.tensor([0, 1, count, count + 1], device=cell.device)
-    weights = values.new_zeros(lines, cell.shape[1], 2 * count).scatter_(2, places, values)
-    half = lines // 2
-    return (points[:half], weights[:half]), (points[half:], weights[half:])
+    weights = np.zeros((cell.size, 2 * count), np.float32)
+    at = np.arange(0, weights.size, 2 * count) + cell.ravel()
+    flat = weights.ravel()
+    for further, values in ((0, rest), (1, fade), (count, rest * t), (count + 1, fade * (t - 1))):
+        flat[at + further] = values.ravel()
+    return points, torch.from_numpy(weights).view(*cell.shape, 2 * count).to(window.images.device)
 
 
 def _between(values: Tensor, first: Tensor, part: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from synth.errors import SynthError
 from synth.sources.defects import DefectBank
-from synth.windows import Ground, Window, boxes, cuts
+from synth.windows import Ground, Window, boxes, cuts, run
 
 if TYPE_CHECKING:
     from synth.masks import FlawParameters
@@ -191,6 +191,7 @@ class Canvas:
         """``[B, C, H, W]`` as it is painted so far; painting goes on in it."""
         return self._flawed
 
+    @torch.inference_mode()
     def paint(self, family: Family[Any], parameters: Any, rows: Tensor) -> None:
         """Paint a flaw on each of some images.
 
@@ -236,12 +237,17 @@ class Canvas:
 
     def finish(self) -> tuple[Tensor, Tensor]:
         """The flawed images, and ``[B, 1, H, W]`` masks (0 or 1) of the pixels that visibly changed."""
+        # Made here, as nothing can be trained on what is made in inference mode.
         masks = torch.zeros_like(self._images[:, :1])
+        self._find_changes(masks)
+        return self._flawed, masks
+
+    @torch.inference_mode()
+    def _find_changes(self, masks: Tensor) -> None:
         for row, ((left, top), (right, bottom)) in enumerate(zip(self._low.tolist(), self._high.tolist(), strict=True)):
             if right > left:
                 part = (slice(row, row + 1), slice(None), slice(top, bottom), slice(left, right))
                 masks[part] = visible_change(self._images[part], self._flawed[part], self._context.depth)
-        return self._flawed, masks
 
 
 def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor | None:
@@ -314,7 +320,7 @@ def visible_change(before: Tensor, after: Tensor, depth: int = 8) -> Tensor:
     """
     levels = 2**depth - 1
     change = (after * levels).round_().sub_((before * levels).round_()).abs_()
-    return (change.amax(dim=1, keepdim=True) >= VISIBLE * levels // 255).to(before)
+    return change.amax(dim=1, keepdim=True).ge_(VISIBLE * levels // 255)
 
 
 def shade(window: Window, profile: Tensor, amount: Tensor) -> Tensor:
@@ -360,8 +366,8 @@ def light(images: Tensor, slope: Tensor) -> Tensor:
 
 def select(parameters: P, rows: Tensor | Sequence[int]) -> P:
     """Parameters of some of the images."""
-    index = torch.as_tensor(rows, dtype=torch.int64)
-    return type(parameters)(**{f.name: getattr(parameters, f.name)[index] for f in fields(parameters)})
+    index = run(torch.as_tensor(rows, dtype=torch.int64))
+    return type(parameters)(**{name: values[index] for name, values in vars(parameters).items()})
 
 
 def to_plain(parameters: Any, row: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from synth.draws import Draws
 from synth.families.base import Context, Family, light, select, shade
 from synth.masks import RegionParameters, draw_region, half_axes, region, region_reach
 from synth.noise import normals
-from synth.windows import Window
+from synth.windows import Window, run
 
 _MOST = 4
 
@@ -80,7 +80,7 @@ class Blob(Family[BlobParameters]):
         painted = shade(window, edge.add_(inside), parameters.depth)
         pits = parameters.relief.nonzero().flatten()
         if len(pits):
-            there = pits.to(painted.device)
+            there = run(pits)
             painted[there] = _lit(painted[there], inside[there], window.rows(pits), select(parameters, pits))
         return painted
 
@@ -105,7 +105,7 @@ def _cluster(parameters: BlobParameters, window: Window) -> Tensor:
         rows = (parameters.number > i).nonzero().flatten()
         shift, blob = _blob(parameters, i, window.size)
         beside = replace(window.rows(rows), centre=window.centre[rows] + shift[rows])
-        there = rows.to(inside.device)
+        there = run(rows)
         inside[there] = torch.maximum(inside[there], region(select(blob, rows), beside))
     return inside
 

@@ -10,7 +10,7 @@ from synth.draws import Draws
 from synth.families.base import Context, Family, light, select
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
 from synth.sources import sampled
-from synth.windows import Window
+from synth.windows import Window, run
 
 _RIM = 0.45
 """Width of the rim that material is pushed up into, in half axes."""
@@ -83,7 +83,7 @@ class Dent(Family[DentParameters]):
         images = window.images
         if len(bent):
             images = images.clone()
-            images[bent.to(images.device)] = _bend(window.rows(bent), select(parameters, bent))
+            images[run(bent)] = _bend(window.rows(bent), select(parameters, bent))
         return light(images, slope)
 
 

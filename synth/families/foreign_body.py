@@ -10,7 +10,7 @@ from synth.draws import Draws
 from synth.families.base import Content, Context, Family, light, relative, select
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
 from synth.sources import procedural_textures, shifted_sources
-from synth.windows import Window
+from synth.windows import Window, run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,5 +148,5 @@ def _surface(window: Window, parameters: ForeignBodyParameters, context: Context
                 taken = procedural_textures(some, of.seed + 2, of.grain, of.stretch, brightness[rows], of.contrast)
                 # Half as colourful as textures are, as most of what falls on parts is.
                 taken = taken.lerp(taken.mean(dim=1, keepdim=True), 0.5)
-            surface[rows.to(surface.device)] = taken
+            surface[run(rows)] = taken
     return surface

@@ -11,7 +11,7 @@ from synth.families.base import Context, Family, select, shade
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.noise import profile
 from synth.sources import displaced
-from synth.windows import Window, looked_at
+from synth.windows import Window, looked_at, run
 
 GHOST, SMEAR, FADED, REGISTER, TONE = 0, 1, 2, 3, 4
 
@@ -107,21 +107,23 @@ def _printed(window: Window, parameters: MisprintParameters) -> Tensor:
     printed = torch.empty_like(window.images)
     for kind in kinds:
         rows = (parameters.kind == kind).nonzero().flatten()
-        printed[rows.to(printed.device)] = _PRINTERS[kind](window.rows(rows), select(parameters, rows))
+        printed[run(rows)] = _PRINTERS[kind](window.rows(rows), select(parameters, rows))
     return printed
 
 
 def _ghost(window: Window, parameters: MisprintParameters) -> Tensor:
-    return _inked(window.images, displaced(window, _shift(window, parameters)), _paper(window))
+    bare = _paper(window)
+    return _stronger(displaced(window, _shift(window, parameters)).sub_(bare), window.images - bare).add_(bare)
 
 
 def _smear(window: Window, parameters: MisprintParameters) -> Tensor:
-    printed, bare = window.images, _paper(window)
+    bare = _paper(window)
+    ink = window.images - bare
     for step in range(1, _STEPS + 1):
         part = step / _STEPS
         copy = displaced(window, _shift(window, parameters, part))
-        printed = _inked(printed, torch.lerp(bare, copy, 1.1 - part), bare)
-    return printed
+        ink = _stronger(copy.sub_(bare).mul_(1.1 - part), ink)
+    return ink.add_(bare)
 
 
 def _faded(window: Window, parameters: MisprintParameters) -> Tensor:
@@ -165,9 +167,9 @@ def _paper(window: Window) -> Tensor:
     return torch.where(darker[:, None], dark, bright)[:, :, None, None].to(window.images)
 
 
-def _inked(images: Tensor, copy: Tensor, bare: Tensor) -> Tensor:
-    """The images with a copy printed over them: ink is what differs from the paper, and the stronger is seen."""
-    return torch.where((copy - bare).abs() > (images - bare).abs(), copy, images)
+def _stronger(copy: Tensor, ink: Tensor) -> Tensor:
+    """A copy printed over ink, which is what differs from the paper: the stronger is seen."""
+    return torch.where(copy.abs() > ink.abs(), copy, ink)
 
 
 def _shift(window: Window, parameters: MisprintParameters, part: float = 1.0) -> Tensor:

@@ -10,7 +10,7 @@ from synth.draws import Draws
 from synth.families.base import Content, Context, Family, select
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.sources import shifted_sources, source_level, turned_sources
-from synth.windows import Window
+from synth.windows import Window, run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ def _content(window: Window, parameters: PatchParameters, context: Context) -> T
     content = shifted_sources(window, *taken)
     if len(turned):
         some = select(parameters, turned)
-        content[turned.to(content.device)] = turned_sources(
+        content[run(turned)] = turned_sources(
             window.rows(turned), context.sources, some.source, some.shift, some.turn, some.rotation, some.scale
         )
     return content

@@ -15,7 +15,7 @@ from synth.families.base import EVERYWHERE, Content, Context, Family, select
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.noise import perlin
 from synth.sources import procedural_textures, shifted_sources
-from synth.windows import Window
+from synth.windows import Window, run
 
 SINGLE, INTERSECTION, UNION = 0, 1, 2
 PROCEDURAL, PART, PICTURE = 0, 1, 2
@@ -116,7 +116,7 @@ class Perlin(Family[PerlinParameters]):
         if len(local) == len(mask):
             mask.mul_(region(parameters, window))
         elif len(local):
-            mask[local.to(mask.device)] *= region(select(parameters, local), window.rows(local))
+            mask[run(local)] *= region(select(parameters, local), window.rows(local))
         return torch.lerp(window.images, _content(window, parameters, context), mask)
 
 
@@ -125,7 +125,7 @@ def _field(window: Window, parameters: PerlinParameters) -> Tensor:
     field = perlin(parameters.seed + 1, _cells(parameters, parameters.cells, window.size), window)
     rows = (parameters.algebra != SINGLE).nonzero().flatten()
     if len(rows):
-        some, there, where = select(parameters, rows), rows.to(field.device), window.rows(rows)
+        some, there, where = select(parameters, rows), run(rows), window.rows(rows)
         other = perlin(some.seed + 3, _cells(some, some.other_cells, window.size), where)
         one = field[there]
         both = where.column(some.algebra == INTERSECTION) > 0
@@ -142,7 +142,7 @@ def _content(window: Window, parameters: PerlinParameters, context: Context) -> 
     content = torch.empty_like(window.images)
     for one in kinds:
         rows = (kind == one).nonzero().flatten()
-        content[rows.to(content.device)] = _content_of(one, window.rows(rows), select(parameters, rows), context)
+        content[run(rows)] = _content_of(one, window.rows(rows), select(parameters, rows), context)
     return content
 
 

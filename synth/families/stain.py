@@ -10,7 +10,7 @@ from synth.draws import Draws
 from synth.families.base import Context, Family, select
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
 from synth.noise import perlin, uniforms
-from synth.windows import Window
+from synth.windows import Window, run
 
 _MOST_RUNS = 3
 _RIM = 0.05
@@ -84,7 +84,7 @@ class Stain(Family[StainParameters]):
         inside = inwardness(parameters, window)
         running = parameters.runs.nonzero().flatten()
         if len(running):
-            there = running.to(inside.device)
+            there = run(running)
             runs = _runs(window.rows(running), select(parameters, running))
             inside[there] = torch.maximum(inside[there], runs)
 

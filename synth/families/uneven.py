@@ -10,7 +10,7 @@ from synth.draws import Draws
 from synth.families.base import Context, Family, select
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.noise import profile
-from synth.windows import Window
+from synth.windows import Window, run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class Uneven(Family[UnevenParameters]):
         for paint, ground in ((_streaks, True), (_light, False)):
             rows = (parameters.ground == ground).nonzero().flatten()
             if len(rows):
-                field[rows.to(field.device)] = paint(window.rows(rows), select(parameters, rows))
+                field[run(rows)] = paint(window.rows(rows), select(parameters, rows))
         return window.images * field.mul_(inside).mul_(window.column(parameters.amount)).add_(1)
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 from synth.noise import grain as grainy
 from synth.noise import uniforms
 from synth.sources.textures import TextureParameters, textures
-from synth.windows import Window, looked_at
+from synth.windows import Window, looked_at, run
 
 _PATTERNED = 0.15
 """Share of procedural textures that are of the kinds in ``synth.sources.textures``, which take longer than grain."""
@@ -185,12 +185,14 @@ def procedural_textures(
     """
     kind, angle, chance = uniforms(seed + 2, 3).T
     patterned = chance < _PATTERNED
+    if not patterned.any():
+        return _grainy(window, seed, grain, stretch, brightness, contrast)
     painted = torch.empty_like(window.images)
     for chosen in (True, False):
-        rows = (patterned == chosen).nonzero().flatten()
-        if not len(rows):
+        index = (patterned == chosen).nonzero().flatten()
+        if not len(index):
             continue
-        part = window.rows(rows)
+        part, rows = window.rows(index), run(index)
         if chosen:
             parameters = TextureParameters(
                 kind=kind[rows],
@@ -201,7 +203,7 @@ def procedural_textures(
                 brightness=brightness[rows],
                 contrast=contrast[rows],
             )
-            x, y = part.offsets_from(torch.zeros(len(rows), 2))
+            x, y = part.offsets_from(torch.zeros(len(index), 2))
             painted[rows] = textures(parameters, x, y, part.side, painted.shape[1]).to(painted)
         else:
             painted[rows] = _grainy(part, seed[rows], grain[rows], stretch[rows], brightness[rows], contrast[rows])

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from synth.noise import lattice, uniforms
+from synth.windows import run
 
 Points = tuple[Tensor, Tensor, Tensor]
 
@@ -67,8 +68,8 @@ def textures(parameters: TextureParameters, x: Tensor, y: Tensor, side: int, cha
     pixels = unit * torch.minimum(stretch, 1 / stretch)
     fields = torch.empty_like(u)
     for kind in chosen.unique().tolist():
-        rows = (chosen == kind).nonzero().flatten().to(x.device)
-        fields[rows] = kinds[kind](parameters.seed[rows.cpu()], (u[rows], v[rows], pixels[rows]))
+        rows = run((chosen == kind).nonzero().flatten())
+        fields[rows] = kinds[kind](parameters.seed[rows], (u[rows], v[rows], pixels[rows]))
     return _coloured(fields, parameters, channels).clamp(0, 1)
 
 

@@ -119,3 +119,13 @@ def test_families_can_be_given_with_ranges_of_their_own() -> None:
     depths = [abs(flaw.parameters["depth"]) for flaw in flaws if flaw.family == "crack"]
     assert min(depths) >= 0.199
     assert max(depths) <= 0.211
+
+
+def test_flawed_images_and_masks_can_be_trained_on() -> None:
+    synthesizer = Synthesizer(["perlin"])
+    images = torch.rand(2, 3, 32, 32, generator=Generator().manual_seed(0))
+    flawed, masks = synthesizer.apply(images, synthesizer.draw(Generator().manual_seed(0), 2))
+    weight = torch.ones(1, 3, 1, 1, requires_grad=True)
+    (torch.nn.functional.conv2d(flawed, weight) * masks).sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.abs().sum() > 0
