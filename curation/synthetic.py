@@ -100,7 +100,7 @@ def _dataset(name: str, folder: Path) -> Any:
     dataset.add_sample_field("families", fo.ListField, subfield=fo.StringField)
     dataset.create_index("image", unique=True)
     dataset.info[_MARK] = mark
-    dataset.app_config.active_fields = fo.ActiveFields(exclude=False, paths=["flaws", "families"])
+    dataset.app_config.active_fields = fo.ActiveFields(exclude=False, paths=["flaw_mask", "flaws", "families"])
     dataset.save()
     return dataset
 
