@@ -158,6 +158,6 @@ def bundle(make_bundle: Callable[..., Bundle]) -> Bundle:
     return make_bundle()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
