@@ -219,7 +219,8 @@ def _reduce(image: Tensor) -> Tensor:
         return image[None]
     size = (max(8, round(width / factor)), max(8, round(height / factor)))
     planes = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in image.numpy()]
-    return torch.from_numpy(np.stack(planes))[None]
+    # Sums of the areas exceed 1 by a rounding error where a picture is saturated.
+    return torch.from_numpy(np.stack(planes))[None].clamp(0, 1)
 
 
 def _grown(image: Tensor, core: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -261,3 +261,10 @@ def test_heads_lie_at_the_same_end_though_shade_hides_half_of_one(tmp_path: Path
     assert plain is not None
     assert frame is not None
     assert abs(math.remainder(plain.angle - frame.angle, 2 * math.pi)) < 0.3
+
+
+def test_a_saturated_picture_of_any_size_is_looked_at() -> None:
+    for height, width in ((403, 311), (219, 523), (1000, 770)):
+        pixels = np.full((height, width), 255, dtype=np.uint8)
+        pixels[height // 3 : height // 2, width // 3 : width // 2] = 30
+        assert find_part(tensor(pixels)) is not None
