@@ -22,7 +22,7 @@ _WEIGHTS = (1.39, 0.562)
 _COARSEST = 64
 """Cells of a grid that is solved directly."""
 
-_LARGEST = 256
+_LARGEST = 128
 """Sides of membranes; larger ones are solved on a coarser grid, as they are smooth but for their very border."""
 
 
