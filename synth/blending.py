@@ -22,7 +22,7 @@ _WEIGHTS = (1.39, 0.562)
 _COARSEST = 64
 """Cells of a grid that is solved directly."""
 
-_LARGEST = 256
+_LARGEST = 128
 """Sides of membranes; larger ones are solved on a coarser grid, as they are smooth but for their very border."""
 
 
@@ -40,7 +40,9 @@ def poisson_blend(target: Tensor, source: Tensor, inside: Tensor, part: Tensor |
         ``[B, C, h, w]``: the target outside; inside the gradients of the source, with the target's values around.
     """
     unknown = inside if part is None else inside | ~part
-    return torch.where(inside, source + membrane(target - source, unknown), target)
+    # Sums and quotients of multigrid are beyond half precision.
+    light = membrane((target - source).float(), unknown).to(source)
+    return torch.where(inside, source + light, target)
 
 
 def membrane(values: Tensor, unknown: Tensor) -> Tensor:

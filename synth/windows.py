@@ -131,7 +131,8 @@ class Window:
             is a part of, or surrounds.
         size: Height and width of the whole picture.
         level: ``[B, C, 1, 1]`` mean colour around the flaw.
-        background: ``[B, C, 1, 1]`` mean colour outside the part; only for families that paint at the contour.
+        background: ``[B, C, 1, 1]`` mean colour outside the part; only for families that paint at the contour,
+            empty for others.
         has_background: ``[B, 1, 1, 1]`` bool, there is something outside the part; only for those too.
         inward: ``[B]`` direction from the contour at the flaw into the part, radians, on the CPU; only for those too.
     """
@@ -284,8 +285,10 @@ def cuts(
             if pieces:
                 yield from _tiles(cutter, flaws, boxes[flaws[0]], margin)
             else:
-                around = _widened(boxes[flaws], width, height, ground.size)
-                yield Cut(flaws, cutter.window(around), boxes[flaws].tolist())
+                own = boxes[flaws].tolist()
+                same = all(box[2:] == [width, height] for box in own)
+                around = cutter.boxes if same else _widened(cutter.boxes, width, height, ground.size)
+                yield Cut(flaws, cutter.window(around), own)
 
 
 def _kinds(boxes: Tensor, *, together: bool) -> Iterator[tuple[tuple[int, int], Tensor]]:
@@ -358,8 +361,7 @@ class _Cutter:
             self.background, self.has_background = ground.background(images, rows)
             self.inward = ground.inward(rows, centre, boxes[:, 2:].amax(dim=1) // 4)
         else:
-            self.background = torch.zeros_like(self.level)
-            self.has_background = torch.zeros_like(self.level[:, :1], dtype=torch.bool)
+            self.background = self.has_background = self.level[:, :0]
             self.inward = torch.zeros(len(rows))
 
     def keep(self) -> None:

@@ -225,7 +225,7 @@ class Canvas:
             chosen = parameters if len(cut.flaws) == len(rows) else select(parameters, cut.flaws)
             painted = family.paint(window, chosen, self._context)
             if window.allowed is not None:
-                painted = torch.where(window.allowed > 0, painted, window.images)
+                painted = torch.lerp(window.images, painted, window.allowed)
             corners = zip(window.left.tolist(), window.top.tolist(), strict=True)
             for i, (row, (x, y, w, h), (left, top)) in enumerate(
                 zip(rows[cut.flaws].tolist(), cut.boxes, corners, strict=True)

@@ -128,8 +128,8 @@ def _field(window: Window, parameters: PerlinParameters) -> Tensor:
         some, there, where = select(parameters, rows), run(rows), window.rows(rows)
         other = perlin(some.seed + 3, _cells(some, some.other_cells, window.size), where)
         one = field[there]
-        both = where.column(some.algebra == INTERSECTION) > 0
-        field[there] = torch.where(both, torch.minimum(one, other), torch.maximum(one, other))
+        both = where.column(some.algebra == INTERSECTION)
+        field[there] = torch.maximum(one, other).lerp_(torch.minimum(one, other), both)
     return field
 
 

@@ -92,7 +92,8 @@ def _table(seed: Tensor, u: Tensor, v: Tensor, rim: int) -> tuple[Tensor, Tensor
     """
     firsts, counts = [], []
     for values in (u, v):
-        low, high = (edge.floor().long() for edge in values.flatten(1).aminmax(dim=1))
+        flat = values.flatten(1)
+        low, high = (edge.floor().long() for edge in (flat.amin(dim=1), flat.amax(dim=1)))
         firsts.append(low - rim)
         counts.append(int((high - low).max()) + 2 + 2 * rim)
     columns, rows = (first.cpu()[:, None] + torch.arange(count) for first, count in zip(firsts, counts, strict=True))
