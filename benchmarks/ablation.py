@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.ablation_figures import EVERYTHING, PERLIN_ONLY, summarise, variants, without
-from benchmarks.exam import Exam, exam_on_data, exam_on_parts
+from benchmarks.exam import Exam, exam_on_data, exams_on_parts
 from benchmarks.machine import describe_machine
 from learning.detectors import Budget, create
 from learning.errors import DataError, UserError
@@ -89,9 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as made:
         exams = []
         if not options.skip_parts:
-            exams.append(
-                exam_on_parts(Path(made), settings.good, settings.test_good, settings.defective, settings.size)
-            )
+            exams += exams_on_parts(Path(made), settings.good, settings.test_good, settings.defective, settings.size)
         if options.data:
             exams.append(exam_on_data(options.data, settings.size))
         for exam in exams:

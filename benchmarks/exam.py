@@ -14,16 +14,18 @@ from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from learning.images.readers import read_data
 from learning.images.records import GOOD, ImageRecord
+from learning.images.view import choose_view
 from learning.splits import split_groups
 from synth.families import ANYWHERE
 from synth.families.base import Context
-from synth.foreground import foreground
 from synth.image_level import Synthesizer
 from synth.parts import KINDS, make_parts
 
 HELD_OUT, TEST = "held-out", "test"
 _HELD_OUT_SHARE = 0.25
 _BATCH = 16
+_PICTURE = 256
+"""Side of the pictures of made-up parts; detectors see the part, cut out of them."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +70,21 @@ class Exam:
         ]
 
 
-def exam_on_parts(folder: Path, good: int, test_good: int, defective: int, size: int) -> Exam:
-    """Made-up parts of all kinds; their defects are drawn by other code than the families.
+def exams_on_parts(folder: Path, good: int, test_good: int, defective: int, size: int) -> list[Exam]:
+    """Made-up parts, an exam for each kind, as each has a model of its own; defects are drawn by other code.
 
     Args:
         folder: To make them in.
         good: Good parts of each kind, a quarter of which is held out.
         test_good: Good parts of each kind in the test set.
         defective: Defective ones.
-        size: Side of the images.
+        size: Square root of the pixels that a detector sees of a part.
     """
-    records = {
-        kind: read_data(make_parts(folder / kind, kind, good=good, test_good=test_good, defective=defective, size=size))
+    made = [
+        make_parts(folder / kind, kind, good=good, test_good=test_good, defective=defective, size=_PICTURE)
         for kind in KINDS
-    }
-    return _exam("parts", records, size)
+    ]
+    return [_exam(kind, read_data(data), size) for kind, data in zip(KINDS, made, strict=True)]
 
 
 def exam_on_data(data: Path, size: int) -> Exam:
@@ -97,49 +99,40 @@ def exam_on_data(data: Path, size: int) -> Exam:
             f"{data} has no labelled test images; the ablation takes a data set in MVTec AD's layout, or class folders"
         )
         raise DataError(msg)
-    return _exam(data.name, {data.name: records}, size)
+    return _exam(data.name, records, size)
 
 
-def _exam(name: str, records: dict[str, list[ImageRecord]], size: int) -> Exam:
-    train: list[ImageRecord] = []
-    held: list[tuple[str, ImageRecord]] = []
-    for stratum, own in records.items():
-        good = [record for record in own if record.label == GOOD and record.split != TEST]
-        parts = split_groups(good, {"train": 1 - _HELD_OUT_SHARE, HELD_OUT: _HELD_OUT_SHARE})
-        train += parts["train"]
-        held += [(stratum, record) for record in parts[HELD_OUT]]
-    tested = [
-        (stratum, record)
-        for stratum, own in records.items()
-        for record in own
-        if record.split == TEST and (record.label == GOOD or record.defective)
-    ]
-    preprocessing = Preprocessing.for_images([record.path for record in train], size)
-    images, rows = _held_out(held, preprocessing)
-    images.append(_read([record for _, record in tested], preprocessing))
-    rows += [Row(TEST, stratum, record.label, record.group) for stratum, record in tested]
+def _exam(name: str, records: Sequence[ImageRecord], size: int) -> Exam:
+    good = [record for record in records if record.label == GOOD and record.split != TEST]
+    parts = split_groups(good, {"train": 1 - _HELD_OUT_SHARE, HELD_OUT: _HELD_OUT_SHARE})
+    train, held = parts["train"], parts[HELD_OUT]
+    tested = [one for one in records if one.split == TEST and (one.label == GOOD or one.defective)]
+    paths = [record.path for record in train]
+    preprocessing, _ = choose_view(Preprocessing.for_images(paths, size), paths, "auto")
+    images, rows = _held_out(name, ImageSet(held, preprocessing))
+    images.append(_all(ImageSet(tested, preprocessing)))
+    rows += [Row(TEST, name, record.label, record.group) for record in tested]
     every = torch.cat(images)
     fingerprint = hashlib.sha256(every.numpy().tobytes()).hexdigest()
     return Exam(name, ImageSet(train, preprocessing), every, rows, fingerprint)
 
 
-def _held_out(held: Sequence[tuple[str, ImageRecord]], preprocessing: Preprocessing) -> tuple[list[Tensor], list[Row]]:
+def _held_out(stratum: str, held: ImageSet) -> tuple[list[Tensor], list[Row]]:
     """Good parts as they are, and with one flaw of each family; flaws that nobody can see are left out."""
-    good = _read([record for _, record in held], preprocessing)
+    good = _all(held)
     images = [good]
-    rows = [Row(HELD_OUT, stratum, GOOD, record.group) for stratum, record in held]
-    context = Context(foreground(good)[0], good.flip(0))
+    rows = [Row(HELD_OUT, stratum, GOOD, group) for group in held.groups]
+    context = Context(held.outlines(range(len(held))), good.flip(0))
     for family in ANYWHERE:
         recipe = Synthesizer([family], flaws_per_image=(1, 1)).draw(_generator(family), len(good))
         flawed, masks = Synthesizer.apply(good, recipe, context)
         seen = (masks.flatten(1).amax(dim=1) > 0).nonzero().flatten()
         images.append((flawed[seen] * 255).round() / 255)
-        rows += [Row(HELD_OUT, held[i][0], family, held[i][1].group) for i in seen.tolist()]
+        rows += [Row(HELD_OUT, stratum, family, held.groups[i]) for i in seen.tolist()]
     return images, rows
 
 
-def _read(records: Sequence[ImageRecord], preprocessing: Preprocessing) -> Tensor:
-    images = ImageSet(records, preprocessing)
+def _all(images: ImageSet) -> Tensor:
     return images.batch(range(len(images)))
 
 
