@@ -3,6 +3,11 @@
 import os
 
 import pytest
+from hypothesis import settings
+
+# The same examples every time: a test that fails now and then tells nobody what to mend.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 os.environ["FIFTYONE_DO_NOT_TRACK"] = "true"
 os.environ["COLLECT_ANALYTICS"] = "false"

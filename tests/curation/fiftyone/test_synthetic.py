@@ -1,5 +1,4 @@
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,8 @@ pytestmark = pytest.mark.server
 
 
 @pytest.fixture
-def name(server: MongoServer) -> Iterator[str]:
-    import fiftyone as fo
-
-    name = f"flaws {uuid.uuid4().hex[:6]}"
-    yield name
-    server.start()
-    if fo.dataset_exists(name):
-        fo.delete_dataset(name)
+def name(server: MongoServer) -> str:
+    return f"flaws {uuid.uuid4().hex[:6]}"
 
 
 @pytest.fixture
