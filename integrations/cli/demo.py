@@ -24,7 +24,7 @@ def demo(
     ] = Inspector.SCRIPTED,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for everything.")] = Path("runs/demo"),
     minutes: Annotated[
-        float | None, typer.Option(help="Budget of the training.", min=0.05, show_default="4.5, of about 7 in all")
+        float | None, typer.Option(help="Budget of the training.", min=0.05, show_default="5.7, of about 7 in all")
     ] = None,
     seed: SeedOption = 0,
     keep: Annotated[bool, typer.Option("--keep", help="Leave FiftyOne and Label Studio open until Ctrl-C.")] = False,

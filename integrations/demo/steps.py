@@ -47,6 +47,10 @@ _SHARES: dict[Any, float] = {"train": 0.4, "selection": 0.1, "calibration": 0.5}
 """Many parts calibrate, so that there is a promise worth having and room to move the threshold within it."""
 
 
+_SIZE = 128
+"""Square root of the pixels that a detector sees: in a minute or two, more steps are worth more than more pixels."""
+
+
 @dataclass
 class Demo:
     """All that the steps need.
@@ -140,7 +144,7 @@ def train(demo: Demo) -> dict[str, Any]:
         train_bundle(
             demo.line / "train.csv",
             demo.bundle_folder(kind),
-            config=TrainConfig(shares=_SHARES),
+            config=TrainConfig(shares=_SHARES, size=_SIZE),
             budget=share,
             seed=settings.seed,
             camera=camera_of(kind),
