@@ -200,6 +200,9 @@ class Bundle:
             selection.table().to_parquet(temporary / "selection.parquet", index=False)
             _save_embeddings(temporary, embeddings)
             files = sorted(file for file in temporary.rglob("*") if file.is_file())
+            for file in files:
+                # safetensors writes for its owner alone; a bundle is copied and shared as a whole.
+                file.chmod((temporary.stat().st_mode & 0o666) | 0o600)
             options = detector.config.model_dump(mode="json")
             manifest = Manifest(
                 detector=detector.name,

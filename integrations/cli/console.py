@@ -1,5 +1,6 @@
 """What the commands say to people: on stderr, so that stdout stays clean for results."""
 
+import errno
 import json
 import os
 import sys
@@ -24,11 +25,16 @@ _SECONDS_BETWEEN_LINES = 10.0
 """How often progress is logged where no bar can be drawn."""
 
 
+_FULL = "the disk is full; free some space and run the same command again, nothing is half written"
+
+
 class OneLineErrors(TyperGroup):
     """Prints what the user can put right as one red line and leaves with 2; a bug keeps its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
+        from safetensors import SafetensorError
+
         from synth.errors import SynthError
 
         try:
@@ -36,9 +42,17 @@ class OneLineErrors(TyperGroup):
         except (UserError, SynthError) as error:
             complain(str(error))
         except OSError as error:
-            if error.filename is None and not isinstance(error, TimeoutError):
+            if error.errno == errno.ENOSPC:
+                complain(_FULL)
+            elif error.filename is None and not isinstance(error, TimeoutError):
                 raise
-            complain(f"{error.filename}: {error.strerror}")
+            else:
+                complain(f"{error.filename}: {error.strerror}")
+        except SafetensorError as error:
+            # Its writer is not Python's, and says so in words only.
+            if f"os error {errno.ENOSPC}" not in str(error):
+                raise
+            complain(_FULL)
         except KeyboardInterrupt:
             stop("nothing is half written, and the same command can be run again")
         raise typer.Exit(USER_MISTAKE)

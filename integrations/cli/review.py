@@ -29,6 +29,8 @@ app = typer.Typer(
 
 ProjectOption = Annotated[str, typer.Option("--project", metavar="TITLE", help="Project in Label Studio.")]
 DEFAULT_PROJECT = "flawsmith"
+_WATCHED_EVERY = 2.0
+"""Seconds between two looks at whether Label Studio still answers."""
 _AGAIN = "run it again: nothing is lost and nothing is doubled"
 
 
@@ -135,16 +137,26 @@ def serve(home: HomeOption = DEFAULT_HOME) -> None:
     Example: [bold]flawsmith review serve[/bold] in one terminal, push and pull in another.
     """
     import signal
+    import time
 
     from integrations.label_studio.server import LabelStudioServer
 
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     server = LabelStudioServer(*_folders(home))
     with bar("Label Studio was not up yet; the same command starts it") as progress:
         server.start(progress)
     with server:
+        server.take_over()
         say(f"Label Studio: [bold]{server.url}[/], log in as {server.email} with {server.password} (Ctrl-C ends it)")
         try:
-            signal.pause()
+            while True:
+                time.sleep(_WATCHED_EVERY)
+                if not server.answers():
+                    say("[yellow]Label Studio does not answer any more[/]; starting it again")
+                    with bar() as progress:
+                        server.start(progress)
+                    say(f"Label Studio: [bold]{server.url}[/]")
         except KeyboardInterrupt:
             say("closed; answers that were not pulled yet are kept and pulled the next time")
 

@@ -102,10 +102,25 @@ class LabelStudioServer:
                 self._wait(progress)
         return self
 
+    def take_over(self) -> None:
+        """From now on this process ends the server, and the one that started it leaves it alone."""
+        state = self._read_state()
+        if state is not None and state.owner != os.getpid():
+            self._adopted = state.pid
+            self._write_state(_Running(state.pid, state.port, os.getpid()))
+
+    def answers(self) -> bool:
+        """Whether it still answers."""
+        return bool(self.url) and _answers(self.url)
+
     def stop(self) -> None:
-        """End the server and all of its processes; one that another process started is left alone."""
+        """End the server and all of its processes; one that another process started or took over is left alone."""
         pid = self._process.pid if self._process else self._adopted
         if pid is None:
+            return
+        state = self._read_state()
+        if state is not None and state.pid == pid and state.owner != os.getpid() and _alive(state.owner):
+            self._process = self._adopted = None
             return
         _end_group(pid)
         if self._process:

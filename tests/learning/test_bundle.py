@@ -39,6 +39,12 @@ def test_a_bundle_comes_back_as_it_was(bundle: Bundle) -> None:
         again.embeddings("test")
 
 
+def test_whoever_may_read_the_folder_may_read_its_files(bundle: Bundle) -> None:
+    assert {file.stat().st_mode & 0o666 for file in bundle.folder.glob("*")} == {
+        bundle.folder.stat().st_mode & 0o666 | 0o600
+    }
+
+
 def test_the_manifest_says_how_it_came_to_be(bundle: Bundle) -> None:
     manifest = json.loads((bundle.folder / "bundle.json").read_text())
     assert manifest["config"]["detector_config"] == {"gain": 1.0}

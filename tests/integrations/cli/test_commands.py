@@ -1,12 +1,14 @@
 """The command line as a person meets it: help, mistakes, and the steps of the loop on parts made up for it."""
 
 import csv
+import errno
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 from typer.testing import CliRunner, Result
 
 from integrations.cli import app
@@ -286,6 +288,22 @@ def test_train_leaves_a_folder_alone_that_is_no_bundle(tiles: Path, tmp_path: Pa
     (tmp_path / "thesis.txt").write_text("years of work")
     assert "not a bundle" in mistake("train", tiles, "--out", tmp_path, "--steps", 1)
     assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("Error: I/O error (os error 28)")]
+)
+def test_a_full_disk_is_said_in_a_line(
+    error: Exception, tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("learning.bundle.Bundle.write", fail)
+    result = run("train", tiles, "--out", tmp_path / "b", "--steps", "1")
+    assert result.exit_code == 2
+    assert "the disk is full" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_flipped_byte_in_a_bundle_is_found(bundle: Path, tiles: Path, tmp_path: Path) -> None:

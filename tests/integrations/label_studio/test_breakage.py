@@ -192,6 +192,23 @@ def test_a_second_server_on_the_same_folder_joins_the_first(server: LabelStudioS
 
 
 @pytest.mark.server
+def test_what_was_taken_over_is_left_alone_by_the_one_that_started_it(
+    server: LabelStudioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starter = LabelStudioServer(server.data_folder, server.images_root).start()
+    starter._adopted = server.pid
+    with monkeypatch.context() as keeper:
+        keeper.setattr("integrations.label_studio.server.os.getpid", lambda: 1)  # alive, and not this process
+        LabelStudioServer(server.data_folder, server.images_root).take_over()
+    try:
+        starter.stop()
+        assert server.answers()
+    finally:
+        server.take_over()
+        server._adopted = None
+
+
+@pytest.mark.server
 def test_it_listens_on_this_computer_only_and_keeps_its_secrets(server: LabelStudioServer) -> None:
     port = int(server.url.rpartition(":")[2])
     addresses = set()
