@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -20,27 +19,7 @@ from learning.realism import Realism, find_confirmed, read_confirmed, read_synth
 from learning.realism.judging import compare_in_space, in_words
 from synth.dataset import write_dataset
 from synth.settings import SynthesisSettings
-
-VOID = {"meta", "img", "br", "link", "input", "rect", "line", "circle", "polyline"}
-
-
-class Balance(HTMLParser):
-    """Collects open tags, and complains where one is closed that was not opened."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.images: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "img":
-            self.images.append(dict(attrs)["src"] or "")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
+from tests.integrations.markup import Balance
 
 
 @pytest.fixture(scope="module")

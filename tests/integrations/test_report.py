@@ -1,5 +1,4 @@
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -21,27 +20,7 @@ from integrations.report import (
 )
 from integrations.report.html import by_defect, galleries
 from integrations.report.pictures import histogram, map_picture
-
-VOID = {"meta", "img", "br", "link", "input", "rect", "line"}
-
-
-class Balance(HTMLParser):
-    """Collects open tags, and complains where one is closed that was not opened."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.images: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "img":
-            self.images.append(dict(attrs)["src"] or "")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
+from tests.integrations.markup import Balance
 
 
 def picture(path: Path, value: int = 90) -> Path:
