@@ -67,13 +67,13 @@ def kinds_of_texture(out: Path) -> None:
     for kind in range(len(TEXTURES)):
         g = Generator().manual_seed(kind)
         parameters = TextureParameters(
-            kind=torch.full((_MANY,), (kind + 0.5) / len(TEXTURES)),
-            seed=torch.randint(2**31, (_MANY,), generator=g),
-            grain=0.06 * 3 ** torch.rand(_MANY, generator=g),
-            stretch=torch.ones(_MANY),
-            angle=torch.pi * torch.rand(_MANY, generator=g),
-            brightness=torch.full((_MANY,), 0.5),
-            contrast=torch.full((_MANY,), 0.35),
+            kind=np.full(_MANY, (kind + 0.5) / len(TEXTURES)),
+            seed=torch.randint(2**31, (_MANY,), generator=g).numpy(),
+            grain=0.06 * 3 ** torch.rand(_MANY, generator=g).numpy(),
+            stretch=np.ones(_MANY),
+            angle=np.pi * torch.rand(_MANY, generator=g).numpy(),
+            brightness=np.full(_MANY, 0.5),
+            contrast=np.full(_MANY, 0.35),
         )
         x, y = at.expand(_MANY, 1, 1, 64), at[:, None].expand(_MANY, 1, 64, 1)
         grey, colour = (textures(parameters, x, y, 64, channels) for channels in (1, 3))

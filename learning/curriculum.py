@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor, nn
@@ -160,7 +161,7 @@ class Curriculum:
             pictures, outlines = self._good(2 * bins * flaws, generator)
             good, sources = pictures.chunk(2)
             parameters = family.draw(generator, bins * flaws, place / bins)
-            recipe = Recipe(bins * flaws, (Group(0, name, torch.arange(bins * flaws), parameters),))
+            recipe = Recipe(bins * flaws, (Group(0, name, np.arange(bins * flaws), parameters),))
             flawed, masks = Synthesizer.apply(good, recipe, Context(outlines[: len(good)], sources))
             hit = (score(flawed).double() > limit) & (masks.flatten(1).amax(dim=1) > 0).to(limit.device)
             found[row] = hit.view(bins, flaws).sum(dim=1).to(found)

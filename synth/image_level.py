@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.errors import SynthError
 from synth.families import ANYWHERE, FAMILIES
 from synth.families.base import NO_CONTEXT, Canvas, Context, Family, from_plain, select, to_plain
+from synth.noise import Numbers
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Group:
 
     order: int
     family: str
-    images: Tensor
+    images: Numbers
     parameters: Any
 
 
@@ -71,11 +73,9 @@ class Recipe:
         """The flaws of one image, as a recipe for a batch of one."""
         groups: list[Group] = []
         for group in self.groups:
-            rows = (group.images == image).nonzero().flatten()
+            rows = np.flatnonzero(group.images == image)
             if len(rows):
-                groups.append(
-                    Group(group.order, group.family, torch.zeros(1, dtype=torch.int64), select(group.parameters, rows))
-                )
+                groups.append(Group(group.order, group.family, np.zeros(1, np.int64), select(group.parameters, rows)))
         return Recipe(1, tuple(groups))
 
     @classmethod
@@ -97,7 +97,7 @@ class Recipe:
                 Group(
                     order,
                     family,
-                    torch.tensor([flaw.image for flaw in members]),
+                    np.array([flaw.image for flaw in members]),
                     from_plain(family_class(family).parameters_class, [flaw.parameters for flaw in members]),
                 )
                 for (order, family), members in sorted(together.items(), key=lambda item: item[0])
@@ -183,16 +183,18 @@ class Synthesizer:
         bins = odds.shape[1]
         drawn = torch.multinomial(odds.flatten(), count * most, replacement=True, generator=generator).view(count, most)
         place = (drawn % bins + torch.rand(count, most, generator=generator)) / bins
-        severity = self.severity[0] + (self.severity[1] - self.severity[0]) * place
-        of_family = torch.where(torch.arange(most) < numbers, drawn // bins, -1)
+        severities = (self.severity[0] + (self.severity[1] - self.severity[0]) * place).numpy()
+        of_family = torch.where(torch.arange(most) < numbers, drawn // bins, -1).numpy()
         names = list(self.families)
         groups: list[Group] = []
         # A family at a time, in an order drawn anew for each batch: few large groups are painted faster than many.
         for index in torch.randperm(len(names), generator=generator).tolist():
-            repeats = (of_family == index).cumsum(dim=1) * (of_family == index)
+            chosen = of_family == index
+            repeats = chosen.cumsum(axis=1) * chosen
             for repeat in range(1, int(repeats.max()) + 1):
-                images, slots = (repeats == repeat).nonzero(as_tuple=True)
-                parameters = self.families[names[index]].draw(generator, len(images), severity[images, slots])
+                images, slots = np.nonzero(repeats == repeat)
+                severity = torch.from_numpy(severities[images, slots])
+                parameters = self.families[names[index]].draw(generator, len(images), severity)
                 groups.append(Group(len(groups), names[index], images, parameters))
         return Recipe(count, tuple(groups))
 

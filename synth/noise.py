@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from synth.windows import Window
 
 Numbers = NDArray[Any]
+"""Numbers about flaws and lattices: few, and NumPy is several times as quick as torch at starting to work on them."""
 
 _SIDE = 1024
 """Side of the table; fields repeat after so many lattice points, which is farther than pictures reach."""
@@ -24,7 +25,7 @@ _MOST_CELLS = 64.0
 _LEAST_PERIOD = 1.5
 
 
-def perlin(seeds: Tensor, cells: Tensor, window: "Window", octaves: int = 1) -> Tensor:
+def perlin(seeds: Numbers, cells: Numbers, window: "Window", octaves: int = 1) -> Tensor:
     """Perlin noise, a field of its own for every row.
 
     Noise at a point is the sum over the four lattice points around it of gradient times offset, faded (Perlin,
@@ -41,20 +42,27 @@ def perlin(seeds: Tensor, cells: Tensor, window: "Window", octaves: int = 1) -> 
     """
     height, width = window.shape
     device = window.images.device
-    scale = np.maximum(cells.numpy(), 1.0, dtype=np.float64)
-    field = window.images.new_zeros(1, dtype=torch.float32)
+    scale = np.maximum(cells, 1.0, dtype=np.float64)
+    half = len(seeds)
+    field = None
     for octave in range(octaves):
         points, weights = _slopes(window, np.minimum(scale * 2**octave, _MOST_CELLS) / np.array(window.size))
-        half, count = len(seeds), points.shape[1]
+        count = points.shape[1]
         down, across = weights[:half, :height], weights[half:, :width].mT
         at = _places(seeds + 0x9E37 * octave, points[:half], points[half:], device)
         x, y = (directions.take(at) for directions in _directions(device))
         inner = torch.cat([torch.bmm(x, across[:, count:]), torch.bmm(y, across[:, :count])], dim=1)
-        field = torch.baddbmm(field, down, inner, alpha=2**0.5 * 0.5**octave)
+        strength = 2**0.5 * 0.5**octave
+        if field is None:
+            # With nothing to add to, what is passed for it is not read.
+            field = torch.baddbmm(inner.new_empty(1), down, inner, beta=0, alpha=strength)
+        else:
+            field = torch.baddbmm(field, down, inner, alpha=strength)
+    assert field is not None
     return field[:, None].to(window.images)
 
 
-def grain(seeds: Tensor, period: Tensor, window: "Window") -> Tensor:
+def grain(seeds: Numbers, period: Numbers, window: "Window") -> Tensor:
     """Random values on a lattice, in between bilinear: grain of a given size, streaky where the periods differ.
 
     Args:
@@ -67,7 +75,7 @@ def grain(seeds: Tensor, period: Tensor, window: "Window") -> Tensor:
     """
     height, width = window.shape
     device = window.images.device
-    points, *lines = _lattice(window, 1 / np.maximum(period.numpy(), _LEAST_PERIOD, dtype=np.float64))
+    points, *lines = _lattice(window, 1 / np.maximum(period, _LEAST_PERIOD, dtype=np.float64))
     cell, part = torch.from_numpy(lines[0]).to(device), torch.from_numpy(lines[1]).to(device, torch.float32)
     count = len(seeds)
     values = _table(device).take(_places(seeds, points[:count], points[count:], device)).sub_(0.5)
@@ -76,7 +84,7 @@ def grain(seeds: Tensor, period: Tensor, window: "Window") -> Tensor:
     return _between(across.mT, cell[:count, :height], part[:count, :height])[:, None].to(window.images)
 
 
-def profile(seeds: Tensor, places: Tensor, period: Tensor) -> Tensor:
+def profile(seeds: Numbers, places: Tensor, period: Numbers) -> Tensor:
     """Random values along a line, in between smooth: for whatever changes in one direction only.
 
     Args:
@@ -88,32 +96,46 @@ def profile(seeds: Tensor, places: Tensor, period: Tensor) -> Tensor:
         ``[B, ...]`` in -0.5..0.5, of the places' shape, type and device.
     """
     shape = (-1, *[1] * (places.ndim - 1))
-    scaled = places * (1 / period).to(places).view(shape)
+    scaled = places * torch.from_numpy(1 / period).to(places).view(shape)
     cell = scaled.floor()
     t = scaled.sub_(cell)
-    start = torch.from_numpy(_scramble(seeds)).to(places.device)
-    row = _table(places.device)[start % _SIDE]
-    start = (start // _SIDE).view(shape)
+    places_in_table = _scramble(seeds)
+    row = _table(places.device)[torch.from_numpy(places_in_table % _SIDE).to(places.device)]
+    start = torch.from_numpy(places_in_table // _SIDE).to(places.device).view(shape)
     index = cell.long().add_(start)
-    low, high = (torch.take_along_dim(row, (index + i).bitwise_and_(_SIDE - 1).flatten(1), 1) for i in (0, 1))
+    low, high = (row.gather(1, (index + i).bitwise_and_(_SIDE - 1).flatten(1)) for i in (0, 1))
     t = (t * t).mul_(3 - 2 * t)
     return low.lerp_(high, t.flatten(1).to(low)).sub_(0.5).view_as(places).to(places)
 
 
-def uniforms(seeds: Tensor, count: int) -> Tensor:
-    """Numbers in 0..1 that follow from each seed, ``[B, count]``, on the CPU; count up to a million."""
-    places = (_scramble(seeds)[:, None] + np.arange(count)) & (_SIDE**2 - 1)
-    return _table(torch.device("cpu")).take(torch.from_numpy(places))
+def uniforms(seeds: Numbers, count: int) -> Numbers:
+    """Numbers in 0..1 that follow from each seed, ``[B, count]`` float32; count up to a million."""
+    return _flat().take(_run(seeds, count))
 
 
-def normals(seeds: Tensor, count: int) -> Tensor:
-    """Normally distributed numbers that follow from each seed, ``[B, count]``, on the CPU."""
-    return torch.special.ndtri(uniforms(seeds, count).clamp(1e-6, 1 - 1e-6))
+def normals(seeds: Numbers, count: int) -> Numbers:
+    """Normally distributed numbers that follow from each seed, ``[B, count]`` float32."""
+    return _bell().take(_run(seeds, count))
+
+
+def _run(seeds: Numbers, count: int) -> Numbers:
+    return (_scramble(seeds)[:, None] + np.arange(count)) & (_SIDE**2 - 1)
 
 
 @lru_cache
 def _table(device: torch.device) -> Tensor:
     return torch.rand(_SIDE, _SIDE, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+@lru_cache
+def _flat() -> Numbers:
+    return _table(torch.device("cpu")).flatten().numpy()
+
+
+@lru_cache
+def _bell() -> Numbers:
+    """The table's numbers, made normal."""
+    return torch.special.ndtri(torch.from_numpy(_flat()).clamp(1e-6, 1 - 1e-6)).numpy()
 
 
 @lru_cache
@@ -123,24 +145,21 @@ def _directions(device: torch.device) -> tuple[Tensor, Tensor]:
     return angles.cos().to(device), angles.sin().to(device)
 
 
-def lattice(seeds: Tensor, rows: Tensor, columns: Tensor, device: torch.device) -> Tensor:
+def lattice(seeds: Numbers, rows: Numbers, columns: Numbers, device: torch.device) -> Tensor:
     """Random numbers 0..1 at lattice points ``rows [B, P]`` and ``columns [B, Q]``; ``[B, P, Q]``."""
-    return _table(device).take(_places(seeds, rows.numpy(), columns.numpy(), device))
+    return _table(device).take(_places(seeds, rows, columns, device))
 
 
-# Numbers about lattices are few, and NumPy is several times as quick at starting to work on them.
-
-
-def _places(seeds: Tensor, rows: Numbers, columns: Numbers, device: torch.device) -> Tensor:
+def _places(seeds: Numbers, rows: Numbers, columns: Numbers, device: torch.device) -> Tensor:
     """Where in the table, taken as one line, the lattice points are, ``[B, P, Q]``."""
     start = _scramble(seeds)[:, None]
-    down, across = (start // _SIDE + rows) & (_SIDE - 1), (start + columns) & (_SIDE - 1)
-    return torch.from_numpy(down * _SIDE).to(device)[:, :, None] + torch.from_numpy(across).to(device)[:, None, :]
+    down, across = ((start // _SIDE + rows) & (_SIDE - 1)) * _SIDE, (start + columns) & (_SIDE - 1)
+    return torch.from_numpy(down[:, :, None] + across[:, None, :]).to(device)
 
 
-def _scramble(seeds: Tensor) -> Numbers:
+def _scramble(seeds: Numbers) -> Numbers:
     """Spread seeds over the table: neighbouring seeds start far apart (Wellons' 32-bit integer hash)."""
-    x: Numbers = seeds.numpy().astype(np.uint32)
+    x: Numbers = seeds.astype(np.uint32)
     x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
     x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
     return ((x ^ (x >> 16)) & (_SIDE**2 - 1)).astype(np.int64)
@@ -157,7 +176,7 @@ def _lattice(window: "Window", scale: Numbers) -> tuple[Numbers, Numbers, Number
         The points ``[2B, P]``; for each of n pixels, n the longer side, the first of the two that it lies between
         ``[2B, n]``, counted from the first of all, and how far it lies from that one ``[2B, n]``, 0..1.
     """
-    start = np.concatenate([window.top.numpy(), window.left.numpy()])[:, None]
+    start = np.concatenate([window.top, window.left])[:, None]
     places = (start + (np.arange(max(window.shape)) + 0.5)) * scale.T.reshape(-1, 1)
     cell = np.floor(places)
     first = cell[:, :1]

@@ -1,13 +1,16 @@
 """Round dots drawn into pictures, many at once: what particles, fibres and cracks are made of."""
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from synth.noise import Numbers
 
 _TOGETHER = 2**20
 """Pixels stamped at once."""
 
 
-def stamp(canvas: Tensor, layers: Tensor, points: Tensor, radii: Tensor, strength: Tensor) -> None:
+def stamp(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers, strength: Numbers) -> None:
     """Draw dots, soft over a pixel at the edge, in place; where several meet, the strongest counts.
 
     Dots of about one size are drawn together, as a dot costs the pixels of the largest beside it.
@@ -15,32 +18,36 @@ def stamp(canvas: Tensor, layers: Tensor, points: Tensor, radii: Tensor, strengt
     Args:
         canvas: ``[L, h, w]``.
         layers: ``[N]`` int64, which layer of the canvas each dot is drawn on.
-        points: ``[N, 2]`` (x, y) in pixels of the canvas; dots outside are left out.
+        points: ``[N, 2]`` float32 (x, y) in pixels of the canvas; dots outside are left out.
         radii: ``[N]`` in pixels, above 0.
         strength: ``[N]`` value in the middle of a dot.
     """
-    reach = radii.clamp_min(0.25) + 0.6
-    size = torch.tensor([canvas.shape[2], canvas.shape[1]])
-    seen = ((points > -reach[:, None] - 1) & (points < size + reach[:, None])).all(dim=1).nonzero().flatten()
-    halves = reach[seen].ceil().clamp_min(2).log2().ceil().exp2().long()
-    for half in halves.unique().tolist():
-        for some in seen[halves == half].split(max(1, _TOGETHER // (2 * half + 1) ** 2)):
+    reach = (np.maximum(radii, 0.25) + 0.6).astype(np.float32)
+    size = np.array([canvas.shape[2], canvas.shape[1]])
+    seen = np.flatnonzero(((points > -reach[:, None] - 1) & (points < size + reach[:, None])).all(axis=1))
+    halves = np.exp2(np.ceil(np.log2(np.maximum(np.ceil(reach[seen]), 2)))).astype(np.int64)
+    for half in np.unique(halves).tolist():
+        alike = seen[halves == half]
+        together = max(1, _TOGETHER // (2 * half + 1) ** 2)
+        for first in range(0, len(alike), together):
+            some = alike[first : first + together]
             _stamp(canvas, layers[some], points[some], reach[some], strength[some], half)
 
 
-def _stamp(canvas: Tensor, layers: Tensor, points: Tensor, reach: Tensor, strength: Tensor, half: int) -> None:
+def _stamp(canvas: Tensor, layers: Numbers, points: Numbers, reach: Numbers, strength: Numbers, half: int) -> None:
     """Draw dots that reach at most ``half`` pixels."""
     _, height, width = canvas.shape
-    corner = points.round()
-    shifts = torch.arange(-half, half + 1)
-    x, y = (corner[:, i, None] + shifts for i in (0, 1))
-    dx, dy = ((place - points[:, i, None]).square_() for i, place in enumerate((x, y)))
-    values = (dy[:, :, None] + dx[:, None, :]).sqrt_().neg_().add_(reach[:, None, None]).clamp_(0, 1)
+    shifts = np.arange(-half, half + 1)
+    x, y = (points[:, i, None].round().astype(np.int64) + shifts for i in (0, 1))
+    dx, dy = (((place - points[:, i, None]) ** 2).astype(np.float32) for i, place in enumerate((x, y)))
+    values = (torch.from_numpy(dy)[:, :, None] + torch.from_numpy(dx)[:, None, :]).sqrt_().neg_()
+    values.add_(torch.from_numpy(reach)[:, None, None]).clamp_(0, 1)
     # Dots that stick out of the canvas draw nothing there.
-    values.mul_(((y >= 0) & (y < height))[:, :, None]).mul_(((x >= 0) & (x < width))[:, None, :])
-    values.mul_(strength[:, None, None])
-    x, y = x.clamp_(0, width - 1).long(), y.clamp_(0, height - 1).long()
-    index = (layers[:, None] * height + y)[:, :, None] * width + x[:, None, :]
+    rows = ((y >= 0) & (y < height)) * strength[:, None].astype(np.float32)
+    columns = ((x >= 0) & (x < width)).astype(np.float32)
+    values.mul_(torch.from_numpy(rows)[:, :, None]).mul_(torch.from_numpy(columns)[:, None, :])
+    lines = (layers[:, None] * height + y.clip(0, height - 1)) * width
+    index = torch.from_numpy(lines)[:, :, None] + torch.from_numpy(x.clip(0, width - 1))[:, None, :]
     canvas.view(-1).scatter_reduce_(
         0, index.flatten().to(canvas.device), values.flatten().to(canvas), "amax", include_self=True
     )

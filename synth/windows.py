@@ -1,16 +1,21 @@
 """Windows: flaws are painted in a box around each, so that a small flaw costs little and a large picture no memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import product
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from synth.noise import Numbers
+
 SIDES = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
 """Sides that windows have: few, so that flaws of about one size are painted together."""
+
+_SIDES = np.array(SIDES)
 
 _TILE = 1024
 """Windows with a longer side are painted by tiles of this one."""
@@ -21,8 +26,14 @@ _TOGETHER = 2**19
 _SEEN_AROUND = 8
 """Steps from a place at the contour outwards, to see where the part is."""
 
-_CALL = 2**15
+_CALL = 2**14
 """Pixels that cost about as much as painting once more: windows smaller by less are painted with the larger ones."""
+
+_STEP = 8
+"""Sides of what is painted are whole numbers of so many pixels."""
+
+_SLACK = 1.05
+"""What is painted, over how far flaws reach."""
 
 _LOOKED_AT = 24
 """Places along a side at which the colour around a flaw is taken."""
@@ -44,12 +55,12 @@ class Ground:
         self.size = size
 
     @cached_property
-    def _mass(self) -> Tensor:
+    def _mass(self) -> Numbers:
         """Pixels in all rows up to each, ``[B, H]``."""
         assert self.mask is not None
-        return self.mask[:, 0].sum(dim=2).double().cumsum(dim=1).cpu()
+        return self.mask[:, 0].sum(dim=2).double().cumsum(dim=1).cpu().numpy()
 
-    def place(self, rows: Tensor, fractions: Tensor) -> Tensor:
+    def place(self, rows: Numbers, fractions: Numbers) -> Numbers:
         """Turn fractions into places where flaws are allowed: uniformly if the fractions are uniform.
 
         Args:
@@ -57,33 +68,41 @@ class Ground:
             fractions: ``[N, 2]`` (x, y) in 0..1.
 
         Returns:
-            ``[N, 2]`` (x, y) in pixels, on the CPU.
+            ``[N, 2]`` (x, y) in pixels, float32.
         """
-        height, width = self.size
         if self.mask is None:
-            return (fractions.double().clamp(0, 1 - 1e-9) * torch.tensor([width, height])).floor().float()
-        return _place(self.mask[:, 0], self._mass, rows, fractions)
+            height, width = self.size
+            return np.floor(_within(fractions) * (width, height)).astype(np.float32)
+        masks = self.mask[:, 0]
+        return _place(self._mass[rows], lambda y: _at(masks, rows, y), fractions)
 
-    def place_at_border(self, rows: Tensor, fractions: Tensor) -> Tensor:
+    def place_at_border(self, rows: Numbers, fractions: Numbers) -> Numbers:
         """As ``place``, on the outermost pixels: those beside the background or at the picture's border."""
-        mask = torch.ones(1, 1, *self.size) if self.mask is None else self.mask
-        ring = border(mask if self.mask is None else mask[rows.to(mask.device)])[:, 0]
-        mass = ring.sum(dim=2).double().cumsum(dim=1).cpu()
-        which = torch.zeros_like(rows) if self.mask is None else torch.arange(len(rows))
-        return _place(ring, mass, which, fractions)
-
-    def background(self, images: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean colour ``[N, C, 1, 1]`` of what is outside, and whether there is any, ``[N, 1, 1, 1]`` bool."""
-        some = images[rows.to(images.device)]
         if self.mask is None:
-            colour = torch.zeros_like(some[:, :, :1, :1])
+            height, width = self.size
+            lines = np.full((1, height), 2.0)
+            lines[:, [0, -1]] = width
+            ends = np.zeros(width)
+            ends[[0, -1]] = 1
+            return _place(
+                lines.cumsum(axis=1), lambda y: np.where(((y == 0) | (y == height - 1))[:, None], 1.0, ends), fractions
+            )
+        # A byte for a pixel: there are many, and little is done with each.
+        ring = border((self.mask if len(self.mask) == len(rows) else _some(self.mask, rows)).byte())[:, 0]
+        mass = ring.sum(dim=2).cpu().numpy().cumsum(axis=1, dtype=np.float64)
+        return _place(mass, lambda y: _at(ring, np.arange(len(rows)), y), fractions)
+
+    def background(self, images: Tensor, rows: Numbers) -> tuple[Tensor, Tensor]:
+        """Mean colour ``[N, C, 1, 1]`` of what is outside, and whether there is any, ``[N, 1, 1, 1]`` bool."""
+        if self.mask is None:
+            colour = images.new_zeros(len(rows), images.shape[1], 1, 1)
             return colour, torch.zeros_like(colour[:, :1], dtype=torch.bool)
         step = max(1, min(self.size) // _BACKGROUND)
-        outside = 1 - self.mask[rows.to(images.device)][:, :, ::step, ::step]
-        colour = mean_inside(some[:, :, ::step, ::step], outside)
+        outside = 1 - _some(self.mask[:, :, ::step, ::step], rows)
+        colour = mean_inside(_some(images[:, :, ::step, ::step], rows), outside)
         return colour, outside.amax(dim=(-2, -1), keepdim=True) > 0
 
-    def inward(self, rows: Tensor, centre: Tensor, reach: Tensor) -> Tensor:
+    def inward(self, rows: Numbers, centre: Numbers, reach: Numbers) -> Numbers:
         """Direction from places at the contour into the part.
 
         Args:
@@ -92,28 +111,46 @@ class Ground:
             reach: ``[N]`` how far around to look, in pixels.
 
         Returns:
-            ``[N]`` radians, on the CPU.
+            ``[N]`` radians.
         """
-        grid = torch.linspace(-1, 1, 2 * _SEEN_AROUND + 1)
-        x, y = ((centre[:, i, None] + grid * reach.clamp_min(2)[:, None]).round().long() for i in (0, 1))
+        grid = np.linspace(-1, 1, 2 * _SEEN_AROUND + 1, dtype=np.float32)
+        steps = grid * np.maximum(reach, 2).astype(np.float32)[:, None]
+        x, y = ((centre[:, i, None] + steps).round().astype(np.int64) for i in (0, 1))
         height, width = self.size
         inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
         if self.mask is not None:
-            mask, (y, x) = self.mask[:, 0], (y.clamp(0, height - 1), x.clamp(0, width - 1))
-            there = (index.to(mask.device) for index in (rows[:, None, None], y[:, :, None], x[:, None, :]))
-            inside = inside & (mask[tuple(there)] > 0).cpu()
-        near = inside & (grid[:, None].square() + grid.square() <= 1)
-        across, down = (near.float().sum(dim=axis) @ grid for axis in (1, 2))
-        return torch.atan2(down, across)
+            down, across = y.clip(0, height - 1)[:, :, None], x.clip(0, width - 1)[:, None, :]
+            inside = inside & (_at(self.mask[:, 0], rows[:, None, None], down, across) > 0)
+        near = inside & (grid[:, None] ** 2 + grid**2 <= 1)
+        across, down = (near.sum(axis=axis).astype(np.float32) @ grid for axis in (1, 2))
+        return np.arctan2(down, across)
 
 
-def _place(masks: Tensor, mass: Tensor, rows: Tensor, fractions: Tensor) -> Tensor:
-    wanted = fractions.double().clamp(0, 1 - 1e-9)
-    down = mass[rows]
-    y = torch.searchsorted(down, wanted[:, 1:] * down[:, -1:], right=True).clamp_max(masks.shape[1] - 1)[:, 0]
-    across = masks[rows.to(masks.device), y.to(masks.device)].double().cumsum(dim=1).cpu()
-    x = torch.searchsorted(across, wanted[:, :1] * across[:, -1:], right=True).clamp_max(masks.shape[2] - 1)[:, 0]
-    return torch.stack([x, y], dim=1).float()
+def _within(fractions: Numbers) -> Numbers:
+    return np.minimum(np.maximum(fractions.astype(np.float64), 0), 1 - 1e-9)
+
+
+def _place(down: Numbers, line: Callable[[Numbers], Numbers], fractions: Numbers) -> Numbers:
+    """Places ``[N, 2]`` in masks, from the pixels ``[N, H]`` in all lines up to each, and what lines ``[N]`` hold."""
+    wanted = _within(fractions)
+    y = _first_above(down, wanted[:, 1])
+    x = _first_above(line(y).cumsum(axis=1, dtype=np.float64), wanted[:, 0])
+    return np.stack([x, y], axis=1).astype(np.float32)
+
+
+def _first_above(mass: Numbers, share: Numbers) -> Numbers:
+    """The first of ``mass [N, L]``, ascending, that is above a share ``[N]`` of the last; ``[N]``."""
+    return np.minimum((mass <= (share * mass[:, -1])[:, None]).sum(axis=1), mass.shape[1] - 1)
+
+
+def _at(planes: Tensor, *index: Numbers) -> Numbers:
+    """Pixels picked out of a batch of planes."""
+    return planes[tuple(torch.from_numpy(places).to(planes.device) for places in index)].cpu().numpy()
+
+
+def _some(images: Tensor, rows: Numbers) -> Tensor:
+    """Some images of a batch."""
+    return torch.stack([images[row] for row in rows.tolist()])
 
 
 @dataclass(frozen=True)
@@ -124,31 +161,31 @@ class Window:
         images: ``[B, C, h, w]``, 0..1, the pixels in the windows, not to be written to; earlier flaws are on them.
         pictures: The whole good pictures, ``[C, H, W]`` each, without any flaw.
         allowed: ``[B, 1, h, w]``, 0 or 1, where flaws may be; None is everywhere.
-        left: ``[B]`` int64 on the CPU, the boxes' first columns.
-        top: ``[B]`` int64 on the CPU, the boxes' first rows.
-        centre: ``[B, 2]`` (x, y) of each flaw, in pixels of the whole picture, on the CPU.
-        boxes: ``[B, 4]`` int64 on the CPU: left, top, width, height of all that each flaw may change, which the window
-            is a part of, or surrounds.
+        left: ``[B]`` int64, the boxes' first columns.
+        top: ``[B]`` int64, the boxes' first rows.
+        centre: ``[B, 2]`` (x, y) of each flaw, in pixels of the whole picture.
+        boxes: ``[B, 4]`` int64: left, top, width, height of all that each flaw may change, which the window is a part
+            of, or surrounds.
         size: Height and width of the whole picture.
         level: ``[B, C, 1, 1]`` mean colour around the flaw.
         background: ``[B, C, 1, 1]`` mean colour outside the part; only for families that paint at the contour,
             empty for others.
         has_background: ``[B, 1, 1, 1]`` bool, there is something outside the part; only for those too.
-        inward: ``[B]`` direction from the contour at the flaw into the part, radians, on the CPU; only for those too.
+        inward: ``[B]`` direction from the contour at the flaw into the part, radians; only for those too.
     """
 
     images: Tensor
     pictures: Sequence[Tensor]
     allowed: Tensor | None
-    left: Tensor
-    top: Tensor
-    centre: Tensor
-    boxes: Tensor
+    left: Numbers
+    top: Numbers
+    centre: Numbers
+    boxes: Numbers
     size: tuple[int, int]
     level: Tensor
     background: Tensor
     has_background: Tensor
-    inward: Tensor
+    inward: Numbers
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -170,24 +207,51 @@ class Window:
         """The window on the good pictures, ``[B, C, h, w]``; not to be written to."""
         height, width = self.shape
         corners = zip(self.left.tolist(), self.top.tolist(), strict=True)
-        return _gather(self.pictures, torch.tensor([[x, y, width, height] for x, y in corners]))
+        return _gather(self.pictures, [[x, y, width, height] for x, y in corners])
 
-    def offsets_from(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """As ``offsets``, from points ``[B, 2]`` (x, y) in pixels of the whole picture."""
+    @cached_property
+    def _lines(self) -> tuple[Numbers, Numbers]:
+        """Distance of columns ``[B, 1, 1, w]`` and rows ``[B, 1, h, 1]`` from the flaw's centre, in pixels."""
+        return self._lines_from(self.centre)
+
+    def _lines_from(self, points: Numbers) -> tuple[Numbers, Numbers]:
         height, width = self.shape
-        x = (self.left[:, None] + torch.arange(width) - points[:, :1]).to(self.images)
-        y = (self.top[:, None] + torch.arange(height) - points[:, 1:]).to(self.images)
-        return x[:, None, None, :], y[:, None, :, None]
+        x = (self.left - points[:, 0])[:, None, None, None] + np.arange(width)
+        y = (self.top - points[:, 1])[:, None, None, None] + np.arange(height)[:, None]
+        return x.astype(np.float32), y.astype(np.float32)
 
-    def moved(self, by: Tensor) -> "Window":
+    def offsets_from(self, points: Numbers) -> tuple[Tensor, Tensor]:
+        """As ``offsets``, from points ``[B, 2]`` (x, y) in pixels of the whole picture."""
+        x, y = self._lines_from(points)
+        return self.tensor(x), self.tensor(y)
+
+    def plane(self, across: Numbers, down: Numbers, start: Numbers | float = 0.0) -> Tensor:
+        """What changes evenly over the picture, ``[B, 1, h, w]``.
+
+        Args:
+            across: ``[B]`` change from a column to the next.
+            down: ``[B]`` change from a row to the next.
+            start: ``[B]`` value at the flaw's centre.
+        """
+        x, y = self._lines
+        along = x * _cell(across)
+        if not isinstance(start, float):
+            along += _cell(start)
+        return self.tensor(along) + self.tensor(y * _cell(down))
+
+    def moved(self, by: Numbers) -> "Window":
         """The box of the same pixels moved by ``[B, 2]`` (x, y) pixels: what fields are there; ``images`` stay."""
         return replace(self, left=self.left + by[:, 0], top=self.top + by[:, 1])
 
-    def column(self, values: Tensor) -> Tensor:
+    def column(self, values: Numbers) -> Tensor:
         """Give one number per image the shape ``[B, 1, 1, 1]``, type and device of the images."""
-        return values.to(self.images).view(-1, 1, 1, 1)
+        return self.tensor(_cell(values))
 
-    def rows(self, index: Tensor) -> "Window":
+    def tensor(self, values: Numbers) -> Tensor:
+        """Numbers as a tensor of the type and on the device of the images."""
+        return torch.from_numpy(values.astype(np.float32, copy=False)).to(self.images)
+
+    def rows(self, index: Numbers) -> "Window":
         """The window on some of the images, in their order; views of them where they follow each other."""
         if len(index) == len(self.images):
             return self
@@ -208,7 +272,11 @@ class Window:
         )
 
 
-def run(index: Tensor) -> slice | Tensor:
+def _cell(values: Numbers) -> Numbers:
+    return values.reshape(-1, 1, 1, 1)
+
+
+def run(index: Numbers) -> slice | Numbers:
     """Rows ``[N]``, as a slice where they follow each other: that takes a view, and is written to at once."""
     places = index.tolist()
     return slice(places[0], places[-1] + 1) if places and places == list(range(places[0], places[-1] + 1)) else index
@@ -224,12 +292,12 @@ class Cut:
         boxes: For each flaw left, top, width, height of what is written back, in pixels of the picture.
     """
 
-    flaws: Tensor
+    flaws: Numbers
     window: Window
     boxes: list[list[int]]
 
 
-def boxes(centre: Tensor, half: Tensor, size: tuple[int, int]) -> Tensor:
+def boxes(centre: Numbers, half: Numbers, size: tuple[int, int]) -> Numbers:
     """Boxes around flaws: squares of one of ``SIDES``, moved and cut so that they lie in the picture.
 
     Args:
@@ -240,23 +308,33 @@ def boxes(centre: Tensor, half: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         ``[N, 4]`` int64: left, top, width, height.
     """
-    height, width = size
-    needed = (2 * half.amax(dim=1).ceil() + 3).clamp_max(max(size)).long()
-    sides = torch.tensor(SIDES)
-    side = sides[torch.searchsorted(sides, needed).clamp_max(len(SIDES) - 1)]
-    w, h = side.clamp_max(width), side.clamp_max(height)
-    left = (centre[:, 0] - w / 2).floor().long().clamp_min(0).minimum(width - w)
-    top = (centre[:, 1] - h / 2).floor().long().clamp_min(0).minimum(height - h)
-    return torch.stack([left, top, w, h], dim=1)
+    whole = np.array(size[::-1])
+    needed = np.minimum(2 * np.ceil(half.max(axis=1)) + 3, whole.max())
+    side = _SIDES[np.minimum(_SIDES.searchsorted(needed), len(_SIDES) - 1)]
+    sides = np.minimum(side[:, None], whole)
+    start = np.floor(centre - sides / 2).astype(np.int64)
+    return np.concatenate([np.minimum(np.maximum(start, 0), whole - sides), sides], axis=1)
+
+
+def trimmed(boxes: Numbers, centre: Numbers, half: Numbers) -> Numbers:
+    """What of boxes ``[N, 4]`` flaws may change: rectangles as long and as wide as they are; arguments as ``boxes``."""
+    start, end = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    # Noise seldom moves an outline farther than its reach, and then by little.
+    far = _SLACK * half + 2
+    low = np.maximum(np.floor(centre - far), start).astype(np.int64)
+    high = np.minimum(np.ceil(centre + far) + 1, end).astype(np.int64)
+    sides = np.minimum(-(-(high - low) // _STEP) * _STEP, boxes[:, 2:])
+    return np.concatenate([np.minimum(low, end - sides), sides], axis=1)
 
 
 def cuts(
     images: Tensor,
-    good: Tensor,
+    good: Sequence[Tensor],
     ground: Ground,
-    rows: Tensor,
-    centre: Tensor,
-    boxes: Tensor,
+    rows: Numbers,
+    centre: Numbers,
+    boxes: Numbers,
+    painted: Numbers,
     margin: int,
     *,
     contour: bool,
@@ -265,77 +343,77 @@ def cuts(
     """Cut windows out of images, flaws of about one size together; the caller writes back before it takes the next.
 
     Args:
-        images: ``[B, C, H, W]``, of which windows are cut.
-        good: The same without any flaw.
+        images: ``[B, C, H, W]``, of which windows are cut; contiguous.
+        good: The same without any flaw, ``[C, H, W]`` each.
         ground: Where flaws are allowed.
         rows: ``[N]`` int64, the image of each flaw; no image twice.
         centre: ``[N, 2]`` (x, y) of each flaw in pixels.
         boxes: ``[N, 4]`` int64: left, top, width, height.
+        painted: As boxes, what of them is painted.
         margin: Pixels that painting needs to see around what it paints.
         contour: Whether the background's colour is wanted.
         tiled: Whether large windows may be cut in pieces, and small ones be widened to be painted with others.
     """
     level = _level(images, ground, rows, boxes)
-    for (width, height), kind in _kinds(boxes, together=tiled):
+    for (width, height), kind in _kinds(painted[:, 2:].tolist(), _CALL if tiled else 0):
         pieces = tiled and max(width, height) > _TILE
         together = 1 if pieces else max(1, _TOGETHER // (width * height * images.shape[1]))
-        for flaws in kind.split(together):
-            some = rows[flaws], centre[flaws], boxes[flaws], level[flaws.to(level.device)]
+        for first in range(0, len(kind), together):
+            flaws = np.array(kind[first : first + together])
+            some = rows[flaws], centre[flaws], boxes[flaws], level[run(flaws)]
             cutter = _Cutter(images, good, ground, *some, contour=contour)
+            own = painted[flaws]
             if pieces:
-                yield from _tiles(cutter, flaws, boxes[flaws[0]], margin)
+                yield from _tiles(cutter, flaws, own[0].tolist(), margin)
             else:
-                own = boxes[flaws].tolist()
-                same = all(box[2:] == [width, height] for box in own)
-                around = cutter.boxes if same else _widened(cutter.boxes, width, height, ground.size)
-                yield Cut(flaws, cutter.window(around), own)
+                yield Cut(flaws, cutter.window(_widened(own, width, height, ground.size).tolist()), own.tolist())
 
 
-def _kinds(boxes: Tensor, *, together: bool) -> Iterator[tuple[tuple[int, int], Tensor]]:
+def _kinds(sizes: list[list[int]], most: int) -> list[tuple[tuple[int, int], list[int]]]:
     """Width and height of windows, and which flaws to paint in such: few, and none of them much too large.
 
-    Not ``together``, every flaw is painted in its own box, so that what is solved in it is the same in every batch.
+    Args:
+        sizes: Width and height of what is painted of each flaw.
+        most: Flaws join others if together they cost fewer pixels more than this; 0 lets only those of one size join,
+            so that what is solved in a window is the same in every batch.
     """
-    by_size: dict[tuple[int, int], list[int]] = {}
-    for flaw, (width, height) in enumerate(boxes[:, 2:].tolist()):
-        by_size.setdefault((width, height), []).append(flaw)
-    sizes = sorted(by_size)
-    waiting: list[int] = []
-    for size, larger in zip(sizes, [*sizes[1:], None], strict=True):
-        waiting += by_size[size]
-        if (
-            together
-            and larger
-            and len(waiting) * (larger[0] * larger[1] - size[0] * size[1]) < _CALL
-            and max(larger) <= _TILE
-        ):
-            continue
-        yield size, torch.tensor(sorted(waiting))
-        waiting = []
+    kinds: list[tuple[tuple[int, int], list[int]]] = []
+    for flaw in sorted(range(len(sizes)), key=lambda flaw: -sizes[flaw][0] * sizes[flaw][1]):
+        own_width, own_height = sizes[flaw]
+        for number, ((width, height), members) in enumerate(kinds):
+            wide, high = max(width, own_width), max(height, own_height)
+            count = len(members)
+            more = (count + 1) * wide * high - count * width * height - own_width * own_height
+            if not more or (more < most and max(wide, high) <= _TILE):
+                kinds[number] = (wide, high), [*members, flaw]
+                break
+        else:
+            kinds.append(((own_width, own_height), [flaw]))
+    return [(size, sorted(members)) for size, members in kinds]
 
 
-def _widened(boxes: Tensor, width: int, height: int, size: tuple[int, int]) -> Tensor:
+def _widened(boxes: Numbers, width: int, height: int, size: tuple[int, int]) -> Numbers:
     """Boxes of one size around smaller ones ``[N, 4]``, inside the picture."""
-    side = torch.tensor([width, height])
+    side = np.array([width, height])
     start = boxes[:, :2] - (side - boxes[:, 2:]) // 2
-    start = start.clamp_min(0).minimum(torch.tensor([size[1], size[0]]) - side)
-    return torch.cat([start, side.expand_as(start)], dim=1)
+    start = np.minimum(np.maximum(start, 0), np.array([size[1], size[0]]) - side)
+    return np.concatenate([start, np.broadcast_to(side, start.shape)], axis=1)
 
 
-def _tiles(cutter: "_Cutter", flaws: Tensor, box: Tensor, margin: int) -> Iterator[Cut]:
+def _tiles(cutter: "_Cutter", flaws: Numbers, box: list[int], margin: int) -> Iterator[Cut]:
     if margin:
         cutter.keep()
-    left, top, width, height = box.tolist()
+    left, top, width, height = box
     for down, across in product(range(0, height, _TILE), range(0, width, _TILE)):
         inner = [left + across, top + down, min(_TILE, width - across), min(_TILE, height - down)]
-        yield Cut(flaws, cutter.window(_with_margin(torch.tensor(inner), margin, cutter.ground.size)[None]), [inner])
+        yield Cut(flaws, cutter.window([_with_margin(inner, margin, cutter.ground.size)]), [inner])
 
 
-def _with_margin(box: Tensor, margin: int, size: tuple[int, int]) -> Tensor:
-    """A box ``[4]`` with a margin, as far as the picture reaches."""
-    low = (box[:2] - margin).clamp_min(0)
-    high = (box[:2] + box[2:] + margin).minimum(torch.tensor([size[1], size[0]]))
-    return torch.cat([low, high - low])
+def _with_margin(box: list[int], margin: int, size: tuple[int, int]) -> list[int]:
+    """A box with a margin, as far as the picture reaches."""
+    left, top, width, height = box
+    x, y = max(left - margin, 0), max(top - margin, 0)
+    return [x, y, min(left + width + margin, size[1]) - x, min(top + height + margin, size[0]) - y]
 
 
 class _Cutter:
@@ -344,38 +422,40 @@ class _Cutter:
     def __init__(
         self,
         images: Tensor,
-        good: Tensor,
+        good: Sequence[Tensor],
         ground: Ground,
-        rows: Tensor,
-        centre: Tensor,
-        boxes: Tensor,
+        rows: Numbers,
+        centre: Numbers,
+        boxes: Numbers,
         level: Tensor,
         *,
         contour: bool,
     ) -> None:
         self.ground, self.centre, self.boxes, self.level = ground, centre, boxes, level
-        self.good = [good[row] for row in rows.tolist()]
-        self.pictures = [images[row] for row in rows.tolist()]
-        self.masks = None if ground.mask is None else [ground.mask[row] for row in rows.tolist()]
+        which = rows.tolist()
+        self.good = [good[row] for row in which]
+        self.pictures = [images[row] for row in which]
+        self.masks = None if ground.mask is None else [ground.mask[row] for row in which]
         if contour:
             self.background, self.has_background = ground.background(images, rows)
-            self.inward = ground.inward(rows, centre, boxes[:, 2:].amax(dim=1) // 4)
+            self.inward = ground.inward(rows, centre, boxes[:, 2:].max(axis=1) // 4)
         else:
-            self.background = self.has_background = self.level[:, :0]
-            self.inward = torch.zeros(len(rows))
+            self.background = self.has_background = level[:, :0]
+            self.inward = np.zeros(len(which))
 
     def keep(self) -> None:
         """Cut from the pictures as they are now: tiles with a margin must not see what was painted beside them."""
         self.pictures = [picture.clone() for picture in self.pictures]
 
-    def window(self, boxes: Tensor) -> Window:
-        """The window in boxes ``[N, 4]`` of one size."""
+    def window(self, boxes: list[list[int]]) -> Window:
+        """The window in boxes of one size."""
+        corners = np.array(boxes)
         return Window(
             images=_gather(self.pictures, boxes),
             pictures=self.good,
             allowed=None if self.masks is None else _gather(self.masks, boxes),
-            left=boxes[:, 0],
-            top=boxes[:, 1],
+            left=corners[:, 0],
+            top=corners[:, 1],
             centre=self.centre,
             boxes=self.boxes,
             size=self.ground.size,
@@ -386,30 +466,35 @@ class _Cutter:
         )
 
 
-def _gather(pictures: Sequence[Tensor], boxes: Tensor) -> Tensor:
+def _gather(pictures: Sequence[Tensor], boxes: list[list[int]]) -> Tensor:
     parts = [
         picture[:, y : y + height, x : x + width]
-        for picture, (x, y, width, height) in zip(pictures, boxes.tolist(), strict=True)
+        for picture, (x, y, width, height) in zip(pictures, boxes, strict=True)
     ]
     return parts[0][None] if len(parts) == 1 else torch.stack(parts)
 
 
-def _level(images: Tensor, ground: Ground, rows: Tensor, boxes: Tensor) -> Tensor:
+def _level(images: Tensor, ground: Ground, rows: Numbers, boxes: Numbers) -> Tensor:
     """Mean colour of the allowed pixels in each box, ``[N, C, 1, 1]``, from some hundred of them."""
-    x, y = (places.to(images.device) for places in looked_at(boxes))
-    row = rows.to(images.device)[:, None, None]
-    pixels = images.movedim(1, 3)[row, y[:, :, None], x[:, None, :]].movedim(3, 1).double()
+    height, width = ground.size
+    x, y = looked_at(boxes)
+    place = y[:, :, None] * width + x[:, None, :]
+    channels = np.arange(images.shape[1]) * (height * width)
+    first = rows * (height * width)
+    at = (first[:, None] * images.shape[1] + channels)[:, :, None, None] + place[:, None]
+    pixels = images.take(torch.from_numpy(at).to(images.device)).double()
     if ground.mask is None:
         return pixels.mean(dim=(-2, -1), keepdim=True).to(images)
     # Where the few pixels looked at are all forbidden, the others count.
-    weights = ground.mask[:, 0][row, y[:, :, None], x[:, None, :]][:, None] + 1e-6
-    return mean_inside(pixels, weights).to(images)
+    there = torch.from_numpy(first[:, None, None, None] + place[:, None]).to(images.device)
+    return mean_inside(pixels, ground.mask.take(there) + 1e-6).to(images)
 
 
-def looked_at(boxes: Tensor) -> tuple[Tensor, Tensor]:
+def looked_at(boxes: Numbers) -> tuple[Numbers, Numbers]:
     """Columns and rows at which statistics of boxes ``[N, 4]`` are taken, ``[N, 24]`` int64 both."""
-    place = (torch.arange(_LOOKED_AT) + 0.5) / _LOOKED_AT
-    x, y = ((boxes[:, i, None] + place * boxes[:, i + 2, None]).long() for i in (0, 1))
+    place = ((np.arange(_LOOKED_AT) + 0.5) / _LOOKED_AT).astype(np.float32)
+    start, side = boxes[:, :2].astype(np.float32), boxes[:, 2:].astype(np.float32)
+    x, y = ((start[:, i, None] + place * side[:, i, None]).astype(np.int64) for i in (0, 1))
     return x, y
 
 

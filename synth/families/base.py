@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
 from synth.errors import SynthError
+from synth.noise import Numbers
 from synth.sources.defects import DefectBank
-from synth.windows import Ground, Window, boxes, cuts, run
+from synth.windows import Ground, Window, boxes, cuts, trimmed
 
 if TYPE_CHECKING:
     from synth.masks import FlawParameters
@@ -21,6 +23,9 @@ VISIBLE = 3
 
 SMALLEST_SIDE = 8
 """Images need at least this many pixels along both sides."""
+
+_COMPARED = 2**17
+"""Pixels that are compared at once."""
 
 EVERYWHERE = float("inf")
 """Reach of a flaw that covers the whole picture."""
@@ -95,13 +100,13 @@ class Family(ABC, Generic[P]):
         """
 
     @abstractmethod
-    def reach(self, parameters: P, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: P, size: tuple[int, int]) -> Numbers:
         """How far flaws reach from their centre along x and y, in pixels of pictures of that size, ``[B, 2]``.
 
         What is painted farther away is lost. ``EVERYWHERE`` is the whole picture.
         """
 
-    def reach_with(self, parameters: P, size: tuple[int, int], context: Context) -> Tensor:
+    def reach_with(self, parameters: P, size: tuple[int, int], context: Context) -> Numbers:
         """As ``reach``; for a family whose flaws are as large as what the context gives."""
         return self.reach(parameters, size)
 
@@ -115,20 +120,20 @@ class Family(ABC, Generic[P]):
             context: Sources and textures, brought to the size of the pictures; the foreground is not in it.
 
         Returns:
-            ``[B, C, h, w]``; what falls outside 0..1 or the foreground is cut by others.
+            ``[B, C, h, w]``, which may be written to; what falls outside 0..1 or the foreground is cut by others.
         """
 
-    def fractions(self, parameters: P) -> Tensor:
+    def fractions(self, parameters: P) -> Numbers:
         """Where flaws lie, (x, y) in 0..1 of the part, ``[B, 2]``; see ``Ground.place``."""
         return parameters.centre  # type: ignore[attr-defined]
 
-    def locate(self, parameters: P, ground: Ground, pictures: Tensor, rows: Tensor) -> Tensor:
-        """Centres of flaws in pixels, ``[N, 2]`` (x, y) on the CPU; a family may look at the pictures for that.
+    def locate(self, parameters: P, ground: Ground, pictures: Sequence[Tensor], rows: Numbers) -> Numbers:
+        """Centres of flaws in pixels, ``[N, 2]`` (x, y); a family may look at the pictures for that.
 
         Args:
             parameters: N rows.
             ground: Where flaws are allowed.
-            pictures: ``[B, C, H, W]``, good.
+            pictures: ``[C, H, W]`` each, good.
             rows: ``[N]`` int64, the picture of each flaw.
         """
         place = ground.place_at_border if self.at_contour else ground.place
@@ -157,7 +162,7 @@ class Family(ABC, Generic[P]):
             SynthError: If the images or the context cannot be used.
         """
         canvas = Canvas(images, context)
-        canvas.paint(self, parameters, torch.arange(len(images)))
+        canvas.paint(self, parameters, np.arange(len(images)))
         return canvas.finish()
 
 
@@ -182,9 +187,9 @@ class Canvas:
             depth=context.depth,
         )
         self._images = images
-        self._flawed = images.clone()
-        self._low = torch.tensor([size[1], size[0]]).repeat(len(images), 1)
-        self._high = torch.zeros(len(images), 2, dtype=torch.int64)
+        self._good = images.unbind()
+        self._flawed = images.clone(memory_format=torch.contiguous_format)
+        self._touched: list[list[list[int]]] = [[] for _ in images]
 
     @property
     def flawed(self) -> Tensor:
@@ -192,7 +197,7 @@ class Canvas:
         return self._flawed
 
     @torch.inference_mode()
-    def paint(self, family: Family[Any], parameters: Any, rows: Tensor) -> None:
+    def paint(self, family: Family[Any], parameters: Any, rows: Numbers) -> None:
         """Paint a flaw on each of some images.
 
         Args:
@@ -207,33 +212,38 @@ class Canvas:
         if family.needs_defects and not self._context.defects:
             msg = f"the flaw family {family.name} needs confirmed defects, and there are none; give a bank with some"
             raise SynthError(msg)
-        centre = family.locate(parameters, ground, self._images, rows)
-        around = boxes(centre, family.reach_with(parameters, ground.size, self._context), ground.size)
+        centre = family.locate(parameters, ground, self._good, rows)
+        reach = family.reach_with(parameters, ground.size, self._context)
+        around = boxes(centre, reach, ground.size)
+        painted = trimmed(around, centre, reach) if family.by_tiles else around
         margin = family.margin(parameters, ground.size)
         for cut in cuts(
             self._flawed,
-            self._images,
+            self._good,
             ground,
             rows,
             centre,
             around,
+            painted,
             margin,
             contour=family.at_contour,
             tiled=family.by_tiles,
         ):
             window = cut.window
             chosen = parameters if len(cut.flaws) == len(rows) else select(parameters, cut.flaws)
-            painted = family.paint(window, chosen, self._context)
-            if window.allowed is not None:
-                painted = torch.lerp(window.images, painted, window.allowed)
+            content = family.paint(window, chosen, self._context).clamp_(0, 1)
             corners = zip(window.left.tolist(), window.top.tolist(), strict=True)
             for i, (row, (x, y, w, h), (left, top)) in enumerate(
                 zip(rows[cut.flaws].tolist(), cut.boxes, corners, strict=True)
             ):
-                part = painted[i, :, y - top : y - top + h, x - left : x - left + w]
-                torch.clamp(part, 0, 1, out=self._flawed[row, :, y : y + h, x : x + w])
-        self._low[rows] = self._low[rows].minimum(around[:, :2])
-        self._high[rows] = self._high[rows].maximum(around[:, :2] + around[:, 2:])
+                there = (slice(None), slice(y - top, y - top + h), slice(x - left, x - left + w))
+                canvas, part = self._flawed[row, :, y : y + h, x : x + w], content[i][there]
+                if window.allowed is None:
+                    canvas.copy_(part)
+                else:
+                    canvas.lerp_(part, window.allowed[i][there])
+        for row, box in zip(rows.tolist(), painted.tolist(), strict=True):
+            self._touched[row].append(box)
 
     def finish(self) -> tuple[Tensor, Tensor]:
         """The flawed images, and ``[B, 1, H, W]`` masks (0 or 1) of the pixels that visibly changed."""
@@ -244,10 +254,22 @@ class Canvas:
 
     @torch.inference_mode()
     def _find_changes(self, masks: Tensor) -> None:
-        for row, ((left, top), (right, bottom)) in enumerate(zip(self._low.tolist(), self._high.tolist(), strict=True)):
-            if right > left:
-                part = (slice(row, row + 1), slice(None), slice(top, bottom), slice(left, right))
-                masks[part] = visible_change(self._images[part], self._flawed[part], self._context.depth)
+        for row, touched in enumerate(self._touched):
+            for left, top, width, height in _together(touched):
+                for first in range(top, top + height, max(1, _COMPARED // width)):
+                    last = min(first + max(1, _COMPARED // width), top + height)
+                    part = (slice(row, row + 1), slice(None), slice(first, last), slice(left, left + width))
+                    masks[part] = visible_change(self._images[part], self._flawed[part], self._context.depth)
+
+
+def _together(touched: list[list[int]]) -> list[list[int]]:
+    """Boxes (left, top, width, height) that hold all that was touched: those given, or one around them if smaller."""
+    if len(touched) < 2:
+        return touched
+    left, top = (min(box[i] for box in touched) for i in (0, 1))
+    width, height = (max(box[i] + box[i + 2] for box in touched) - low for i, low in ((0, left), (1, top)))
+    whole = [left, top, width, height]
+    return [whole] if width * height <= sum(box[2] * box[3] for box in touched) else touched
 
 
 def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor | None:
@@ -323,7 +345,7 @@ def visible_change(before: Tensor, after: Tensor, depth: int = 8) -> Tensor:
     return change.amax(dim=1, keepdim=True).ge_(VISIBLE * levels // 255)
 
 
-def shade(window: Window, profile: Tensor, amount: Tensor) -> Tensor:
+def shade(window: Window, profile: Tensor, amount: Numbers) -> Tensor:
     """Make images darker (amount below 0) or brighter (above 0) where a profile is high.
 
     Darkening takes a share of the brightness, brightening a share of what is missing to white. Where a part is almost
@@ -340,7 +362,7 @@ def shade(window: Window, profile: Tensor, amount: Tensor) -> Tensor:
     return torch.lerp(window.images, bright.to(window.images), profile * amounts.abs())
 
 
-def relative(window: Window, share: Tensor) -> Tensor:
+def relative(window: Window, share: Numbers) -> Tensor:
     """A colour darker or brighter than the part around a flaw, ``[B, C, 1, 1]``.
 
     Args:
@@ -364,9 +386,9 @@ def light(images: Tensor, slope: Tensor) -> Tensor:
     return torch.lerp(images, (slope > 0).to(slope), slope.abs())
 
 
-def select(parameters: P, rows: Tensor | Sequence[int]) -> P:
+def select(parameters: P, rows: Numbers | Sequence[int]) -> P:
     """Parameters of some of the images."""
-    index = run(torch.as_tensor(rows, dtype=torch.int64))
+    index = np.asarray(rows, dtype=np.int64)
     return type(parameters)(**{name: values[index] for name, values in vars(parameters).items()})
 
 
@@ -386,4 +408,9 @@ def from_plain(parameters_class: type[P], rows: Sequence[dict[str, Any]]) -> P:
         if set(row) != set(names):
             msg = f"{parameters_class.__name__} need {', '.join(names)}, not {', '.join(sorted(row))}"
             raise SynthError(msg)
-    return parameters_class(**{name: torch.tensor([row[name] for row in rows]) for name in names})
+    return parameters_class(**{name: _single(np.array([row[name] for row in rows])) for name in names})
+
+
+def _single(values: Numbers) -> Numbers:
+    """Parameters that are no whole numbers are kept in single precision."""
+    return values.astype(np.float32) if values.dtype == np.float64 else values

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, relative
 from synth.masks import PlacedParameters, bumps, draw_place, half_axes
-from synth.noise import perlin, uniforms
+from synth.noise import Numbers, perlin, uniforms
 from synth.windows import Window
 
 _FACETS = 5
@@ -28,11 +29,11 @@ class BiteParameters(PlacedParameters):
         opacity: ``[B]`` 0..1.
     """
 
-    brightness: Tensor
-    facets: Tensor
-    grain: Tensor
-    through: Tensor
-    opacity: Tensor
+    brightness: Numbers
+    facets: Numbers
+    grain: Numbers
+    through: Numbers
+    opacity: Numbers
 
 
 class Bite(Family[BiteParameters]):
@@ -59,21 +60,21 @@ class Bite(Family[BiteParameters]):
             brightness=draws.signed(*self.brightness, negative=0.5),
             facets=draws.strong(0.1, 0.6),
             grain=draws.uniform(0.1, 0.4),
-            through=torch.where(draws.chance(0.5), draws.uniform(0.15, 0.6), draws.uniform(1.0, 2.0)),
+            through=np.where(draws.chance(0.5), draws.uniform(0.15, 0.6), draws.uniform(1.0, 2.0)),
             opacity=draws.strong(0.8, 1.0),
         )
 
-    def reach(self, parameters: BiteParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: BiteParameters, size: tuple[int, int]) -> Numbers:
         """As far as the corners between the facets."""
         longer, _ = half_axes(parameters, size)
         # Neighbouring facets are at most 1.3 fifths of a turn apart: corners lie within 0.85 / cos(47°) half axes.
-        return (longer * (1.25 + 1.2 * parameters.roughness) + 2)[:, None].expand(-1, 2)
+        return (longer * (1.25 + 1.2 * parameters.roughness) + 2)[:, None].repeat(2, axis=1)
 
     def paint(self, window: Window, parameters: BiteParameters, context: Context) -> Tensor:
         """Replace what was broken out."""
         inside, shade = _facets(window, parameters)
         _, shorter = half_axes(parameters, window.size)
-        grain = perlin(parameters.seed + 1, 4 * torch.tensor(window.size) / shorter[:, None], window)
+        grain = perlin(parameters.seed + 1, 4 * np.array(window.size) / shorter[:, None], window)
         shade.mul_(window.column(parameters.facets)).add_(grain.mul_(window.column(parameters.grain)))
         # Deep places get less light; the edge that the break runs out in catches some.
         shade.sub_(inside.clamp(0, 1).mul_(0.4)).add_(1)
@@ -90,19 +91,17 @@ class Bite(Family[BiteParameters]):
 
 def _facets(window: Window, parameters: BiteParameters) -> tuple[Tensor, Tensor]:
     """The bite as a hollow between planes: how far inside, in half axes, and how bright the facet is, -1..1."""
-    x, y = window.offsets
     longer, shorter = half_axes(parameters, window.size)
-    cos, sin = parameters.angle.cos(), parameters.angle.sin()
+    cos, sin = np.cos(parameters.angle), np.sin(parameters.angle)
     uneven = bumps(parameters, window, octaves=2).mul_(window.column(parameters.roughness))
-    rolls = uniforms(parameters.seed + 2, 3 * _FACETS).view(-1, _FACETS, 3)
+    rolls = uniforms(parameters.seed + 2, 3 * _FACETS).reshape(-1, _FACETS, 3)
     inside = shade = None
     for i in range(_FACETS):
-        turn, apart, bright = rolls[:, i].unbind(dim=1)
-        angle = 2 * torch.pi / _FACETS * (i + 0.3 * (turn - 0.5))
-        along, across = angle.cos() / longer, angle.sin() / shorter
+        turn, apart, bright = rolls[:, i].T
+        angle = 2 * np.pi / _FACETS * (i + 0.3 * (turn - 0.5))
+        along, across = np.cos(angle) / longer, np.sin(angle) / shorter
         slope_x, slope_y = cos * along - sin * across, sin * along + cos * across
-        far = window.column(0.55 + 0.3 * apart)
-        plane = (far - x * window.column(slope_x)) - y * window.column(slope_y)
+        plane = window.plane(-slope_x, -slope_y, 0.55 + 0.3 * apart)
         # A break is rougher across some facets than others.
         plane.addcmul_(uneven, window.column(0.6 + 0.8 * bright))
         facet = window.column(2 * bright - 1)

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, light, select, shade
 from synth.masks import RegionParameters, draw_region, half_axes, region, region_reach
-from synth.noise import normals
+from synth.noise import Numbers, normals
 from synth.windows import Window, run
 
 _MOST = 4
@@ -28,12 +29,12 @@ class BlobParameters(RegionParameters):
         relief: ``[B]`` change of brightness where the wall of a pit is steepest, 0..1; 0 is flat, as an inclusion.
     """
 
-    depth: Tensor
-    rim: Tensor
-    number: Tensor
-    spread: Tensor
-    light: Tensor
-    relief: Tensor
+    depth: Numbers
+    rim: Numbers
+    number: Numbers
+    spread: Numbers
+    light: Numbers
+    relief: Numbers
 
 
 class Blob(Family[BlobParameters]):
@@ -59,18 +60,18 @@ class Blob(Family[BlobParameters]):
             **draw_region(draws, self.size, aspect=(0.35, 1.0), softness=(0.1, 1.2), square=0.05),
             depth=depth,
             rim=draws.uniform(-0.6, 0.4),
-            number=(draws.integers(0, 4 * _MOST - 1) - 3 * _MOST + 2).clamp(1, _MOST),
+            number=(draws.integers(0, 4 * _MOST - 1) - 3 * _MOST + 2).clip(1, _MOST),
             spread=draws.uniform(1.5, 5.0),
-            light=draws.uniform(0, 2 * torch.pi),
-            relief=draws.uniform(0.4, 1.0) * depth.abs() * (depth < 0) * draws.chance(0.75),
+            light=draws.uniform(0, 2 * np.pi),
+            relief=draws.uniform(0.4, 1.0) * np.abs(depth) * (depth < 0) * draws.chance(0.75),
         )
 
-    def reach(self, parameters: BlobParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: BlobParameters, size: tuple[int, int]) -> Numbers:
         """As far as the farthest blob of the cluster, and the light on its wall."""
         reach = region_reach(parameters, size)
         for i in range(1, int(parameters.number.max())):
             shift, blob = _blob(parameters, i, size)
-            reach = torch.maximum(reach, (shift.abs() + region_reach(blob, size)) * (parameters.number > i)[:, None])
+            reach = np.maximum(reach, (np.abs(shift) + region_reach(blob, size)) * (parameters.number > i)[:, None])
         return reach + _step(parameters, size)[:, None] * (parameters.relief > 0)[:, None]
 
     def paint(self, window: Window, parameters: BlobParameters, context: Context) -> Tensor:
@@ -78,22 +79,22 @@ class Blob(Family[BlobParameters]):
         inside = _cluster(parameters, window)
         edge = (1 - inside).mul_(inside).mul_(window.column(4 * parameters.rim))
         painted = shade(window, edge.add_(inside), parameters.depth)
-        pits = parameters.relief.nonzero().flatten()
+        pits = np.flatnonzero(parameters.relief)
         if len(pits):
             there = run(pits)
             painted[there] = _lit(painted[there], inside[there], window.rows(pits), select(parameters, pits))
         return painted
 
 
-def _step(parameters: BlobParameters, size: tuple[int, int]) -> Tensor:
+def _step(parameters: BlobParameters, size: tuple[int, int]) -> Numbers:
     """Pixels over which slopes are measured, ``[B]``."""
     _, shorter = half_axes(parameters, size)
-    return (0.2 * shorter).clamp_min(1)
+    return np.maximum(0.2 * shorter, 1)
 
 
 def _lit(images: Tensor, inside: Tensor, window: Window, parameters: BlobParameters) -> Tensor:
     """Light the walls of pits: bright where they face the light, on the far side, and in shadow on the near one."""
-    sun = torch.stack([parameters.light.cos(), parameters.light.sin()], dim=1)
+    sun = np.stack([np.cos(parameters.light), np.sin(parameters.light)], axis=1)
     towards = _cluster(parameters, window.moved(sun * _step(parameters, window.size)[:, None]))
     return light(images, towards.sub_(inside).mul_(window.column(parameters.relief)))
 
@@ -102,7 +103,7 @@ def _cluster(parameters: BlobParameters, window: Window) -> Tensor:
     """The blobs of each cluster together, ``[B, 1, h, w]`` in 0..1."""
     inside = region(parameters, window)
     for i in range(1, int(parameters.number.max())):
-        rows = (parameters.number > i).nonzero().flatten()
+        rows = np.flatnonzero(parameters.number > i)
         shift, blob = _blob(parameters, i, window.size)
         beside = replace(window.rows(rows), centre=window.centre[rows] + shift[rows])
         there = run(rows)
@@ -110,11 +111,11 @@ def _cluster(parameters: BlobParameters, window: Window) -> Tensor:
     return inside
 
 
-def _blob(parameters: BlobParameters, number: int, size: tuple[int, int]) -> tuple[Tensor, RegionParameters]:
+def _blob(parameters: BlobParameters, number: int, size: tuple[int, int]) -> tuple[Numbers, RegionParameters]:
     """Another blob of each cluster: how far from the first it lies, in pixels ``[B, 2]``, and its region."""
     rolls = normals(parameters.seed + number, 3)
     half, _ = half_axes(parameters, size)
     names = [f.name for f in fields(RegionParameters)]
     same = {name: getattr(parameters, name) for name in names}
-    same.update(seed=parameters.seed + 1 + number, size=parameters.size * (0.3 * rolls[:, 2]).exp())
+    same.update(seed=parameters.seed + 1 + number, size=parameters.size * np.exp(0.3 * rolls[:, 2]))
     return rolls[:, :2] * 0.5 * (half * parameters.spread)[:, None], RegionParameters(**same)

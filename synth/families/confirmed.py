@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import EVERYWHERE, Content, Context, Family
 from synth.masks import FlawParameters
+from synth.noise import Numbers
 from synth.sources.defects import DefectBank
 from synth.sources.pasting import Pose, blend, grain_of, lay, radii
 from synth.windows import Window
@@ -23,8 +25,8 @@ class ConfirmedParameters(FlawParameters, Pose):
         strength: ``[B]``, 0 is nothing, 1 as it was; see ``synth.sources.pasting.blend``.
     """
 
-    centre: Tensor
-    strength: Tensor
+    centre: Numbers
+    strength: Numbers
 
 
 class Confirmed(Family[ConfirmedParameters]):
@@ -58,7 +60,7 @@ class Confirmed(Family[ConfirmedParameters]):
             severity=draws.severity,
             centre=draws.uniform(0, 1, 2),
             which=draws.uniform(0, 1),
-            angle=draws.uniform(0, 2 * torch.pi),
+            angle=draws.uniform(0, 2 * np.pi),
             mirrored=draws.chance(0.5),
             scale=draws.sized(*self.scale),
             stretch=draws.log_uniform(0.8, 1.25),
@@ -67,13 +69,13 @@ class Confirmed(Family[ConfirmedParameters]):
             strength=draws.strong(*self.strength),
         )
 
-    def reach(self, parameters: ConfirmedParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: ConfirmedParameters, size: tuple[int, int]) -> Numbers:
         """Not known without the bank."""
-        return torch.full((len(parameters.severity), 2), EVERYWHERE)
+        return np.full((len(parameters.severity), 2), EVERYWHERE)
 
-    def reach_with(self, parameters: ConfirmedParameters, size: tuple[int, int], context: Context) -> Tensor:
+    def reach_with(self, parameters: ConfirmedParameters, size: tuple[int, int], context: Context) -> Numbers:
         """As far as the defect and what it is matched to."""
-        return radii(parameters, _bank(context), min(size))[:, None].expand(-1, 2)
+        return radii(parameters, _bank(context), min(size))[:, None].repeat(2, axis=1)
 
     def shown(self, parameters: ConfirmedParameters, context: Context) -> list[Content]:
         """Confirmed defects."""

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family
 from synth.masks import FlawParameters
-from synth.noise import normals, uniforms
+from synth.noise import Numbers, normals, uniforms
 from synth.stamps import stamp
 from synth.windows import Window
 
@@ -41,18 +42,18 @@ class ContaminationParameters(FlawParameters):
         seed: ``[B]`` int64, of all places and shapes.
     """
 
-    centre: Tensor
-    spread: Tensor
-    specks: Tensor
-    grain: Tensor
-    gathered: Tensor
-    fibres: Tensor
-    length: Tensor
-    curl: Tensor
-    contrast: Tensor
-    mixed: Tensor
-    colour: Tensor
-    seed: Tensor
+    centre: Numbers
+    spread: Numbers
+    specks: Numbers
+    grain: Numbers
+    gathered: Numbers
+    fibres: Numbers
+    length: Numbers
+    curl: Numbers
+    contrast: Numbers
+    mixed: Numbers
+    colour: Numbers
+    seed: Numbers
 
 
 class Contamination(Family[ContaminationParameters]):
@@ -84,10 +85,12 @@ class Contamination(Family[ContaminationParameters]):
             severity=draws.severity,
             centre=draws.uniform(0, 1, 2),
             spread=draws.sized(*self.spread),
-            specks=draws.sized(1.0, _MOST_SPECKS).mul(draws.log_uniform(0.5, 1.0)).round().clamp_min(1).long(),
+            specks=np.maximum((draws.sized(1.0, _MOST_SPECKS) * draws.log_uniform(0.5, 1.0)).round(), 1).astype(
+                np.int64
+            ),
             grain=draws.sized(*self.grain),
             gathered=draws.uniform(0.0, 0.8),
-            fibres=draws.sized(0.7, _MOST_FIBRES).mul(draws.chance(0.4)).round().long(),
+            fibres=(draws.sized(0.7, _MOST_FIBRES) * draws.chance(0.4)).round().astype(np.int64),
             length=draws.uniform(0.04, 0.3),
             curl=draws.log_uniform(0.3, 4.0),
             contrast=draws.signed(*self.contrast, negative=0.5),
@@ -96,31 +99,30 @@ class Contamination(Family[ContaminationParameters]):
             seed=draws.seeds(),
         )
 
-    def reach(self, parameters: ContaminationParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: ContaminationParameters, size: tuple[int, int]) -> Numbers:
         """As far as the outermost dot."""
         points, radii, _ = _dots(parameters, size)
-        return ((points.abs() + radii[..., None] + 1) * (radii > 0)[..., None]).amax(dim=1)
+        return ((np.abs(points) + radii[..., None] + 1) * (radii > 0)[..., None]).max(axis=1)
 
     def paint(self, window: Window, parameters: ContaminationParameters, context: Context) -> Tensor:
         """Cover the images with specks and fibres."""
         points, radii, strength = _dots(parameters, window.size)
-        dark, pale = window.level.new_tensor(0.12), window.level.new_tensor(0.88)
-        level = window.level.mean(dim=(1, 2, 3))[:, None]
+        level = window.level.mean(dim=(1, 2, 3))[:, None].cpu().numpy()
         dirt = parameters.contrast[:, None] * strength
-        bright = torch.where(level < dark, True, torch.where(level > pale, False, dirt.to(level) > 0)).cpu()
-        origin = torch.stack([window.left, window.top], dim=1) - window.centre
-        places = points - origin[:, None]
+        bright = np.where(level < np.float32(0.12), True, np.where(level > np.float32(0.88), False, dirt > 0))
+        origin = np.stack([window.left, window.top], axis=1) - window.centre
+        places = (points - origin[:, None]).astype(np.float32)
         drawn = radii > 0
-        layers = torch.arange(len(points))[:, None] * 2 + bright
+        layers = np.arange(len(points))[:, None] * 2 + bright
         canvas = window.images.new_zeros(2 * len(points), *window.shape)
-        stamp(canvas, layers[drawn], places[drawn], radii[drawn], dirt[drawn].abs())
+        stamp(canvas, layers[drawn], places[drawn], radii[drawn], np.abs(dirt[drawn]))
         shadows, lights = canvas.view(-1, 2, *window.shape).split(1, dim=1)
-        colour = parameters.colour if window.images.shape[1] == 3 else parameters.colour.mean(dim=1, keepdim=True)
-        colours = colour.to(window.images)[:, :, None, None]
+        colour = parameters.colour if window.images.shape[1] == 3 else parameters.colour.mean(axis=1, keepdims=True)
+        colours = window.tensor(colour[:, :, None, None])
         return torch.lerp(torch.lerp(window.images, colours, shadows), 1 - colours, lights)
 
 
-def _dots(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+def _dots(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple[Numbers, Numbers, Numbers]:
     """All dots of each image.
 
     Returns:
@@ -128,55 +130,57 @@ def _dots(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple[T
         ``[B, N]``, -1..1, negative for dirt of the other brightness.
     """
     speck, fibre = _specks(parameters, size), _fibres(parameters, size)
-    points, radii, strength = (torch.cat(both, dim=1) for both in zip(speck, fibre, strict=True))
+    points, radii, strength = (np.concatenate(both, axis=1) for both in zip(speck, fibre, strict=True))
     return points, radii, strength
 
 
-def _specks(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+def _specks(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple[Numbers, Numbers, Numbers]:
     most = int(parameters.specks.max())
-    rolls = normals(parameters.seed, _MOST_SPECKS * 3).view(-1, _MOST_SPECKS, 3)[:, :most]
-    chances = uniforms(parameters.seed + 1, _MOST_SPECKS * 4).view(-1, _MOST_SPECKS, 4)[:, :most]
-    heaps = normals(parameters.seed + 2, _HEAPS * 3).view(-1, _HEAPS, 3)
-    heap = (chances[:, :, 0] * _HEAPS).long()[..., None].expand(-1, -1, 3)
-    heap = heaps.gather(1, heap)
+    rolls = normals(parameters.seed, most * 3).reshape(-1, most, 3)
+    chances = uniforms(parameters.seed + 1, most * 4).reshape(-1, most, 4)
+    heaps = normals(parameters.seed + 2, _HEAPS * 3).reshape(-1, _HEAPS, 3)
+    heap = heaps[np.arange(len(heaps))[:, None], (chances[:, :, 0] * _HEAPS).astype(np.int64)]
     gathered = (chances[:, :, 1] < parameters.gathered[:, None])[..., None]
     scattered = 0.5 * rolls[..., :2]
-    heaped = 0.5 * heap[..., :2] + 0.12 * heap[..., 2:].exp() * rolls[..., :2]
-    places = torch.where(gathered, heaped, scattered)
-    places = places.clamp(-1.5, 1.5) * (parameters.spread * min(size))[:, None, None]
+    heaped = 0.5 * heap[..., :2] + 0.12 * np.exp(heap[..., 2:]) * rolls[..., :2]
+    places = np.where(gathered, heaped, scattered)
+    places = places.clip(-1.5, 1.5) * (parameters.spread * min(size))[:, None, None]
     places[:, 0] = 0
 
     # Most are small and few are large, as crushed matter is.
-    radius = (parameters.grain * min(size))[:, None] * (0.55 * rolls[..., 2]).exp().clamp_max(4)
-    number = torch.arange(most) < parameters.specks[:, None]
-    grains = normals(parameters.seed + 3, _MOST_SPECKS * _GRAINS * 3).view(-1, _MOST_SPECKS, _GRAINS, 3)[:, :most]
-    points = places[:, :, None] + 0.7 * radius[..., None, None] * grains[..., :2].clamp(-2, 2)
-    radii = radius[..., None] * (0.65 + 0.2 * grains[..., 2]).clamp(0.3, 1)
+    radius = (parameters.grain * min(size))[:, None] * np.minimum(np.exp(0.55 * rolls[..., 2]), 4)
+    number = np.arange(most) < parameters.specks[:, None]
+    grains = normals(parameters.seed + 3, most * _GRAINS * 3).reshape(-1, most, _GRAINS, 3)
+    points = places[:, :, None] + 0.7 * radius[..., None, None] * grains[..., :2].clip(-2, 2)
+    radii = radius[..., None] * (0.65 + 0.2 * grains[..., 2]).clip(0.3, 1)
     # What is smaller than a pixel is fainter, not larger.
-    strength = (0.5 + 0.5 * chances[:, :, 2, None]) * radii.clamp_max(0.6) / 0.6
+    strength = (0.5 + 0.5 * chances[:, :, 2, None]) * np.minimum(radii, 0.6) / np.float32(0.6)
     other = (chances[:, :, 3] < parameters.mixed[:, None])[..., None]
-    strength = torch.where(other, -strength, strength)
-    return points.flatten(1, 2), (radii * number[..., None]).flatten(1, 2), strength.flatten(1, 2)
+    strength = np.where(other, -strength, strength)
+    count = len(points)
+    return points.reshape(count, -1, 2), (radii * number[..., None]).reshape(count, -1), strength.reshape(count, -1)
 
 
-def _fibres(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    most = int(parameters.fibres.max())
+def _fibres(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple[Numbers, Numbers, Numbers]:
+    most, rows = int(parameters.fibres.max()), len(parameters.seed)
     if not most:
-        nothing = torch.zeros(len(parameters.seed), 0)
-        return nothing[..., None].expand(-1, -1, 2), nothing, nothing
-    rolls = normals(parameters.seed + 4, _MOST_FIBRES * (_KNOTS + 4)).view(-1, _MOST_FIBRES, _KNOTS + 4)[:, :most]
-    length = (parameters.length * min(size))[:, None] * (0.4 * rolls[..., 0]).exp().clamp(0.4, 2.0)
-    radius = (0.45 * parameters.grain * min(size)).clamp_min(0.3)
+        nothing = np.zeros((rows, 0), np.float32)
+        return np.zeros((rows, 0, 2), np.float32), nothing, nothing
+    rolls = normals(parameters.seed + 4, most * (_KNOTS + 4)).reshape(-1, most, _KNOTS + 4)
+    length = (parameters.length * min(size))[:, None] * np.exp(0.4 * rolls[..., 0]).clip(0.4, 2.0)
+    radius = np.maximum(0.45 * parameters.grain * min(size), 0.3)
     # Dots lie closer than they are thick; fibres that need fewer than the longest draw nothing with the rest.
-    count = (length / (0.6 * radius.clamp_min(0.8)[:, None])).ceil().clamp_min(2)
-    dots = torch.arange(int(count.max()))
-    turns = (parameters.curl[:, None, None] * rolls[..., 4:] / _KNOTS**0.5).cumsum(dim=2) + 3 * rolls[..., 1:2]
-    knot = (dots / count[..., None]).clamp_max(1) * (_KNOTS - 1)
-    before = knot.long().clamp_max(_KNOTS - 2)
-    angles = torch.lerp(turns.gather(2, before), turns.gather(2, before + 1), knot - before)
-    steps = torch.stack([angles.cos(), angles.sin()], dim=-1) * (length / count)[..., None, None]
-    start = 0.5 * rolls[..., 2:4].clamp(-2, 2) * (parameters.spread * min(size))[:, None, None]
-    points = start[:, :, None] + steps.cumsum(dim=2)
-    drawn = (torch.arange(most) < parameters.fibres[:, None])[..., None] & (dots < count[..., None])
-    radii = radius[:, None, None] * drawn
-    return points.flatten(1, 2), radii.flatten(1, 2), torch.full_like(radii, 0.85).flatten(1, 2)
+    count = np.maximum(np.ceil(length / (0.6 * np.maximum(radius, 0.8)[:, None])), 2)
+    dots = np.arange(int(count.max()))
+    turns = (parameters.curl[:, None, None] * rolls[..., 4:] / np.float32(_KNOTS**0.5)).cumsum(axis=2)
+    turns += 3 * rolls[..., 1:2]
+    knot = np.minimum(dots / count[..., None], 1) * (_KNOTS - 1)
+    before = np.minimum(knot.astype(np.int64), _KNOTS - 2)
+    start, end = (np.take_along_axis(turns, before + further, axis=2) for further in (0, 1))
+    angles = start + (end - start) * (knot - before).astype(np.float32)
+    steps = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * (length / count)[..., None, None]
+    first = 0.5 * rolls[..., 2:4].clip(-2, 2) * (parameters.spread * min(size))[:, None, None]
+    points = first[:, :, None] + steps.cumsum(axis=2)
+    drawn = (np.arange(most) < parameters.fibres[:, None])[..., None] & (dots < count[..., None])
+    radii = (radius[:, None, None] * drawn).reshape(rows, -1)
+    return points.reshape(rows, -1, 2), radii, np.full_like(radii, 0.85)

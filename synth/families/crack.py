@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
@@ -11,7 +13,7 @@ from torch.nn import functional
 from synth.draws import Draws
 from synth.families.base import Context, Family, shade
 from synth.masks import FlawParameters
-from synth.noise import normals, uniforms
+from synth.noise import Numbers, normals, uniforms
 from synth.stamps import stamp
 from synth.windows import Window
 
@@ -40,15 +42,15 @@ class CrackParameters(FlawParameters):
         seed: ``[B]`` int64, of the walk.
     """
 
-    start: Tensor
-    angle: Tensor
-    length: Tensor
-    wander: Tensor
-    jitter: Tensor
-    width: Tensor
-    depth: Tensor
-    branches: Tensor
-    seed: Tensor
+    start: Numbers
+    angle: Numbers
+    length: Numbers
+    wander: Numbers
+    jitter: Numbers
+    width: Numbers
+    depth: Numbers
+    branches: Numbers
+    seed: Numbers
 
 
 class Crack(Family[CrackParameters]):
@@ -79,84 +81,91 @@ class Crack(Family[CrackParameters]):
         return CrackParameters(
             severity=draws.severity,
             start=draws.uniform(0, 1, 2),
-            angle=draws.uniform(0, 2 * torch.pi),
+            angle=draws.uniform(0, 2 * np.pi),
             length=draws.sized(*self.length),
             wander=draws.uniform(0.1, 2.0),
             jitter=draws.uniform(0.05, 0.6),
             width=draws.sized(*self.width),
             depth=draws.signed(*self.depth, negative=0.8),
-            branches=(draws.integers(0, 2 * _BRANCHES) - _BRANCHES).clamp_min(0),
+            branches=np.maximum(draws.integers(0, 2 * _BRANCHES) - _BRANCHES, 0),
             seed=draws.seeds(),
         )
 
-    def fractions(self, parameters: CrackParameters) -> Tensor:
+    def fractions(self, parameters: CrackParameters) -> Numbers:
         """Where the cracks begin."""
         return parameters.start
 
-    def reach(self, parameters: CrackParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: CrackParameters, size: tuple[int, int]) -> Numbers:
         """As far as the farthest point of the walks."""
         points, radii = _knots(parameters, size)
-        return ((points.abs() + radii[..., None] + 1) * (radii > 0)[..., None]).flatten(1, 2).amax(dim=1)
+        return ((np.abs(points) + radii[..., None] + 1) * (radii > 0)[..., None]).max(axis=(1, 2))
 
     def paint(self, window: Window, parameters: CrackParameters, context: Context) -> Tensor:
         """Darken or brighten the images along the walks."""
         return shade(window, _draw(window, *_knots(parameters, window.size)), parameters.depth)
 
 
-def _knots(parameters: CrackParameters, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def _knots(parameters: CrackParameters, size: tuple[int, int]) -> tuple[Numbers, Numbers]:
     """Walks as knots, the first of each crack from its start, then its branches.
 
     Returns:
         ``[B, W, K, 2]`` (x, y) in pixels from the start, and the radius ``[B, W, K]`` there; 0 draws nothing.
     """
     count = (_BRANCHES + 1) * 3 * _KNOTS
-    rolls = normals(parameters.seed, count).view(-1, _BRANCHES + 1, 3, _KNOTS)
-    chances = uniforms(parameters.seed + 1, _BRANCHES * 3).view(-1, _BRANCHES, 3)
-    drift = parameters.wander[:, None, None] * rolls[:, :, 0].cumsum(dim=2) / _KNOTS**0.5
+    rolls = normals(parameters.seed, count).reshape(-1, _BRANCHES + 1, 3, _KNOTS)
+    chances = uniforms(parameters.seed + 1, _BRANCHES * 3).reshape(-1, _BRANCHES, 3)
+    drift = parameters.wander[:, None, None] * rolls[:, :, 0].cumsum(axis=2) / np.float32(_KNOTS**0.5)
     turns = drift + parameters.jitter[:, None, None] * rolls[:, :, 1]
 
     length = parameters.length * min(size)
-    main = _walk(torch.zeros(len(length), 1, 2), (parameters.angle[:, None] + turns[:, 0])[:, None], length[:, None])
+    start = np.zeros((len(length), 1, 2), np.float32)
+    main = _walk(start, (parameters.angle[:, None] + turns[:, 0])[:, None], length[:, None])
     widths = (parameters.width * min(size))[:, None, None] * _taper(rolls[:, :, 2])
 
-    where, aside, share = chances.unbind(dim=2)
-    knot = (where * 0.8 * _KNOTS).long()
-    across = rolls[:, 1:, 0, 0].sign() * (0.4 + 0.8 * aside)
-    angle = parameters.angle[:, None] + drift[:, 0].gather(1, knot) + across
-    starts = main[:, 0].gather(1, knot[..., None].expand(-1, -1, 2))
-    branches = _walk(starts, angle[..., None] + turns[:, 1:], length[:, None] * (0.15 + 0.4 * share))
-    thinner = 0.7 * widths[:, 0].gather(1, knot) / widths[:, 0, :1]
-    drawn = torch.arange(_BRANCHES) < parameters.branches[:, None]
-    radii = torch.cat([widths[:, :1], widths[:, 1:] * (thinner * drawn)[..., None]], dim=1) / 2
-    return torch.cat([main, branches], dim=1), radii
+    where, aside, share = chances.transpose(2, 0, 1)
+    knot = (where * np.float32(0.8 * _KNOTS)).astype(np.int64)
+    rows = np.arange(len(length))[:, None]
+    across = np.sign(rolls[:, 1:, 0, 0]) * (0.4 + 0.8 * aside)
+    angle = parameters.angle[:, None] + drift[:, 0][rows, knot] + across
+    branches = _walk(main[:, 0][rows, knot], angle[..., None] + turns[:, 1:], length[:, None] * (0.15 + 0.4 * share))
+    thinner = 0.7 * widths[:, 0][rows, knot] / widths[:, 0, :1]
+    drawn = np.arange(_BRANCHES) < parameters.branches[:, None]
+    radii = np.concatenate([widths[:, :1], widths[:, 1:] * (thinner * drawn)[..., None]], axis=1) / 2
+    return np.concatenate([main, branches], axis=1), radii
 
 
-def _walk(start: Tensor, angles: Tensor, length: Tensor) -> Tensor:
+def _walk(start: Numbers, angles: Numbers, length: Numbers) -> Numbers:
     """Knots ``[B, W, K, 2]`` of walks of a length ``[B, W]`` from ``[B, W, 2]`` along directions ``[B, W, K]``."""
-    steps = torch.stack([angles.cos(), angles.sin()], dim=-1) * (length / _KNOTS)[..., None, None]
-    return start[:, :, None] + steps.cumsum(dim=2)
+    steps = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * (length / _KNOTS)[..., None, None]
+    return start[:, :, None] + steps.cumsum(axis=2)
 
 
-def _taper(rolls: Tensor) -> Tensor:
+@lru_cache
+def _opening() -> Numbers:
+    """A crack opens within a few knots from its start, is widest there, and runs out slowly."""
+    along = np.linspace(0, 1, _KNOTS, dtype=np.float32)
+    return np.minimum(0.4 + 6 * along, 1) * (1 - 0.75 * along**2)
+
+
+def _taper(rolls: Numbers) -> Numbers:
     """Relative width along walks ``[B, W, K]``: uneven, and thin at the ends."""
-    smooth = functional.avg_pool1d(functional.pad(rolls, (2, 2), mode="replicate"), 5, stride=1)
-    along = torch.linspace(0, 1, _KNOTS)
-    # A crack opens within a few knots from its start, is widest there, and runs out slowly.
-    opening = (0.4 + 6 * along).clamp_max(1) * (1 - 0.75 * along**2)
-    return opening * (0.75 + 0.6 * smooth).clamp(0.25, 1.4)
+    padded = np.concatenate([rolls[..., :1], rolls[..., :1], rolls, rolls[..., -1:], rolls[..., -1:]], axis=-1)
+    smooth = sum(padded[..., i : i + _KNOTS] for i in range(5)) / 5
+    return _opening() * (0.75 + 0.6 * smooth).clip(0.25, 1.4)
 
 
-def _draw(window: Window, points: Tensor, radii: Tensor) -> Tensor:
+def _draw(window: Window, points: Numbers, radii: Numbers) -> Tensor:
     """Draw walks, the widest counting where they meet; ``[B, 1, h, w]`` in 0..1, soft over a pixel at the edges."""
-    origin = torch.stack([window.left, window.top], dim=1) - window.centre
+    origin = np.stack([window.left, window.top], axis=1) - window.centre
+    places = (points - origin[:, None, None]).astype(np.float32)
     drawn = [
         _draw_crack(knots[width[:, 0] > 0], width[width[:, 0] > 0], window.shape)
-        for knots, width in zip(points - origin[:, None, None], radii, strict=True)
+        for knots, width in zip(places, radii, strict=True)
     ]
     return torch.stack(drawn)[:, None].to(window.images)
 
 
-def _draw_crack(knots: Tensor, radii: Tensor, size: tuple[int, int]) -> Tensor:
+def _draw_crack(knots: Numbers, radii: Numbers, size: tuple[int, int]) -> Tensor:
     """Draw the walks ``[W, K, 2]`` of one crack with radii ``[W, K]``, all in pixels of a window; ``[h, w]``.
 
     Thick ones are drawn smaller and enlarged, as dots of many pixels cost too much.
@@ -164,17 +173,19 @@ def _draw_crack(knots: Tensor, radii: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = size
     shrink = max(1, int(radii.max()) // _MOST_RADIUS)
     small = -(-height // shrink), -(-width // shrink)
-    places = (knots + 0.5) / shrink - 0.5
-    between = max(2, math.ceil(float(places.diff(dim=1).norm(dim=-1).max()) / _APART))
-    dots = _resample(torch.cat([places, radii[..., None] / shrink], dim=-1), between).flatten(0, 1)
+    places = (knots + np.float32(0.5)) / np.float32(shrink) - np.float32(0.5)
+    steps = np.diff(places, axis=1)
+    between = max(2, math.ceil(float(np.sqrt((steps**2).sum(axis=-1).max())) / _APART))
+    dots = _resample(np.concatenate([places, radii[..., None] / shrink], axis=-1), between).reshape(-1, 3)
     drawn = torch.zeros(1, *small)
-    stamp(drawn, torch.zeros(len(dots), dtype=torch.int64), dots[:, :2], dots[:, 2], torch.ones(len(dots)))
+    stamp(drawn, np.zeros(len(dots), np.int64), dots[:, :2], dots[:, 2], np.ones(len(dots), np.float32))
     if shrink > 1:
         drawn = functional.interpolate(drawn[None], scale_factor=float(shrink), mode="bilinear")[0]
     return drawn[0, :height, :width]
 
 
-def _resample(values: Tensor, between: int) -> Tensor:
+def _resample(values: Numbers, between: int) -> Numbers:
     """Put ``between`` points between neighbouring knots of ``[W, K, D]``."""
-    steps = torch.arange(between)[:, None] / between
-    return torch.lerp(values[:, :-1, None], values[:, 1:, None], steps).flatten(1, 2)
+    steps = (np.arange(between, dtype=np.float32) / np.float32(between))[:, None]
+    start, end = values[:, :-1, None], values[:, 1:, None]
+    return (start + steps * (end - start)).reshape(len(values), -1, values.shape[2]).astype(np.float32)

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, shade
 from synth.masks import RegionParameters, draw_region, half_axes
+from synth.noise import Numbers
 from synth.sources import sampled
 from synth.windows import Window
 
@@ -30,10 +32,10 @@ class DeformParameters(RegionParameters):
         light: ``[B]`` change of brightness of the side that faces the light; the other side changes the other way.
     """
 
-    kind: Tensor
-    strength: Tensor
-    direction: Tensor
-    light: Tensor
+    kind: Numbers
+    strength: Numbers
+    direction: Numbers
+    light: Numbers
 
 
 class Deform(Family[DeformParameters]):
@@ -65,26 +67,25 @@ class Deform(Family[DeformParameters]):
             **draw_region(draws, self.size, aspect=(0.4, 1.0)),
             kind=draws.integers(BULGE, SHEAR),
             strength=draws.signed(*self.strength, negative=0.5),
-            direction=draws.uniform(0, 2 * torch.pi),
+            direction=draws.uniform(0, 2 * np.pi),
             light=draws.signed(*self.light, negative=0.5),
         )
 
-    def reach(self, parameters: DeformParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: DeformParameters, size: tuple[int, int]) -> Numbers:
         """As far as the ellipse."""
         longer, _ = half_axes(parameters, size, _SMALLEST)
-        return longer[:, None].expand(-1, 2)
+        return longer[:, None].repeat(2, axis=1)
 
     def paint(self, window: Window, parameters: DeformParameters, context: Context) -> Tensor:
         """Add the difference between the good picture warped and as it was, so that earlier flaws stay; then shade."""
-        x, y = window.offsets
         longer, shorter = half_axes(parameters, window.size, _SMALLEST)
-        cos, sin = parameters.angle.cos(), parameters.angle.sin()
-        u = x * window.column(cos / longer) + y * window.column(sin / longer)
-        v = y * window.column(cos / shorter) - x * window.column(sin / shorter)
+        cos, sin = np.cos(parameters.angle), np.sin(parameters.angle)
+        u = window.plane(cos / longer, sin / longer)
+        v = window.plane(-sin / shorter, cos / shorter)
         inside = (1 - u * u - v * v).clamp_(min=0)
         dx, dy = _displacement(window, parameters, u, v, inside * inside)
-        left, top = (window.column(window.centre[:, i]) for i in (0, 1))
-        warped = sampled(window.pictures, x + left + dx, y + top + dy).sub_(window.good)
+        x, y = window.offsets_from(np.zeros_like(window.centre))
+        warped = sampled(window.pictures, dx.add_(x), dy.add_(y)).sub_(window.good)
         moved = torch.where(inside > 0, window.images + warped, window.images)
 
         # The light follows the slope of a hill as high as the bump, which is 1.5 where it is steepest.
@@ -118,11 +119,11 @@ def _displacement(
     along += window.column(shear * _along(parameters))
     across = (v * -swell + u * twist).mul_(window.column(shorter))
     across += window.column(shear * _along(parameters, turned=True))
-    cos, sin = window.column(parameters.angle.cos()), window.column(parameters.angle.sin())
+    cos, sin = (window.column(f(parameters.angle)) for f in (np.cos, np.sin))
     return (along * cos - across * sin).mul_(bump), (along * sin + across * cos).mul_(bump)
 
 
-def _along(parameters: DeformParameters, *, turned: bool = False) -> Tensor:
+def _along(parameters: DeformParameters, *, turned: bool = False) -> Numbers:
     """Share of the light's direction along the longer axis, or along the shorter one, ``[B]``."""
     angle = parameters.direction - parameters.angle
-    return angle.sin() if turned else angle.cos()
+    return np.sin(angle) if turned else np.cos(angle)

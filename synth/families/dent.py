@@ -1,14 +1,17 @@
 """Dents: hollows and bumps, seen by the light they catch on one side and lose on the other."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, light, select
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
+from synth.noise import Numbers
 from synth.sources import sampled
 from synth.windows import Window, run
 
@@ -27,10 +30,10 @@ class DentParameters(RegionParameters):
         warp: ``[B]`` share by which the texture is drawn together (above 0) or apart inside; 0 leaves it.
     """
 
-    depth: Tensor
-    light: Tensor
-    rim: Tensor
-    warp: Tensor
+    depth: Numbers
+    light: Numbers
+    rim: Numbers
+    warp: Numbers
 
 
 class Dent(Family[DentParameters]):
@@ -56,30 +59,30 @@ class Dent(Family[DentParameters]):
                 draws, self.size, aspect=(0.3, 1.0), softness=(0.35, 1.0), square=0.1, roughness=(0.05, 0.35)
             ),
             depth=draws.signed(*self.depth, negative=0.25),
-            light=draws.uniform(0, 2 * torch.pi),
+            light=draws.uniform(0, 2 * np.pi),
             rim=draws.uniform(0.0, 0.5),
             warp=draws.uniform(-0.25, 0.25) * draws.chance(0.4),
         )
 
-    def reach(self, parameters: DentParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: DentParameters, size: tuple[int, int]) -> Numbers:
         """As far as the rim."""
         return region_reach(parameters, size) * (1 + _RIM) + 2
 
     def margin(self, parameters: DentParameters, size: tuple[int, int]) -> int:
         """As far as the texture is bent."""
-        return int((parameters.warp.abs() * region_reach(parameters, size).amax(dim=1)).max().ceil()) + 1
+        return math.ceil((np.abs(parameters.warp) * region_reach(parameters, size).max(axis=1)).max()) + 1
 
     def paint(self, window: Window, parameters: DentParameters, context: Context) -> Tensor:
         """Light the images by the slope of the dent, and bend their texture."""
         _, shorter = half_axes(parameters, window.size)
         # The slope is a difference over a step that is short beside the wall.
-        step = (0.15 * shorter).clamp_min(0.75)
-        towards = torch.stack([parameters.light.cos(), parameters.light.sin()], dim=1) * step[:, None]
+        step = np.maximum(0.15 * shorter, 0.75)
+        towards = np.stack([np.cos(parameters.light), np.sin(parameters.light)], axis=1) * step[:, None]
         near, far = (_height(parameters, window.moved(by)) for by in (towards, -towards))
         # A smoothstep is at most 1.5 times as steep as its mean.
         steepest = shorter * parameters.softness / (3 * step)
         slope = near.sub_(far).mul_(window.column(parameters.depth * steepest)).clamp_(-1, 1)
-        bent = parameters.warp.nonzero().flatten()
+        bent = np.flatnonzero(parameters.warp)
         images = window.images
         if len(bent):
             images = images.clone()

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Content, Context, Family, light, relative, select
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
+from synth.noise import Numbers
 from synth.sources import procedural_textures, shifted_sources
 from synth.windows import Window, run
 
@@ -32,18 +34,18 @@ class ForeignBodyParameters(RegionParameters):
         opacity: ``[B]`` 0..1.
     """
 
-    light: Tensor
-    relief: Tensor
-    height: Tensor
-    shadow: Tensor
-    borrowed: Tensor
-    source: Tensor
-    shift: Tensor
-    brightness: Tensor
-    grain: Tensor
-    stretch: Tensor
-    contrast: Tensor
-    opacity: Tensor
+    light: Numbers
+    relief: Numbers
+    height: Numbers
+    shadow: Numbers
+    borrowed: Numbers
+    source: Numbers
+    shift: Numbers
+    brightness: Numbers
+    grain: Numbers
+    stretch: Numbers
+    contrast: Numbers
+    opacity: Numbers
 
 
 class ForeignBody(Family[ForeignBodyParameters]):
@@ -66,12 +68,12 @@ class ForeignBody(Family[ForeignBodyParameters]):
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> ForeignBodyParameters:
         """Draw a body per image, from flakes to splinters; one in three has a surface taken from elsewhere."""
         draws = Draws(generator, count, severity)
-        splinter = torch.where(draws.chance(0.35), 0.25, 1.0)
+        splinter = np.where(draws.chance(0.35), np.float32(0.25), np.float32(1))
         region = draw_region(draws, self.size, (0.4, 1.0), (0.15, 0.8), square=0.4, roughness=(0.05, 0.4))
         region["aspect"] = region["aspect"] * splinter
         return ForeignBodyParameters(
             **region,
-            light=draws.uniform(0, 2 * torch.pi),
+            light=draws.uniform(0, 2 * np.pi),
             relief=draws.strong(0.15, 0.9),
             height=draws.uniform(0.1, 0.6),
             shadow=draws.strong(0.1, 0.7),
@@ -85,7 +87,7 @@ class ForeignBody(Family[ForeignBodyParameters]):
             opacity=draws.strong(0.8, 1.0),
         )
 
-    def reach(self, parameters: ForeignBodyParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: ForeignBodyParameters, size: tuple[int, int]) -> Numbers:
         """As far as the shadow."""
         return region_reach(parameters, size) + (2 * _shadow(parameters, size))[:, None] + 2
 
@@ -100,17 +102,17 @@ class ForeignBody(Family[ForeignBodyParameters]):
     def paint(self, window: Window, parameters: ForeignBodyParameters, context: Context) -> Tensor:
         """Cast the shadow, then lay the body over it."""
         _, shorter = half_axes(parameters, window.size)
-        sun = torch.stack([parameters.light.cos(), parameters.light.sin()], dim=1)
+        sun = np.stack([np.cos(parameters.light), np.sin(parameters.light)], axis=1)
         length = _shadow(parameters, window.size)
         edge = window.column(1 / shorter)
         # A shadow is sharp where the body touches the part and soft at its end.
-        blur = window.column(torch.maximum(length, torch.ones(())) / shorter)
+        blur = window.column(np.maximum(length, 1) / shorter)
         cast = inwardness(parameters, window.moved(sun * length[:, None])).div_(blur).add_(0.5).clamp_(0, 1)
         opacity = window.column(parameters.opacity)
         shaded = window.images * cast.mul_(opacity * -window.column(parameters.shadow)).add_(1)
 
         inside = inwardness(parameters, window)
-        step = (0.12 * shorter).clamp_min(0.75)
+        step = np.maximum(0.12 * shorter, 0.75)
         beside = inwardness(parameters, window.moved(sun * step[:, None]))
         round_, steep = window.column(parameters.softness), window.column(shorter * parameters.softness / step)
         slope = _dome(inside / round_).sub_(_dome(beside.div_(round_)))
@@ -119,7 +121,7 @@ class ForeignBody(Family[ForeignBodyParameters]):
         return torch.lerp(shaded, body, inside.div_(edge).add_(0.5).clamp_(0, 1).mul_(opacity))
 
 
-def _shadow(parameters: ForeignBodyParameters, size: tuple[int, int]) -> Tensor:
+def _shadow(parameters: ForeignBodyParameters, size: tuple[int, int]) -> Numbers:
     """Length of the shadow in pixels, ``[B]``."""
     _, shorter = half_axes(parameters, size)
     return parameters.height * shorter
@@ -134,14 +136,14 @@ def _dome(inside: Tensor) -> Tensor:
 def _surface(window: Window, parameters: ForeignBodyParameters, context: Context) -> Tensor:
     """What the body looks like, lit from above; ``[B, C, h, w]``."""
     pictures = context.sources if context.textures is None else context.textures
-    brightness = relative(window, parameters.brightness).mean(dim=1).flatten().cpu()
+    brightness = relative(window, parameters.brightness).mean(dim=1).flatten().cpu().numpy()
     surface = torch.empty_like(window.images)
-    borrowed = parameters.borrowed if pictures is not None else torch.zeros_like(parameters.borrowed)
-    for rows in (borrowed.nonzero().flatten(), (~borrowed).nonzero().flatten()):
+    borrowed = parameters.borrowed if pictures is not None else np.zeros_like(parameters.borrowed)
+    for rows in (np.flatnonzero(borrowed), np.flatnonzero(~borrowed)):
         if len(rows):
             some, of = window.rows(rows), select(parameters, rows)
             if borrowed[rows[0]]:
-                taken = shifted_sources(some, pictures, of.source, of.shift, torch.zeros_like(of.seed))
+                taken = shifted_sources(some, pictures, of.source, of.shift, np.zeros_like(of.seed))
                 # Half way to its own brightness, as what another part shows here may be as dark as this one.
                 taken = taken.lerp(some.column(brightness[rows]).expand_as(taken), 0.5)
             else:

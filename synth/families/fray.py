@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, relative
 from synth.masks import FlawParameters, box_blur
-from synth.noise import perlin, uniforms
+from synth.noise import Numbers, perlin, uniforms
 from synth.windows import Window
 
 _TEETH = 256
@@ -33,16 +34,16 @@ class FrayParameters(FlawParameters):
         seed: ``[B]`` int64, of the teeth.
     """
 
-    centre: Tensor
-    extent: Tensor
-    depth: Tensor
-    pitch: Tensor
-    angle: Tensor
-    wave: Tensor
-    brightness: Tensor
-    opacity: Tensor
-    loose: Tensor
-    seed: Tensor
+    centre: Numbers
+    extent: Numbers
+    depth: Numbers
+    pitch: Numbers
+    angle: Numbers
+    wave: Numbers
+    brightness: Numbers
+    opacity: Numbers
+    loose: Numbers
+    seed: Numbers
 
 
 class Fray(Family[FrayParameters]):
@@ -72,16 +73,16 @@ class Fray(Family[FrayParameters]):
             pitch=draws.log_uniform(0.006, 0.03),
             angle=draws.uniform(-0.7, 0.7),
             wave=draws.uniform(0.0, 1.5),
-            brightness=torch.where(draws.chance(0.6), draws.uniform(-0.9, -0.4), draws.uniform(0.2, 0.7)),
+            brightness=np.where(draws.chance(0.6), draws.uniform(-0.9, -0.4), draws.uniform(0.2, 0.7)),
             opacity=draws.strong(0.3, 1.0),
             loose=draws.strong(0.05, 0.5),
             seed=draws.seeds(),
         )
 
-    def reach(self, parameters: FrayParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: FrayParameters, size: tuple[int, int]) -> Numbers:
         """As far as the stretch, and the depth that distances are measured over."""
         extent, _, _ = _pixels(parameters, size)
-        return (extent + _radii(parameters, size) + 2)[:, None].expand(-1, 2)
+        return (extent + _radii(parameters, size) + 2)[:, None].repeat(2, axis=1)
 
     def margin(self, parameters: FrayParameters, size: tuple[int, int]) -> int:
         """What distances from the contour are measured over."""
@@ -96,9 +97,8 @@ class Fray(Family[FrayParameters]):
 
         # Along the contour, where its direction is taken to be the same all along the stretch.
         normal = window.inward + parameters.angle
-        cos, sin = (window.column(f(normal) / pitch) for f in (torch.cos, torch.sin))
-        along = y * cos - x * sin
-        cells = 0.5 * torch.tensor(window.size) / pitch[:, None]
+        along = window.plane(-np.sin(normal) / pitch, np.cos(normal) / pitch)
+        cells = 0.5 * np.array(window.size) / pitch[:, None]
         bend = perlin(parameters.seed + 1, cells * 0.4, window)
         along.add_(bend.mul_(window.column(parameters.wave)))
         longest = near.mul_(window.column(depth))
@@ -114,33 +114,33 @@ class Fray(Family[FrayParameters]):
         return torch.lerp(rough, fill, open_)
 
 
-def _pixels(parameters: FrayParameters, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+def _pixels(parameters: FrayParameters, size: tuple[int, int]) -> tuple[Numbers, Numbers, Numbers]:
     """Half the extent, the depth and the pitch in pixels, ``[B]`` each."""
     side = min(size)
-    extent, depth = (parameters.extent * side).clamp_min(3), (parameters.depth * side).clamp_min(1.5)
-    return extent, depth, (parameters.pitch * side).clamp_min(1.5)
+    extent, depth = np.maximum(parameters.extent * side, 3), np.maximum(parameters.depth * side, 1.5)
+    return extent, depth, np.maximum(parameters.pitch * side, 1.5)
 
 
-def _radii(parameters: FrayParameters, size: tuple[int, int]) -> Tensor:
+def _radii(parameters: FrayParameters, size: tuple[int, int]) -> Numbers:
     """How far from the contour distances are known, in whole pixels, ``[B]``."""
-    return (1.3 * parameters.depth * min(size)).ceil().clamp_min(3)
+    return np.maximum(np.ceil(1.3 * parameters.depth * min(size)), 3)
 
 
-def _depth(window: Window, radii: Tensor) -> Tensor:
+def _depth(window: Window, radii: Numbers) -> Tensor:
     """Distance of the pixels from the contour, in pixels, up to about a radius; ``[B, 1, h, w]``."""
     height, width = window.size
-    x, y = window.offsets_from(torch.zeros_like(window.centre))
+    x, y = window.offsets_from(np.zeros_like(window.centre))
     depth = torch.minimum(torch.minimum(x, width - 1 - x), torch.minimum(y, height - 1 - y)).add(0.5)
     if window.allowed is None:
         return depth
     # The share of a square around a pixel that is inside the part is 1/2 on a straight contour.
-    share = torch.cat([box_blur(m[None], r) for m, r in zip(window.allowed, radii.int().tolist(), strict=True)])
+    share = torch.cat([box_blur(m[None], r) for m, r in zip(window.allowed, radii.astype(int).tolist(), strict=True)])
     return torch.minimum(depth, share.mul_(2).sub_(1).mul_(window.column(radii + 0.5))).clamp_min_(0.5)
 
 
-def _teeth(seeds: Tensor, along: Tensor) -> Tensor:
+def _teeth(seeds: Numbers, along: Tensor) -> Tensor:
     """Length of the gaps, 0..1, at places counted in teeth: peaks of uneven height and sharp tips; ``[B, 1, h, w]``."""
-    table = uniforms(seeds, _TEETH).square_().to(along)
+    table = torch.from_numpy(uniforms(seeds, _TEETH) ** 2).to(along)
     place = along + _TEETH / 2
     first = place.floor()
     index = first.long().clamp_(0, _TEETH - 2).flatten(1)

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, select, shade
 from synth.masks import RegionParameters, draw_region, region, region_reach
-from synth.noise import profile
+from synth.noise import Numbers, profile
 from synth.sources import displaced
 from synth.windows import Window, looked_at, run
 
@@ -35,13 +36,13 @@ class MisprintParameters(RegionParameters):
         tint: ``[B, 3]`` change of the colours, added to the tone, in the same way; unused in grey pictures.
     """
 
-    kind: Tensor
-    direction: Tensor
-    distance: Tensor
-    opacity: Tensor
-    channel: Tensor
-    tone: Tensor
-    tint: Tensor
+    kind: Numbers
+    direction: Numbers
+    distance: Numbers
+    opacity: Numbers
+    channel: Numbers
+    tone: Numbers
+    tint: Numbers
 
 
 class Misprint(Family[MisprintParameters]):
@@ -74,7 +75,7 @@ class Misprint(Family[MisprintParameters]):
         return MisprintParameters(
             **shape,
             kind=draws.integers(GHOST, TONE),
-            direction=draws.uniform(0, 2 * torch.pi),
+            direction=draws.uniform(0, 2 * np.pi),
             distance=draws.strong(*self.distance),
             opacity=draws.strong(0.25, 1.0),
             channel=draws.integers(0, 2),
@@ -82,7 +83,7 @@ class Misprint(Family[MisprintParameters]):
             tint=draws.uniform(-0.7, 0.7, 3) * tone[:, None],
         )
 
-    def reach(self, parameters: MisprintParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: MisprintParameters, size: tuple[int, int]) -> Numbers:
         """As far as the area."""
         return region_reach(parameters, size)
 
@@ -92,21 +93,20 @@ class Misprint(Family[MisprintParameters]):
         printed = _printed(window, parameters)
         blended = torch.lerp(window.images, printed, inside * window.column(parameters.opacity))
         # Without a film nothing would be seen on a part that has no structure.
-        film = torch.where(parameters.kind == TONE, 1.0, 0.25)
+        film = np.where(parameters.kind == TONE, np.float32(1), np.float32(0.25))
         if window.images.shape[1] > 1:
-            tint = (parameters.tint * film[:, None]).to(blended)
-            blended.addcmul_(inside, tint[:, :, None, None])
+            blended.addcmul_(inside, window.tensor((parameters.tint * film[:, None])[:, :, None, None]))
         return shade(replace(window, images=blended), inside, parameters.tone * film)
 
 
 def _printed(window: Window, parameters: MisprintParameters) -> Tensor:
     """What is printed in the area, ``[B, C, h, w]``."""
-    kinds = parameters.kind.unique().tolist()
+    kinds = sorted(set(parameters.kind.tolist()))
     if len(kinds) == 1:
         return _PRINTERS[kinds[0]](window, parameters)
     printed = torch.empty_like(window.images)
     for kind in kinds:
-        rows = (parameters.kind == kind).nonzero().flatten()
+        rows = np.flatnonzero(parameters.kind == kind)
         printed[run(rows)] = _PRINTERS[kind](window.rows(rows), select(parameters, rows))
     return printed
 
@@ -127,9 +127,8 @@ def _smear(window: Window, parameters: MisprintParameters) -> Tensor:
 
 
 def _faded(window: Window, parameters: MisprintParameters) -> Tensor:
-    x, y = window.offsets
-    across = y * window.column(parameters.direction.cos()) - x * window.column(parameters.direction.sin())
-    streaks = profile(parameters.seed + 1, across, (0.02 * window.side * torch.ones_like(parameters.size)).clamp_min(2))
+    across = window.plane(-np.sin(parameters.direction), np.cos(parameters.direction))
+    streaks = profile(parameters.seed + 1, across, np.full_like(parameters.size, max(0.02 * window.side, 2)))
     return torch.lerp(window.images, _paper(window), streaks.add_(0.7).clamp_(0, 1))
 
 
@@ -137,8 +136,8 @@ def _register(window: Window, parameters: MisprintParameters) -> Tensor:
     copy = displaced(window, _shift(window, parameters))
     if copy.shape[1] == 1:
         return torch.lerp(window.images, copy, 0.5)
-    moved = parameters.channel[:, None] == torch.arange(copy.shape[1])
-    return torch.where(moved[:, :, None, None].to(copy.device), copy, window.images)
+    moved = parameters.channel[:, None] == np.arange(copy.shape[1])
+    return torch.where(torch.from_numpy(moved[:, :, None, None]).to(copy.device), copy, window.images)
 
 
 def _untouched(window: Window, parameters: MisprintParameters) -> Tensor:
@@ -151,12 +150,11 @@ _PRINTERS = {GHOST: _ghost, SMEAR: _smear, FADED: _faded, REGISTER: _register, T
 def _paper(window: Window) -> Tensor:
     """Colour of what is printed on, ``[B, C, 1, 1]``: of the darkest and the brightest tenth the more usual one."""
     x_places, y_places = looked_at(window.boxes)
-    seen = []
-    for picture, x, y in zip(
-        window.pictures, x_places.to(window.images.device), y_places.to(window.images.device), strict=True
-    ):
-        seen.append(picture[:, y[:, None], x].flatten(1))
-    pixels = torch.stack(seen)
+    width = window.size[1]
+    places = torch.from_numpy(y_places[:, :, None] * width + x_places[:, None, :]).to(window.images.device).flatten(1)
+    pixels = torch.stack(
+        [picture.flatten(1).index_select(1, there) for picture, there in zip(window.pictures, places, strict=True)]
+    )
     order = pixels.mean(dim=1).argsort(dim=1)
     count = order.shape[1]
     dark, middle, bright = (
@@ -172,8 +170,8 @@ def _stronger(copy: Tensor, ink: Tensor) -> Tensor:
     return torch.where(copy.abs() > ink.abs(), copy, ink)
 
 
-def _shift(window: Window, parameters: MisprintParameters, part: float = 1.0) -> Tensor:
+def _shift(window: Window, parameters: MisprintParameters, part: float = 1.0) -> Numbers:
     """Part of the shift in whole pixels, ``[B, 2]`` (x, y) int64."""
-    distance = (part * parameters.distance * window.side).clamp_min(1)
-    direction = torch.stack([parameters.direction.cos(), parameters.direction.sin()], dim=1)
-    return (distance[:, None] * direction).round().long()
+    distance = np.maximum(part * parameters.distance * window.side, 1)
+    direction = np.stack([np.cos(parameters.direction), np.sin(parameters.direction)], axis=1)
+    return (distance[:, None] * direction).round().astype(np.int64)

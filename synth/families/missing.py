@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
@@ -18,6 +19,7 @@ from torch.nn import functional
 from synth.draws import Draws
 from synth.families.base import Context, Family, shade
 from synth.masks import RegionParameters, draw_region, half_axes, region, region_reach
+from synth.noise import Numbers
 from synth.sources import displaced
 from synth.windows import Ground, Window
 
@@ -46,9 +48,9 @@ class MissingParameters(RegionParameters):
             could be seen.
     """
 
-    candidates: Tensor
-    share: Tensor
-    mark: Tensor
+    candidates: Numbers
+    share: Numbers
+    mark: Numbers
 
 
 class Missing(Family[MissingParameters]):
@@ -79,16 +81,18 @@ class Missing(Family[MissingParameters]):
             mark=draws.signed(0.015, 0.06, negative=0.5),
         )
 
-    def locate(self, parameters: MissingParameters, ground: Ground, pictures: Tensor, rows: Tensor) -> Tensor:
+    def locate(
+        self, parameters: MissingParameters, ground: Ground, pictures: Sequence[Tensor], rows: Numbers
+    ) -> Numbers:
         """The candidate around which the good picture varies most."""
         count = len(rows)
-        places = ground.place(rows.repeat_interleave(_CANDIDATES), parameters.candidates.flatten(0, 1))
-        places = places.view(count, _CANDIDATES, 2)
+        places = ground.place(rows.repeat(_CANDIDATES), parameters.candidates.reshape(-1, 2))
+        places = places.reshape(count, _CANDIDATES, 2)
         seen = _seen([pictures[row] for row in rows.tolist()], places, 1.2 * half_axes(parameters, ground.size)[0])
-        best = seen.std(dim=(-2, -1)).mean(dim=2).argmax(dim=1).cpu()
-        return places[torch.arange(count), best]
+        best = seen.std(dim=(-2, -1)).mean(dim=2).argmax(dim=1).cpu().numpy()
+        return places[np.arange(count), best]
 
-    def reach(self, parameters: MissingParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: MissingParameters, size: tuple[int, int]) -> Numbers:
         """As far as the hole, and a rim around it that the membrane is fastened to."""
         return 1.25 * region_reach(parameters, size) + 2
 
@@ -103,7 +107,7 @@ class Missing(Family[MissingParameters]):
         return shade(replace(window, images=filled), inside, parameters.mark)
 
 
-def _seen(pictures: Sequence[Tensor], places: Tensor, half: Tensor) -> Tensor:
+def _seen(pictures: Sequence[Tensor], places: Numbers, half: Numbers) -> Tensor:
     """Pixels on a square lattice around places of each picture.
 
     Args:
@@ -114,45 +118,50 @@ def _seen(pictures: Sequence[Tensor], places: Tensor, half: Tensor) -> Tensor:
     Returns:
         ``[N, K, C, 12, 12]``; the outermost pixels are repeated.
     """
-    steps = torch.linspace(-1, 1, _SEEN)
-    lines = (places[..., None] + half[:, None, None, None] * steps).round().long()
-    seen = []
-    for picture, (x, y) in zip(pictures, lines.movedim(2, 1), strict=True):
-        rows, columns = y.clamp(0, picture.shape[1] - 1), x.clamp(0, picture.shape[2] - 1)
-        there = (rows[:, :, None] * picture.shape[2] + columns[:, None, :]).to(picture.device)
-        seen.append(picture.reshape(picture.shape[0], -1)[:, there].movedim(0, 1))
+    height, width = pictures[0].shape[-2:]
+    steps = half[:, None, None].astype(np.float32) * np.linspace(-1, 1, _SEEN, dtype=np.float32)
+    columns, rows = ((places[:, :, i, None].astype(np.float32) + steps).round() for i in (0, 1))
+    columns, rows = columns.clip(0, width - 1).astype(np.int64), rows.clip(0, height - 1).astype(np.int64)
+    there = torch.from_numpy(rows[..., :, None] * width + columns[..., None, :]).to(pictures[0].device)
+    seen = [picture.flatten(1)[:, some].movedim(0, 1) for picture, some in zip(pictures, there, strict=True)]
     return torch.stack(seen)
 
 
-def _beside(window: Window, parameters: MissingParameters) -> tuple[Tensor, Tensor]:
+def _beside(window: Window, parameters: MissingParameters) -> tuple[Numbers, Numbers]:
     """How far away the filling is taken from, in pixels ``[B, 2]`` (x, y) int64, and how much of it, ``[B]`` 0.3..1.
 
     Of the places around the hole the one that has least structure, and whose rim is most like the rim of the hole. If
     it has much structure too, which would be a feature in the place of another, most of it is left out.
     """
     longer, _ = half_axes(parameters, window.size)
-    turns = torch.arange(_DIRECTIONS) * (2 * torch.pi / _DIRECTIONS)
-    away = torch.stack([turns.cos(), turns.sin()], dim=1) * (2.2 * longer + 3)[:, None, None]
+    turns = np.arange(_DIRECTIONS, dtype=np.float32) * np.float32(2 * np.pi / _DIRECTIONS)
+    directions = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    away = (directions * (np.float32(2.2) * longer + 3)[:, None, None]).round().astype(np.int64)
     # The whole box must lie in the picture there.
     start, side = window.boxes[:, None, :2], window.boxes[:, None, 2:]
-    room = torch.tensor([window.size[1], window.size[0]]) - side - start
-    away = away.round().long().maximum(-start).minimum(room)
-    places = torch.cat([window.centre[:, None], window.centre[:, None] + away], dim=1)
-    seen = _seen(window.pictures, places, 1.4 * longer)
+    away = np.minimum(np.maximum(away, -start), np.array([window.size[1], window.size[0]]) - side - start)
+    places = np.concatenate([window.centre[:, None], window.centre[:, None] + away], axis=1)
+    seen = _seen(window.pictures, places, np.float32(1.4) * longer)
     here, there = seen[:, :1], seen[:, 1:]
-    steps = torch.linspace(-1.4, 1.4, _SEEN)
-    rim = (torch.hypot(steps[:, None], steps) > 1).to(seen)
+    rim = torch.from_numpy(_rim()).to(seen)
     unlike = ((here - there).abs() * rim).sum(dim=(-2, -1)) / rim.sum()
-    structure = seen.std(dim=(-2, -1)).mean(dim=2).cpu()
-    score = unlike.mean(dim=2).cpu() + structure[:, 1:]
+    structure = seen.std(dim=(-2, -1)).mean(dim=2).cpu().numpy()
+    score = unlike.mean(dim=2).cpu().numpy() + structure[:, 1:]
     # At a border places are moved, and may lie over the hole itself.
-    score += 4 * (1 - away.float().norm(dim=2) / (2 * longer[:, None])).clamp_min(0)
-    row, best = torch.arange(len(away)), score.argmin(dim=1)
-    ratio = structure[row, 1 + best] / structure[:, 0].clamp_min(1e-4)
-    return away[row, best], (1.75 - 2.5 * ratio).clamp(0.3, 1)
+    score += 4 * np.maximum(1 - np.hypot(*np.moveaxis(away, 2, 0)) / (2 * longer[:, None]), 0)
+    row, best = np.arange(len(away)), score.argmin(axis=1)
+    ratio = structure[row, 1 + best] / np.maximum(structure[:, 0], 1e-4)
+    return away[row, best], (1.75 - 2.5 * ratio).clip(0.3, 1)
 
 
-def _membrane(window: Window, parameters: MissingParameters, away: Tensor, trust: Tensor) -> Tensor:
+@lru_cache
+def _rim() -> Numbers:
+    """Points of the lattice that lie around a hole, ``[12, 12]``, 0 or 1."""
+    steps = np.linspace(-1.4, 1.4, _SEEN, dtype=np.float32)
+    return (np.hypot(steps[:, None], steps) > 1).astype(np.float32)
+
+
+def _membrane(window: Window, parameters: MissingParameters, away: Numbers, trust: Numbers) -> Tensor:
     """What the filling lacks of the colours at the rim of the hole, smooth inside; ``[B, C, h, w]``.
 
     The difference is taken at 24 x 24 points of the flaw's box, from means; inside the hole each point is the mean over
@@ -166,27 +175,26 @@ def _membrane(window: Window, parameters: MissingParameters, away: Tensor, trust
         means = functional.adaptive_avg_pool2d(torch.stack([here, there]), _MEMBRANE)
         lacking.append(means[0] - share * means[1])
     difference = torch.stack(lacking).flatten(2)
-
-    outside = _outside(window, parameters).to(difference)
+    outside = torch.from_numpy(_outside(window, parameters)).to(difference)
     near = _nearness().to(difference)
     filled = (difference * outside) @ near / (outside @ near).clamp_min(1e-9)
     membrane = filled.view(*filled.shape[:2], _MEMBRANE, _MEMBRANE)
-    across, down = (_spread(window, axis).to(membrane)[:, None] for axis in (0, 1))
+    across, down = (torch.from_numpy(_spread(window, axis)).to(membrane)[:, None] for axis in (0, 1))
     return down @ membrane @ across.mT
 
 
-def _outside(window: Window, parameters: MissingParameters) -> Tensor:
-    """Points of the membrane that surely lie outside the hole, ``[B, 1, 24 * 24]``, 0 or 1."""
-    place = (torch.arange(_MEMBRANE) + 0.5) / _MEMBRANE
+def _outside(window: Window, parameters: MissingParameters) -> Numbers:
+    """Points of the membrane that surely lie outside the hole, ``[B, 1, 24 * 24]`` bool."""
+    place = (np.arange(_MEMBRANE) + 0.5) / _MEMBRANE
     start, side = window.boxes[:, :2, None], window.boxes[:, 2:, None]
-    x, y = (start + place * side - window.centre[:, :, None]).unbind(dim=1)
+    x, y = (start + place * side - window.centre[:, :, None]).transpose(1, 0, 2)
     longer, shorter = half_axes(parameters, window.size)
-    cos, sin = parameters.angle.cos()[:, None, None], parameters.angle.sin()[:, None, None]
-    u = (x[:, None, :] * cos + y[:, :, None] * sin).abs() / longer[:, None, None]
-    v = (y[:, :, None] * cos - x[:, None, :] * sin).abs() / shorter[:, None, None]
-    distance = torch.where(parameters.square[:, None, None], torch.maximum(u, v), torch.hypot(u, v))
-    grown = 1 + 0.5 * parameters.roughness + 0.5 * torch.maximum(parameters.softness, 1 / shorter)
-    return (distance > grown[:, None, None]).flatten(1)[:, None]
+    cos, sin = np.cos(parameters.angle)[:, None, None], np.sin(parameters.angle)[:, None, None]
+    u = np.abs(x[:, None, :] * cos + y[:, :, None] * sin) / longer[:, None, None]
+    v = np.abs(y[:, :, None] * cos - x[:, None, :] * sin) / shorter[:, None, None]
+    distance = np.where(parameters.square[:, None, None], np.maximum(u, v), np.hypot(u, v))
+    grown = 1 + 0.5 * parameters.roughness + 0.5 * np.maximum(parameters.softness, 1 / shorter)
+    return (distance > grown[:, None, None]).reshape(len(grown), 1, -1)
 
 
 @lru_cache
@@ -197,11 +205,11 @@ def _nearness() -> Tensor:
     return (torch.cdist(points, points).square() + 1) ** -1.5
 
 
-def _spread(window: Window, axis: int) -> Tensor:
+def _spread(window: Window, axis: int) -> Numbers:
     """Weight of the membrane's points at pixels of the window, along x (0) or y (1); ``[B, w or h, 24]``."""
     length = window.shape[1 - axis]
     first = (window.left, window.top)[axis]
     start, side = window.boxes[:, axis, None], window.boxes[:, axis + 2, None]
-    pixels = first[:, None] + torch.arange(length) + 0.5 - start
-    places = (pixels * (_MEMBRANE / side) - 0.5).clamp(0, _MEMBRANE - 1)
-    return (1 - (places[:, :, None] - torch.arange(_MEMBRANE)).abs()).clamp_min(0)
+    pixels = first[:, None] + np.arange(length) + 0.5 - start
+    places = (pixels * (_MEMBRANE / side) - 0.5).clip(0, _MEMBRANE - 1)
+    return np.maximum(1 - np.abs(places[:, :, None] - np.arange(_MEMBRANE)), 0)

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Content, Context, Family, select
 from synth.masks import RegionParameters, draw_region, region, region_reach
+from synth.noise import Numbers
 from synth.sources import shifted_sources, source_level, turned_sources
 from synth.windows import Window, run
 
@@ -28,14 +30,14 @@ class PatchParameters(RegionParameters):
         matched: ``[B]`` bool, brought to the mean brightness of what it covers.
     """
 
-    scar: Tensor
-    source: Tensor
-    shift: Tensor
-    turn: Tensor
-    rotation: Tensor
-    scale: Tensor
-    opacity: Tensor
-    matched: Tensor
+    scar: Numbers
+    source: Numbers
+    shift: Numbers
+    turn: Numbers
+    rotation: Numbers
+    scale: Numbers
+    opacity: Numbers
+    matched: Numbers
 
 
 class Patch(Family[PatchParameters]):
@@ -66,9 +68,9 @@ class Patch(Family[PatchParameters]):
         shape = draw_region(draws, self.size, softness=(0.02, 0.5), square=0.3)
         scar, turned = draws.chance(0.25), draws.chance(self.turned)
         shape.update(
-            aspect=torch.where(scar, draws.log_uniform(0.05, 0.2), shape["aspect"]),
-            roughness=torch.where(scar, draws.uniform(0.0, 0.05), shape["roughness"]),
-            softness=torch.where(scar, 0.05, shape["softness"]),
+            aspect=np.where(scar, draws.log_uniform(0.05, 0.2), shape["aspect"]),
+            roughness=np.where(scar, draws.uniform(0.0, 0.05), shape["roughness"]),
+            softness=np.where(scar, np.float32(0.05), shape["softness"]),
             square=shape["square"] | scar,
         )
         return PatchParameters(
@@ -77,13 +79,13 @@ class Patch(Family[PatchParameters]):
             source=draws.uniform(0, 1),
             shift=draws.uniform(0.1, 0.9, 2),
             turn=draws.integers(0, 3),
-            rotation=torch.where(turned, draws.uniform(-torch.pi, torch.pi), 0.0),
-            scale=torch.where(turned, draws.log_uniform(0.7, 1.5), 1.0),
+            rotation=np.where(turned, draws.uniform(-np.pi, np.pi), np.float32(0)),
+            scale=np.where(turned, draws.log_uniform(0.7, 1.5), np.float32(1)),
             opacity=draws.strong(*self.opacity),
             matched=draws.chance(0.5),
         )
 
-    def reach(self, parameters: PatchParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: PatchParameters, size: tuple[int, int]) -> Numbers:
         """As far as the region."""
         return region_reach(parameters, size)
 
@@ -103,7 +105,7 @@ class Patch(Family[PatchParameters]):
 def _content(window: Window, parameters: PatchParameters, context: Context) -> Tensor:
     """What is pasted, ``[B, C, h, w]``: copied where it is only moved and mirrored, which is faster."""
     straight = (parameters.rotation == 0) & (parameters.scale == 1)
-    turned = (~straight).nonzero().flatten()
+    turned = np.flatnonzero(~straight)
     taken = context.sources, parameters.source, parameters.shift, parameters.turn
     content = shifted_sources(window, *taken)
     if len(turned):

@@ -4,16 +4,17 @@ As in DRAEM (Zavrtanik et al., 2021, arXiv 2108.07610) and GLASS (Chen et al., 2
 intersection of two or their union), with procedural textures and other good parts where no folder of textures is given.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import EVERYWHERE, Content, Context, Family, select
 from synth.masks import RegionParameters, draw_region, region, region_reach
-from synth.noise import perlin
+from synth.noise import Numbers, perlin
 from synth.sources import procedural_textures, shifted_sources
 from synth.windows import Window, run
 
@@ -42,19 +43,19 @@ class PerlinParameters(RegionParameters):
         shift: ``[B, 2]`` (x, y) by which it is moved, as a fraction of width and height.
     """
 
-    algebra: Tensor
-    cells: Tensor
-    other_cells: Tensor
-    level: Tensor
-    local: Tensor
-    content: Tensor
-    grain: Tensor
-    stretch: Tensor
-    brightness: Tensor
-    contrast: Tensor
-    opacity: Tensor
-    source: Tensor
-    shift: Tensor
+    algebra: Numbers
+    cells: Numbers
+    other_cells: Numbers
+    level: Numbers
+    local: Numbers
+    content: Numbers
+    grain: Numbers
+    stretch: Numbers
+    brightness: Numbers
+    contrast: Numbers
+    opacity: Numbers
+    source: Numbers
+    shift: Numbers
 
 
 class Perlin(Family[PerlinParameters]):
@@ -77,7 +78,7 @@ class Perlin(Family[PerlinParameters]):
         draws = Draws(generator, count, severity)
         algebra = draws.integers(SINGLE, UNION)
         # An intersection is small, a union large: their levels make up for some of it.
-        shift = torch.tensor([0.0, -0.12, 0.06])[algebra]
+        shift = np.array([0.0, -0.12, 0.06], dtype=np.float32)[algebra]
         return PerlinParameters(
             **draw_region(draws, (0.04, 0.5), softness=(0.05, 0.8), square=0.1),
             algebra=algebra,
@@ -95,9 +96,9 @@ class Perlin(Family[PerlinParameters]):
             shift=draws.uniform(0.1, 0.9, 2),
         )
 
-    def reach(self, parameters: PerlinParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: PerlinParameters, size: tuple[int, int]) -> Numbers:
         """As far as the region, or everywhere."""
-        return torch.where(parameters.local[:, None], region_reach(parameters, size), EVERYWHERE)
+        return np.where(parameters.local[:, None], region_reach(parameters, size), EVERYWHERE)
 
     def shown(self, parameters: PerlinParameters, context: Context) -> list[Content]:
         """Parts, pictures or procedural textures."""
@@ -112,7 +113,7 @@ class Perlin(Family[PerlinParameters]):
         """Blend the textures in where the noise is high."""
         mask = _field(window, parameters).sub_(window.column(parameters.level))
         mask.mul_(12).clamp_(0, 1).mul_(window.column(parameters.opacity))
-        local = parameters.local.nonzero().flatten()
+        local = np.flatnonzero(parameters.local)
         if len(local) == len(mask):
             mask.mul_(region(parameters, window))
         elif len(local):
@@ -122,13 +123,18 @@ class Perlin(Family[PerlinParameters]):
 
 def _field(window: Window, parameters: PerlinParameters) -> Tensor:
     """Noise of one mask, or the lower (intersection) or higher (union) of two; ``[B, 1, h, w]``."""
-    field = perlin(parameters.seed + 1, _cells(parameters, parameters.cells, window.size), window)
-    rows = (parameters.algebra != SINGLE).nonzero().flatten()
+    rows = np.flatnonzero(parameters.algebra != SINGLE)
+    some, there, count = select(parameters, rows), run(rows), len(parameters.seed)
+    # Both masks at once: what does not depend on the pixels costs as much for two fields as for one.
+    seeds = np.concatenate([parameters.seed + 1, some.seed + 3])
+    cells = np.concatenate(
+        [_cells(parameters, parameters.cells, window.size), _cells(some, some.other_cells, window.size)]
+    )
+    again = replace(window, left=np.append(window.left, window.left[rows]), top=np.append(window.top, window.top[rows]))
+    field, other = perlin(seeds, cells, again).tensor_split([count])
     if len(rows):
-        some, there, where = select(parameters, rows), run(rows), window.rows(rows)
-        other = perlin(some.seed + 3, _cells(some, some.other_cells, window.size), where)
         one = field[there]
-        both = where.column(some.algebra == INTERSECTION)
+        both = window.tensor((some.algebra == INTERSECTION).reshape(-1, 1, 1, 1))
         field[there] = torch.maximum(one, other).lerp_(torch.minimum(one, other), both)
     return field
 
@@ -136,20 +142,20 @@ def _field(window: Window, parameters: PerlinParameters) -> Tensor:
 def _content(window: Window, parameters: PerlinParameters, context: Context) -> Tensor:
     """What shows through, ``[B, C, h, w]``."""
     kind = _kinds(parameters, context)
-    kinds = kind.unique().tolist()
+    kinds = sorted(set(kind.tolist()))
     if len(kinds) == 1:
         return _content_of(kinds[0], window, parameters, context)
     content = torch.empty_like(window.images)
     for one in kinds:
-        rows = (kind == one).nonzero().flatten()
+        rows = np.flatnonzero(kind == one)
         content[run(rows)] = _content_of(one, window.rows(rows), select(parameters, rows), context)
     return content
 
 
-def _kinds(parameters: PerlinParameters, context: Context) -> Tensor:
+def _kinds(parameters: PerlinParameters, context: Context) -> Numbers:
     """What each flaw shows, where the context has it."""
     wanted = parameters.content
-    return wanted if context.textures is not None else torch.where(wanted == PICTURE, PROCEDURAL, wanted)
+    return wanted if context.textures is not None else np.where(wanted == PICTURE, PROCEDURAL, wanted)
 
 
 def _content_of(kind: int, window: Window, parameters: PerlinParameters, context: Context) -> Tensor:
@@ -159,11 +165,11 @@ def _content_of(kind: int, window: Window, parameters: PerlinParameters, context
             window, parameters.seed + 2, grain, stretch, parameters.brightness, parameters.contrast
         )
     pictures = context.sources if kind == PART else context.textures
-    unturned = torch.zeros_like(parameters.seed)
+    unturned = np.zeros_like(parameters.seed)
     return shifted_sources(window, pictures, parameters.source, parameters.shift, unturned)
 
 
-def _cells(parameters: PerlinParameters, cells: Tensor, size: tuple[int, int]) -> Tensor:
+def _cells(parameters: PerlinParameters, cells: Numbers, size: tuple[int, int]) -> Numbers:
     """Cells of a mask; at least about one bump in a confining region."""
-    bumps = 0.5 / (parameters.size * min(size))[:, None] * torch.tensor(size)
-    return torch.where(parameters.local[:, None], torch.maximum(cells, bumps), cells)
+    bumps = 0.5 / (parameters.size * min(size))[:, None] * np.array(size)
+    return np.where(parameters.local[:, None], np.maximum(cells, bumps), cells)

@@ -13,6 +13,7 @@ from synth.blending import poisson_blend
 from synth.draws import Draws
 from synth.families.base import Content, Context, Family
 from synth.masks import RegionParameters, draw_region, region, region_reach
+from synth.noise import Numbers
 from synth.sources import shifted_sources
 from synth.windows import Window
 
@@ -31,10 +32,10 @@ class PoissonParameters(RegionParameters):
         opacity: ``[B]`` 0..1.
     """
 
-    source: Tensor
-    shift: Tensor
-    turn: Tensor
-    opacity: Tensor
+    source: Numbers
+    shift: Numbers
+    turn: Numbers
+    opacity: Numbers
 
 
 class Poisson(Family[PoissonParameters]):
@@ -64,7 +65,7 @@ class Poisson(Family[PoissonParameters]):
             opacity=draws.strong(*self.opacity),
         )
 
-    def reach(self, parameters: PoissonParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: PoissonParameters, size: tuple[int, int]) -> Numbers:
         """As far as the region, and the rim that it is fitted to."""
         return region_reach(parameters, size) + _RIM
 

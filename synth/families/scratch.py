@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, shade
 from synth.masks import FlawParameters
-from synth.windows import Window
+from synth.noise import Numbers
+from synth.windows import Window, run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +29,14 @@ class ScratchParameters(FlawParameters):
         pitch: ``[B]`` distance between them, in widths.
     """
 
-    middle: Tensor
-    angle: Tensor
-    length: Tensor
-    bend: Tensor
-    width: Tensor
-    depth: Tensor
-    number: Tensor
-    pitch: Tensor
+    middle: Numbers
+    angle: Numbers
+    length: Numbers
+    bend: Numbers
+    width: Numbers
+    depth: Numbers
+    number: Numbers
+    pitch: Numbers
 
 
 class Scratch(Family[ScratchParameters]):
@@ -65,48 +67,49 @@ class Scratch(Family[ScratchParameters]):
         return ScratchParameters(
             severity=draws.severity,
             middle=draws.uniform(0, 1, 2),
-            angle=draws.uniform(0, torch.pi),
+            angle=draws.uniform(0, np.pi),
             length=draws.sized(*self.length),
             bend=draws.uniform(-0.15, 0.15),
             width=draws.sized(*self.width),
             depth=draws.signed(*self.depth, negative=0.5),
-            number=(draws.integers(0, 6) - 3).clamp_min(1),
+            number=np.maximum(draws.integers(0, 6) - 3, 1),
             pitch=draws.uniform(3.0, 9.0),
         )
 
-    def fractions(self, parameters: ScratchParameters) -> Tensor:
+    def fractions(self, parameters: ScratchParameters) -> Numbers:
         """Middles of the chords."""
         return parameters.middle
 
-    def reach(self, parameters: ScratchParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: ScratchParameters, size: tuple[int, int]) -> Numbers:
         """As far as the ends of the chord, and the outermost groove beside it."""
         length, sigma = _pixels(parameters, size)
         grooves = (parameters.number - 1) * parameters.pitch * 2.355 * sigma
-        aside = parameters.bend.abs() * length + grooves + 4 * sigma
-        cos, sin = parameters.angle.cos().abs(), parameters.angle.sin().abs()
-        return torch.stack([0.5 * length * cos + aside * sin, 0.5 * length * sin + aside * cos], dim=1)
+        aside = np.abs(parameters.bend) * length + grooves + 4 * sigma
+        cos, sin = np.abs(np.cos(parameters.angle)), np.abs(np.sin(parameters.angle))
+        return np.stack([0.5 * length * cos + aside * sin, 0.5 * length * sin + aside * cos], axis=1)
 
     def paint(self, window: Window, parameters: ScratchParameters, context: Context) -> Tensor:
         """Darken or brighten the images along the grooves."""
-        x, y = window.offsets
-        cos, sin = (window.column(f(parameters.angle)) for f in (torch.cos, torch.sin))
-        length, sigma = (window.column(values) for values in _pixels(parameters, window.size))
-        along = x * (cos / length) + (y * (sin / length) + 0.5)
-        arch = along * (1 - along) * 4
-        across = y * cos - x * sin - arch * (window.column(parameters.bend) * length)
-        ends = (4 * arch).clamp_(0, 1)
-
-        across = across.div_(sigma)
-        profile = torch.exp(across.square() * -0.5)
+        cos, sin = np.cos(parameters.angle), np.sin(parameters.angle)
+        length, sigma = _pixels(parameters, window.size)
+        along = window.plane(cos / length, sin / length, np.full_like(length, 0.5))
+        arch = (1 - along).mul_(along)
+        # Across the groove, in standard deviations of its profile.
+        across = window.plane(-sin / sigma, cos / sigma).addcmul_(
+            arch, window.column(-4 * parameters.bend * length / sigma)
+        )
+        ends = arch.mul_(16).clamp_(0, 1)
+        profile = across.square().mul_(-0.5).exp_()
         for i in range(1, int(parameters.number.max())):
-            beside = across - window.column(i * parameters.pitch * 2.355)
-            drawn = window.column(parameters.number > i)
-            profile = torch.maximum(profile, drawn * torch.exp(beside.square() * -0.5))
-        return shade(window, profile * ends, parameters.depth)
+            rows = np.flatnonzero(parameters.number > i)
+            there, some = run(rows), window.rows(rows)
+            beside = across[there] - some.column(i * parameters.pitch[rows] * 2.355)
+            profile[there] = torch.maximum(profile[there], beside.square_().mul_(-0.5).exp_())
+        return shade(window, profile.mul_(ends), parameters.depth)
 
 
-def _pixels(parameters: ScratchParameters, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def _pixels(parameters: ScratchParameters, size: tuple[int, int]) -> tuple[Numbers, Numbers]:
     """Length of the chord and standard deviation of a groove's profile in pixels, ``[B]`` both."""
     side = min(size)
     # Full width at half depth of a Gaussian is 2.355 standard deviations.
-    return (parameters.length * side).clamp_min(3), (parameters.width * side / 2.355).clamp_min(0.45)
+    return np.maximum(parameters.length * side, 3), np.maximum(parameters.width * side / 2.355, 0.45)

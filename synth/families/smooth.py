@@ -3,12 +3,14 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, shade
 from synth.masks import RegionParameters, box_blur, draw_region, region, region_reach
+from synth.noise import Numbers
 from synth.windows import Window
 
 
@@ -22,9 +24,9 @@ class SmoothParameters(RegionParameters):
         gloss: ``[B]`` change of brightness; negative is darker.
     """
 
-    reach: Tensor
-    strength: Tensor
-    gloss: Tensor
+    reach: Numbers
+    strength: Numbers
+    gloss: Numbers
 
 
 class Smooth(Family[SmoothParameters]):
@@ -52,7 +54,7 @@ class Smooth(Family[SmoothParameters]):
             gloss=draws.signed(*self.gloss, negative=0.5),
         )
 
-    def reach(self, parameters: SmoothParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: SmoothParameters, size: tuple[int, int]) -> Numbers:
         """As far as the region, and what is blurred into it."""
         return region_reach(parameters, size) + _radii(parameters, size)[:, None]
 
@@ -63,13 +65,13 @@ class Smooth(Family[SmoothParameters]):
     def paint(self, window: Window, parameters: SmoothParameters, context: Context) -> Tensor:
         """Blur the images inside the spots."""
         largest = (min(window.shape) - 1) // 2
-        radii = _radii(parameters, window.size).clamp_max(largest).long().tolist()
+        radii = np.minimum(_radii(parameters, window.size), largest).astype(int).tolist()
         blurred = torch.cat([box_blur(image[None], radius) for image, radius in zip(window.images, radii, strict=True)])
         inside = region(parameters, window)
         smooth = torch.lerp(window.images, blurred, inside * window.column(parameters.strength))
         return shade(replace(window, images=smooth), inside, parameters.gloss)
 
 
-def _radii(parameters: SmoothParameters, size: tuple[int, int]) -> Tensor:
+def _radii(parameters: SmoothParameters, size: tuple[int, int]) -> Numbers:
     """Radius of the blur in pixels, ``[B]``."""
-    return (parameters.reach * min(size)).round().clamp_min(1)
+    return np.maximum((parameters.reach * min(size)).round(), 1)

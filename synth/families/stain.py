@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, select
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
-from synth.noise import perlin, uniforms
+from synth.noise import Numbers, perlin, uniforms
 from synth.windows import Window, run
 
 _MOST_RUNS = 3
@@ -31,13 +32,13 @@ class StainParameters(RegionParameters):
         length: ``[B]`` of the longest run, in half axes.
     """
 
-    density: Tensor
-    rim: Tensor
-    cloud: Tensor
-    tint: Tensor
-    runs: Tensor
-    down: Tensor
-    length: Tensor
+    density: Numbers
+    rim: Numbers
+    cloud: Numbers
+    tint: Numbers
+    runs: Numbers
+    down: Numbers
+    length: Numbers
 
 
 class Stain(Family[StainParameters]):
@@ -59,48 +60,53 @@ class Stain(Family[StainParameters]):
         """Draw a stain per image; three in four are darker than the part, one in three has runs."""
         draws = Draws(generator, count, severity)
         # Oil, rust and glue take blue first; other liquids have any colour, but seldom a strong one.
-        brown = torch.tensor([0.8, 0.5, 0.0])
-        paler = torch.where(draws.chance(0.6)[:, None], brown, draws.uniform(0.0, 0.6, 3))
+        brown = np.array([0.8, 0.5, 0.0], dtype=np.float32)
+        paler = np.where(draws.chance(0.6)[:, None], brown, draws.uniform(0.0, 0.6, 3))
         tint = 1 - draws.uniform(0.0, 1.0, 1) * paler
         return StainParameters(
             **draw_region(draws, self.size, aspect=(0.4, 1.0), softness=(0.1, 0.9), square=0.0),
             density=draws.signed(*self.density, negative=0.75),
             rim=draws.uniform(0.2, 1.2) * draws.chance(0.7),
             cloud=draws.uniform(0.0, 0.8),
-            tint=tint / tint.amax(dim=1, keepdim=True),
-            runs=(draws.integers(0, 3 * _MOST_RUNS - 1) - 2 * _MOST_RUNS + 1).clamp_min(0),
-            down=torch.pi / 2 + draws.uniform(-0.4, 0.4) + torch.pi / 2 * draws.integers(0, 3) * draws.chance(0.3),
+            tint=tint / tint.max(axis=1, keepdims=True),
+            runs=np.maximum(draws.integers(0, 3 * _MOST_RUNS - 1) - 2 * _MOST_RUNS + 1, 0),
+            down=draws.uniform(-0.4, 0.4) + np.float32(np.pi / 2) * (1 + _turns(draws)),
             length=draws.uniform(1.2, 3.5),
         )
 
-    def reach(self, parameters: StainParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: StainParameters, size: tuple[int, int]) -> Numbers:
         """As far as the rim and the ends of the runs."""
         longer, _ = half_axes(parameters, size)
         far = longer * (parameters.length + 0.5) * (parameters.runs > 0)
-        return torch.maximum(region_reach(parameters, size) * (1 + 3 * _RIM) + 2, far[:, None])
+        return np.maximum(region_reach(parameters, size) * (1 + 3 * _RIM) + 2, far[:, None])
 
     def paint(self, window: Window, parameters: StainParameters, context: Context) -> Tensor:
         """Take light away, or add some, as far as the stain is dense."""
         inside = inwardness(parameters, window)
-        running = parameters.runs.nonzero().flatten()
+        running = np.flatnonzero(parameters.runs)
         if len(running):
             there = run(running)
             runs = _runs(window.rows(running), select(parameters, running))
             inside[there] = torch.maximum(inside[there], runs)
 
         _, shorter = half_axes(parameters, window.size)
-        cells = 1.6 * torch.tensor(window.size) / shorter[:, None]
+        cells = 1.6 * np.array(window.size) / shorter[:, None]
         cloud = perlin(parameters.seed + 1, cells, window, octaves=2).mul_(window.column(0.7 * parameters.cloud))
-        edge = window.column(torch.maximum(parameters.softness, 1 / shorter))
+        edge = window.column(np.maximum(parameters.softness, 1 / shorter))
         body = (inside / edge).add_(0.5).clamp_(0, 1).mul_(cloud.add_(1 - window.column(0.5 * parameters.cloud)))
         # The rim dries just inside the outline, and is broken where the cloud is thin.
-        width = window.column(torch.full_like(shorter, _RIM).maximum(0.6 / shorter))
+        width = window.column(np.maximum(0.6 / shorter, _RIM))
         rim = inside.sub_(width).div_(width).square_().mul_(-0.5).exp_().mul_(cloud)
-        share = body.addcmul_(rim, window.column(parameters.rim)).mul_(window.column(parameters.density.abs()))
+        share = body.addcmul_(rim, window.column(parameters.rim)).mul_(window.column(np.abs(parameters.density)))
         share = share.clamp_(0, 0.97)
         if window.images.shape[1] == 3:
-            share = share * parameters.tint.to(share)[:, :, None, None]
+            share = share * window.tensor(parameters.tint[:, :, None, None])
         return torch.lerp(window.images, _pale(window, parameters).to(share), share)
+
+
+def _turns(draws: Draws) -> Numbers:
+    """Quarters of a turn by which runs leave the picture's vertical, ``[B]``: mostly 0."""
+    return (draws.integers(0, 3) * draws.chance(0.3)).astype(np.float32)
 
 
 def _pale(window: Window, parameters: StainParameters) -> Tensor:
@@ -112,16 +118,15 @@ def _pale(window: Window, parameters: StainParameters) -> Tensor:
 def _runs(window: Window, parameters: StainParameters) -> Tensor:
     """As ``inwardness``, of the runs alone; ``[B, 1, h, w]``."""
     longer, shorter = half_axes(parameters, window.size)
-    x, y = window.offsets
-    cos, sin = (window.column(f(parameters.down)) for f in (torch.cos, torch.sin))
-    along, across = x * cos + y * sin, y * cos - x * sin
-    rolls = uniforms(parameters.seed + 2, 3 * _MOST_RUNS).view(-1, _MOST_RUNS, 3)
-    wave = perlin(parameters.seed + 3, torch.tensor(window.size) / longer[:, None], window)
+    cos, sin = np.cos(parameters.down), np.sin(parameters.down)
+    along, across = window.plane(cos, sin), window.plane(-sin, cos)
+    rolls = uniforms(parameters.seed + 2, 3 * _MOST_RUNS).reshape(-1, _MOST_RUNS, 3)
+    wave = perlin(parameters.seed + 3, np.array(window.size) / longer[:, None], window)
     across.add_(wave.mul_(window.column(0.15 * shorter)))
     field = torch.full_like(across, -1e3)
     for i in range(int(parameters.runs.max())):
-        place, thick, length = rolls[:, i].unbind(dim=1)
-        width = window.column(((0.08 + 0.14 * thick) * shorter).clamp_min(0.8))
+        place, thick, length = rolls[:, i].T
+        width = window.column(np.maximum((0.08 + 0.14 * thick) * shorter, 0.8))
         end = window.column(longer * parameters.length * (1 if i == 0 else 0.4 + 0.6 * length))
         aside = across - window.column((place - 0.5) * shorter)
         beyond = (along - end).clamp_min_(0).add_((-along).clamp_min_(0))

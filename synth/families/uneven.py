@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, select
 from synth.masks import RegionParameters, draw_region, region, region_reach
-from synth.noise import profile
+from synth.noise import Numbers, profile
 from synth.windows import Window, run
 
 
@@ -27,12 +28,12 @@ class UnevenParameters(RegionParameters):
             side and dark on the other.
     """
 
-    ground: Tensor
-    amount: Tensor
-    direction: Tensor
-    band: Tensor
-    streak: Tensor
-    slope: Tensor
+    ground: Numbers
+    amount: Numbers
+    direction: Numbers
+    band: Numbers
+    streak: Numbers
+    slope: Numbers
 
 
 class Uneven(Family[UnevenParameters]):
@@ -57,13 +58,13 @@ class Uneven(Family[UnevenParameters]):
             **draw_region(draws, self.size, softness=(0.4, 1.6), square=0.2),
             ground=draws.chance(0.5),
             amount=draws.signed(*self.amount, negative=0.5),
-            direction=draws.uniform(0, 2 * torch.pi),
+            direction=draws.uniform(0, 2 * np.pi),
             band=draws.log_uniform(0.03, 0.2),
             streak=draws.log_uniform(0.004, 0.03),
             slope=draws.uniform(0, 1),
         )
 
-    def reach(self, parameters: UnevenParameters, size: tuple[int, int]) -> Tensor:
+    def reach(self, parameters: UnevenParameters, size: tuple[int, int]) -> Numbers:
         """As far as the area."""
         return region_reach(parameters, size)
 
@@ -74,7 +75,7 @@ class Uneven(Family[UnevenParameters]):
         inside = inside.square().mul_(inside.mul_(-2).add_(3))
         field = torch.empty_like(inside)
         for paint, ground in ((_streaks, True), (_light, False)):
-            rows = (parameters.ground == ground).nonzero().flatten()
+            rows = np.flatnonzero(parameters.ground == ground)
             if len(rows):
                 field[run(rows)] = paint(window.rows(rows), select(parameters, rows))
         return window.images * field.mul_(inside).mul_(window.column(parameters.amount)).add_(1)
@@ -82,17 +83,15 @@ class Uneven(Family[UnevenParameters]):
 
 def _streaks(window: Window, parameters: UnevenParameters) -> Tensor:
     """Bands of fine streaks, ``[B, 1, h, w]`` in about -1..1: they change across the direction of grinding only."""
-    x, y = window.offsets
-    across = y * window.column(parameters.direction.cos()) - x * window.column(parameters.direction.sin())
+    across = window.plane(-np.sin(parameters.direction), np.cos(parameters.direction))
     bands = profile(parameters.seed + 1, across, parameters.band * window.side)
-    fine = profile(parameters.seed + 2, across, (parameters.streak * window.side).clamp_min(1.5))
+    fine = profile(parameters.seed + 2, across, np.maximum(parameters.streak * window.side, 1.5))
     return bands.add_(0.5).mul_(fine.mul_(1.6).add_(0.4))
 
 
 def _light(window: Window, parameters: UnevenParameters) -> Tensor:
     """A round spot, or one that is bright on one side only; ``[B, 1, h, w]`` in about -1..1."""
-    x, y = window.offsets
     size = parameters.size * window.side
-    along = x * window.column(parameters.direction.cos() / size) + y * window.column(parameters.direction.sin() / size)
+    along = window.plane(np.cos(parameters.direction) / size, np.sin(parameters.direction) / size)
     slope = window.column(parameters.slope)
     return along.clamp_(-1, 1).mul_(slope).add_(1 - slope)

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from synth.noise import Numbers, uniforms
 from synth.noise import grain as grainy
-from synth.noise import uniforms
 from synth.sources.textures import TextureParameters, textures
 from synth.windows import Window, looked_at, run
 
@@ -19,7 +20,7 @@ _COARSER = 4
 """Patterns are so many times as large as grain, or they could not be told from it."""
 
 
-def shifted_sources(window: Window, sources: Tensor | None, which: Tensor, shift: Tensor, turn: Tensor) -> Tensor:
+def shifted_sources(window: Window, sources: Tensor | None, which: Numbers, shift: Numbers, turn: Numbers) -> Tensor:
     """Take a source for every image, mirrored and moved round, as far as the window shows it.
 
     Args:
@@ -50,11 +51,11 @@ def shifted_sources(window: Window, sources: Tensor | None, which: Tensor, shift
 def turned_sources(
     window: Window,
     sources: Tensor | None,
-    which: Tensor,
-    shift: Tensor,
-    turn: Tensor,
-    rotation: Tensor,
-    scale: Tensor,
+    which: Numbers,
+    shift: Numbers,
+    turn: Numbers,
+    rotation: Numbers,
+    scale: Numbers,
 ) -> Tensor:
     """As ``shifted_sources``, with the content turned and enlarged around the flaw's centre.
 
@@ -70,9 +71,8 @@ def turned_sources(
     Returns:
         ``[B, C, h, w]``, beyond a source's border mirrored.
     """
-    x, y = window.offsets
-    cos, sin = window.column(rotation.cos() / scale), window.column(rotation.sin() / scale)
-    u, v = x * cos + y * sin, y * cos - x * sin
+    cos, sin = np.cos(rotation) / scale, np.sin(rotation) / scale
+    u, v = window.plane(cos, sin), window.plane(-sin, cos)
     pictures = []
     for row, (picture, right, down, mirrored) in enumerate(_moved(window, sources, which, shift, turn)):
         height, width = picture.shape[-2:]
@@ -110,7 +110,7 @@ def sampled(
     return torch.cat(taken)
 
 
-def displaced(window: Window, shift: Tensor) -> Tensor:
+def displaced(window: Window, shift: Numbers) -> Tensor:
     """The good pictures moved by whole pixels, the outermost ones repeated; ``[B, C, h, w]``.
 
     Args:
@@ -132,19 +132,20 @@ def displaced(window: Window, shift: Tensor) -> Tensor:
     return taken
 
 
-def source_level(window: Window, sources: Tensor | None, which: Tensor, shift: Tensor, turn: Tensor) -> Tensor:
+def source_level(window: Window, sources: Tensor | None, which: Numbers, shift: Numbers, turn: Numbers) -> Tensor:
     """Mean colour of what ``shifted_sources`` takes for the whole box of each flaw; ``[B, C, 1, 1]``."""
     x_places, y_places = looked_at(window.boxes)
     levels = []
     for i, (picture, x, y, mirrored) in enumerate(_moved(window, sources, which, shift, turn)):
-        down = _turned(y_places[i], picture.shape[-2], y, bool(mirrored & 2)).to(picture.device)
-        across = _turned(x_places[i], picture.shape[-1], x, bool(mirrored & 1)).to(picture.device)
-        levels.append(picture[:, down[:, None], across].double().mean(dim=(-2, -1), keepdim=True))
-    return torch.stack(levels).to(window.images)
+        down = _turned(y_places[i], picture.shape[-2], y, bool(mirrored & 2))
+        across = _turned(x_places[i], picture.shape[-1], x, bool(mirrored & 1))
+        there = torch.from_numpy(down[:, None] * picture.shape[-1] + across).to(picture.device).flatten()
+        levels.append(picture.flatten(1).index_select(1, there))
+    return torch.stack(levels).double().mean(dim=2)[:, :, None, None].to(window.images)
 
 
 def _moved(
-    window: Window, sources: Tensor | None, which: Tensor, shift: Tensor, turn: Tensor
+    window: Window, sources: Tensor | None, which: Numbers, shift: Numbers, turn: Numbers
 ) -> Iterator[tuple[Tensor, float, float, int]]:
     """For each flaw its source, how far that is moved along x and y, and how it is mirrored."""
     chosen = zip(window.pictures, which.tolist(), shift.tolist(), turn.tolist(), strict=True)
@@ -152,7 +153,7 @@ def _moved(
         yield own if sources is None else sources[min(int(place * len(sources)), len(sources) - 1)], x, y, mirrored
 
 
-def _turned(lines: Tensor, length: int, shift: float, mirrored: bool) -> Tensor:
+def _turned(lines: Numbers, length: int, shift: float, mirrored: bool) -> Numbers:
     """Which lines of a source lie at lines of the picture."""
     moved = (lines - round(shift * length)) % length
     return length - 1 - moved if mirrored else moved
@@ -168,7 +169,7 @@ def _pieces(first: int, count: int, length: int, shift: float, mirrored: bool) -
 
 
 def procedural_textures(
-    window: Window, seed: Tensor, grain: Tensor, stretch: Tensor, brightness: Tensor, contrast: Tensor
+    window: Window, seed: Numbers, grain: Numbers, stretch: Numbers, brightness: Numbers, contrast: Numbers
 ) -> Tensor:
     """Noise of a given grain, streaky where it is stretched, or one of many patterns; tinted if the images have colour.
 
@@ -189,7 +190,7 @@ def procedural_textures(
         return _grainy(window, seed, grain, stretch, brightness, contrast)
     painted = torch.empty_like(window.images)
     for chosen in (True, False):
-        index = (patterned == chosen).nonzero().flatten()
+        index = np.flatnonzero(patterned == chosen)
         if not len(index):
             continue
         part, rows = window.rows(index), run(index)
@@ -198,12 +199,12 @@ def procedural_textures(
                 kind=kind[rows],
                 seed=seed[rows],
                 grain=_COARSER * grain[rows],
-                stretch=stretch[rows].clamp(0.5, 2),
-                angle=torch.pi * angle[rows],
+                stretch=stretch[rows].clip(0.5, 2),
+                angle=np.pi * angle[rows],
                 brightness=brightness[rows],
                 contrast=contrast[rows],
             )
-            x, y = part.offsets_from(torch.zeros(len(index), 2))
+            x, y = part.offsets_from(np.zeros((len(index), 2)))
             painted[rows] = textures(parameters, x, y, part.side, painted.shape[1]).to(painted)
         else:
             painted[rows] = _grainy(part, seed[rows], grain[rows], stretch[rows], brightness[rows], contrast[rows])
@@ -211,12 +212,12 @@ def procedural_textures(
 
 
 def _grainy(
-    window: Window, seed: Tensor, grain: Tensor, stretch: Tensor, brightness: Tensor, contrast: Tensor
+    window: Window, seed: Numbers, grain: Numbers, stretch: Numbers, brightness: Numbers, contrast: Numbers
 ) -> Tensor:
     """Arguments and result as for ``procedural_textures``."""
     size = grain * window.side
-    noise = grainy(seed, torch.stack([size / stretch.sqrt(), size * stretch.sqrt()], dim=1), window)
+    noise = grainy(seed, np.stack([size / np.sqrt(stretch), size * np.sqrt(stretch)], axis=1), window)
     channels = window.images.shape[1]
     tint = (uniforms(seed + 1, channels) - 0.5) * 0.5 * (channels > 1)
-    colour = (brightness[:, None] + tint).to(window.images)[:, :, None, None]
+    colour = window.tensor((brightness[:, None] + tint)[:, :, None, None])
     return colour + noise.mul_(window.column(2 * contrast))

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from synth.blending import membrane
 from synth.masks import box_blur
-from synth.noise import uniforms
+from synth.noise import Numbers, uniforms
 from synth.sources.defects import DefectBank, stacked
 
 _GRAIN = (0.8, 1.25)
@@ -38,13 +39,13 @@ class Pose:
         seed: int64, of the waves.
     """
 
-    which: Tensor
-    angle: Tensor
-    mirrored: Tensor
-    scale: Tensor
-    stretch: Tensor
-    bend: Tensor
-    seed: Tensor
+    which: Numbers
+    angle: Numbers
+    mirrored: Numbers
+    scale: Numbers
+    stretch: Numbers
+    bend: Numbers
+    seed: Numbers
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,16 @@ class Laid:
     contrast: Tensor
 
 
-def chosen(which: Tensor, bank: DefectBank) -> list[int]:
+def chosen(which: Numbers, bank: DefectBank) -> list[int]:
     """Which defects of a bank fractions ``[B]`` stand for."""
-    return (which * len(bank)).long().clamp(0, len(bank) - 1).tolist()
+    return (which * len(bank)).astype(np.int64).clip(0, len(bank) - 1).tolist()
 
 
-def radii(pose: Pose, bank: DefectBank, side: int) -> Tensor:
+def radii(pose: Pose, bank: DefectBank, side: int) -> Numbers:
     """Radius in pixels ``[B]`` within which each defect lies, in images whose shorter side is ``side``."""
     defects = [bank.defects[i] for i in chosen(pose.which, bank)]
-    diagonals = torch.tensor([torch.tensor(d.pixels.shape[-2:]).float().norm() * side / d.side for d in defects])
-    stretched = torch.maximum(pose.stretch, 1 / pose.stretch).sqrt()
+    diagonals = np.array([np.hypot(*d.pixels.shape[-2:]) * side / d.side for d in defects])
+    stretched = np.sqrt(np.maximum(pose.stretch, 1 / pose.stretch))
     return diagonals / 2 * pose.scale * _GRAIN[1] * stretched * (1 + 2 * pose.bend) + 2
 
 
@@ -91,14 +92,14 @@ def lay(bank: DefectBank, pose: Pose, x: Tensor, y: Tensor, side: int, grain: Te
     defects = [bank.defects[i] for i in chosen(pose.which, bank)]
     fitted = [DefectBank((defect,)).fitted(len(defect.pixels), side).defects[0] for defect in defects]
     pixels, masks, sizes = stacked(fitted)
-    ratio = (grain.cpu() / torch.tensor([defect.grain for defect in fitted])).clamp(*_GRAIN)
+    ratio = (grain.cpu().numpy() / np.array([defect.grain for defect in fitted])).clip(*_GRAIN)
     scale = _column(pose.scale * ratio, x)
-    stretch = _column(pose.stretch.sqrt(), x)
-    cos, sin = (_column(f(pose.angle), x) for f in (torch.cos, torch.sin))
+    stretch = _column(np.sqrt(pose.stretch), x)
+    cos, sin = (_column(f(pose.angle), x) for f in (np.cos, np.sin))
     u = (x * cos + y * sin) / (scale * stretch)
     v = (y * cos - x * sin) / (scale / stretch)
     u = torch.where(_column(pose.mirrored, x) > 0, -u, u)
-    longer = torch.from_numpy(sizes.max(axis=1)).float()
+    longer = sizes.max(axis=1).astype(np.float32)
     u, v = _bent(u, v, pose, longer)
     height, width = pixels.shape[-2:]
     grid = torch.cat([u * (2 / width), v * (2 / height)], dim=1).permute(0, 2, 3, 1)
@@ -109,7 +110,7 @@ def lay(bank: DefectBank, pose: Pose, x: Tensor, y: Tensor, side: int, grain: Te
     return Laid(sampled[:, :-1] + light, sampled[:, -1:], light, contrast)
 
 
-def blend(images: Tensor, laid: Laid, strength: Tensor, foreground: Tensor) -> Tensor:
+def blend(images: Tensor, laid: Laid, strength: Numbers, foreground: Tensor) -> Tensor:
     """Blend defects in, matched to what lies around them.
 
     - Light: what is darker than its surroundings takes away the same share of the light, what is brighter the same
@@ -133,7 +134,7 @@ def blend(images: Tensor, laid: Laid, strength: Tensor, foreground: Tensor) -> T
     spread = laid.contrast.clamp_min(_LEAST_SPREAD)
     beyond = deviation.square() / (deviation.square() + (2 * spread).square())
     texture = (contrast.clamp_min(_LEAST_SPREAD) / spread).clamp(*_SPREAD)
-    deviation = deviation * (beyond + (1 - beyond) * texture) * _column(strength.clamp_min(1), images)
+    deviation = deviation * (beyond + (1 - beyond) * texture) * _column(np.maximum(strength, 1), images)
     room = torch.where(
         deviation < 0, light / laid.light.clamp_min(0.02), (1 - light) / (1 - laid.light).clamp_min(0.02)
     )
@@ -143,7 +144,7 @@ def blend(images: Tensor, laid: Laid, strength: Tensor, foreground: Tensor) -> T
     sound = foreground * ~inside
     slow = box_blur((images - light) * sound, 2) / box_blur(sound, 2).clamp_min(1e-6)
     seam = membrane(slow, sound == 0).clamp(-_SHIFT, _SHIFT)
-    opacity = laid.masks * inside * _column(strength.clamp_max(1), images)
+    opacity = laid.masks * inside * _column(np.minimum(strength, 1), images)
     return torch.lerp(images, matched + seam, opacity)
 
 
@@ -186,9 +187,9 @@ def grain_of(images: Tensor, foreground: Tensor) -> Tensor:
     return torch.where(power > _LEAST_SPREAD**2, grain, 1.0).to(images)
 
 
-def _bent(u: Tensor, v: Tensor, pose: Pose, longer: Tensor) -> tuple[Tensor, Tensor]:
+def _bent(u: Tensor, v: Tensor, pose: Pose, longer: Numbers) -> tuple[Tensor, Tensor]:
     """Move points by slow waves, about one over the length of a defect, so that no two look alike."""
-    draws = uniforms(pose.seed, 6 * _WAVES).view(-1, 2, _WAVES, 3).to(u)
+    draws = torch.from_numpy(uniforms(pose.seed, 6 * _WAVES)).view(-1, 2, _WAVES, 3).to(u)
     amplitude = _column(pose.bend * longer, u) / _WAVES**0.5
     period = _column(longer, u)
     moved = []
@@ -202,6 +203,6 @@ def _bent(u: Tensor, v: Tensor, pose: Pose, longer: Tensor) -> tuple[Tensor, Ten
     return moved[0], moved[1]
 
 
-def _column(values: Tensor, images: Tensor) -> Tensor:
+def _column(values: Numbers, images: Tensor) -> Tensor:
     """Give one number per image the shape ``[B, 1, 1, 1]``, type and device of the images."""
-    return values.to(images)[:, None, None, None]
+    return torch.from_numpy(values).to(images)[:, None, None, None]

@@ -8,10 +8,11 @@ after Perlin, "An image synthesizer" (1985), cells after Worley, "A cellular tex
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from synth.noise import lattice, uniforms
+from synth.noise import Numbers, lattice, uniforms
 from synth.windows import run
 
 Points = tuple[Tensor, Tensor, Tensor]
@@ -22,7 +23,7 @@ _FINEST = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class TextureParameters:
-    """Textures as plain data; ``[B]`` each, on the CPU.
+    """Textures as plain data; ``[B]`` each.
 
     Attributes:
         kind: 0..1 over ``TEXTURES``.
@@ -34,13 +35,13 @@ class TextureParameters:
         contrast: Its spread, 0..1.
     """
 
-    kind: Tensor
-    seed: Tensor
-    grain: Tensor
-    stretch: Tensor
-    angle: Tensor
-    brightness: Tensor
-    contrast: Tensor
+    kind: Numbers
+    seed: Numbers
+    grain: Numbers
+    stretch: Numbers
+    angle: Numbers
+    brightness: Numbers
+    contrast: Numbers
 
 
 def textures(parameters: TextureParameters, x: Tensor, y: Tensor, side: int, channels: int) -> Tensor:
@@ -57,34 +58,40 @@ def textures(parameters: TextureParameters, x: Tensor, y: Tensor, side: int, cha
         ``[B, channels, h, w]``, 0..1, of the type and on the device of ``x``.
     """
     x, y = (values[:, 0].float() for values in torch.broadcast_tensors(x, y))
-    unit = (parameters.grain * side).clamp_min(1.0).to(x.device)
-    stretch = parameters.stretch.sqrt().to(x.device)
-    angle = parameters.angle.to(x.device)
-    cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
-    u = (x * cos + y * sin) / (unit * stretch)[:, None, None]
-    v = (y * cos - x * sin) / (unit / stretch)[:, None, None]
+    grain, stretch = np.maximum(parameters.grain * side, 1.0), np.sqrt(parameters.stretch)
+    pixels = torch.from_numpy(grain * np.minimum(stretch, 1 / stretch)).to(x)
+    cos, sin, along, across = (
+        torch.from_numpy(values).to(x)[:, None, None]
+        for values in (np.cos(parameters.angle), np.sin(parameters.angle), grain * stretch, grain / stretch)
+    )
+    u = (x * cos + y * sin) / along
+    v = (y * cos - x * sin) / across
     kinds = list(TEXTURES.values())
-    chosen = (parameters.kind * len(kinds)).long().clamp(0, len(kinds) - 1)
-    pixels = unit * torch.minimum(stretch, 1 / stretch)
+    chosen = (parameters.kind * len(kinds)).astype(np.int64).clip(0, len(kinds) - 1)
     fields = torch.empty_like(u)
-    for kind in chosen.unique().tolist():
-        rows = run((chosen == kind).nonzero().flatten())
+    for kind in sorted(set(chosen.tolist())):
+        rows = run(np.flatnonzero(chosen == kind))
         fields[rows] = kinds[kind](parameters.seed[rows], (u[rows], v[rows], pixels[rows]))
     return _coloured(fields, parameters, channels).clamp(0, 1)
 
 
 def _coloured(fields: Tensor, parameters: TextureParameters, channels: int) -> Tensor:
     """Two colours, one where the field is -1 and one where it is 1, around the brightness."""
-    brightness, contrast = (t.to(fields)[:, None, None, None] for t in (parameters.brightness, parameters.contrast))
+    brightness, contrast = (
+        torch.from_numpy(values).to(fields)[:, None, None, None]
+        for values in (parameters.brightness, parameters.contrast)
+    )
     grey = brightness + contrast * fields[:, None]
     if channels == 1:
         return grey
-    tints = (uniforms(parameters.seed + 11, 2 * channels) - 0.5).to(fields)[:, :, None, None].chunk(2, dim=1)
+    tints = (
+        torch.from_numpy(uniforms(parameters.seed + 11, 2 * channels) - 0.5)[:, :, None, None].to(fields).chunk(2, 1)
+    )
     share = (fields[:, None] + 1) / 2
     return grey + 0.4 * (tints[0] + share * (tints[1] - tints[0]))
 
 
-def _table(seed: Tensor, u: Tensor, v: Tensor, rim: int) -> tuple[Tensor, Tensor, Tensor]:
+def _table(seed: Numbers, u: Tensor, v: Tensor, rim: int) -> tuple[Tensor, Tensor, Tensor]:
     """Random numbers on the lattice points under a window and ``rim`` around it.
 
     Returns:
@@ -96,12 +103,14 @@ def _table(seed: Tensor, u: Tensor, v: Tensor, rim: int) -> tuple[Tensor, Tensor
         low, high = (edge.floor().long() for edge in (flat.amin(dim=1), flat.amax(dim=1)))
         firsts.append(low - rim)
         counts.append(int((high - low).max()) + 2 + 2 * rim)
-    columns, rows = (first.cpu()[:, None] + torch.arange(count) for first, count in zip(firsts, counts, strict=True))
+    columns, rows = (
+        first.cpu().numpy()[:, None] + np.arange(count) for first, count in zip(firsts, counts, strict=True)
+    )
     first_u, first_v = (first[:, None, None] for first in firsts)
     return lattice(seed, rows, columns, u.device), first_u, first_v
 
 
-def _noise(seed: Tensor, u: Tensor, v: Tensor) -> Tensor:
+def _noise(seed: Numbers, u: Tensor, v: Tensor) -> Tensor:
     """Smooth noise with a bump for each unit; ``[B, h, w]``, 0..1."""
     # Gathered and not by grid_sample, whose coordinates lose digits to the size of the table, and so to the batch.
     table, first_u, first_v = _table(seed, u, v, rim=0)
@@ -120,19 +129,19 @@ def _fade(t: Tensor) -> Tensor:
     return t * t * (3 - 2 * t)
 
 
-def _octaves(seed: Tensor, points: Points, count: int = 4) -> Tensor:
+def _octaves(seed: Numbers, points: Points, count: int = 4) -> Tensor:
     """Noise on several scales, each twice as fine and half as strong; about -1..1."""
     u, v, pixels = points
     total = torch.zeros_like(u)
     for octave in range(count):
         seen = (pixels / 2**octave >= _FINEST).nonzero().flatten() if octave else torch.arange(len(u), device=u.device)
         if len(seen):
-            noise = _noise(seed[seen.cpu()] + octave, u[seen] * 2**octave, v[seen] * 2**octave)
+            noise = _noise(seed[seen.cpu().numpy()] + octave, u[seen] * 2**octave, v[seen] * 2**octave)
             total[seen] += 0.5**octave * (2 * noise - 1)
     return total
 
 
-def _cells(seed: Tensor, points: Points) -> tuple[Tensor, Tensor, Tensor]:
+def _cells(seed: Numbers, points: Points) -> tuple[Tensor, Tensor, Tensor]:
     """Distance to the nearest and second nearest of points strewn about, and a random number of the nearest one's own.
 
     Returns:
@@ -161,29 +170,29 @@ def _cells(seed: Tensor, points: Points) -> tuple[Tensor, Tensor, Tensor]:
     return nearest.sqrt(), second.sqrt(), number
 
 
-def _grit(seed: Tensor, points: Points, finer: float) -> Tensor:
+def _grit(seed: Numbers, points: Points, finer: float) -> Tensor:
     """Noise that is so many times finer than the grain, but not finer than the pixels; -1..1."""
     u, v, pixels = points
     factor = pixels.clamp(1.0, finer)[:, None, None]
     return 2 * _noise(seed, u * factor, v * factor) - 1
 
 
-def _clouds(seed: Tensor, points: Points) -> Tensor:
+def _clouds(seed: Numbers, points: Points) -> Tensor:
     return _octaves(seed, points)
 
 
-def _speckle(seed: Tensor, points: Points) -> Tensor:
+def _speckle(seed: Numbers, points: Points) -> Tensor:
     """Fine noise, most of it dark, as of sand or casting."""
     return (2 * _noise(seed, points[0] * 2, points[1] * 2) - 1) ** 3 * 2
 
 
-def _brushed(seed: Tensor, points: Points) -> Tensor:
+def _brushed(seed: Numbers, points: Points) -> Tensor:
     """Streaks in one direction, as of brushing and rolling."""
     u, v, _ = points
     return (_noise(seed, u / 16, v * 2) + 0.7 * _noise(seed + 1, u / 8, v * 4) - 0.85) * 2
 
 
-def _woven(seed: Tensor, points: Points) -> Tensor:
+def _woven(seed: Numbers, points: Points) -> Tensor:
     """A plain weave: yarns go over and under each other."""
     u, v, _ = points
     warp = 0.15 * (_noise(seed, u / 4, v / 4) - 0.5)
@@ -194,31 +203,31 @@ def _woven(seed: Tensor, points: Points) -> Tensor:
     return torch.where(over > 0, 1 - 1.6 * along, 1 - 1.6 * across) + 0.15 * _grit(seed + 1, points, 4)
 
 
-def _striped(seed: Tensor, points: Points) -> Tensor:
+def _striped(seed: Numbers, points: Points) -> Tensor:
     """Stripes of wavering width."""
     u, v, _ = points
     return (torch.pi * (v + 0.6 * _noise(seed, u / 6, v / 6))).sin() * 1.2
 
 
-def _knurled(seed: Tensor, points: Points) -> Tensor:
+def _knurled(seed: Numbers, points: Points) -> Tensor:
     """Small pyramids in rows, as of knurling, embossing and tread plate."""
     u, v, _ = points
     return (2 * (u - u.floor() - 0.5).abs() + 2 * (v - v.floor() - 0.5).abs()) - 1
 
 
-def _dots(seed: Tensor, points: Points) -> Tensor:
+def _dots(seed: Numbers, points: Points) -> Tensor:
     """Round spots of different sizes, strewn about."""
     nearest, _, number = _cells(seed, points)
     return 1 - 2 * ((nearest - 0.12 - 0.22 * number) * 12).clamp(0, 1)
 
 
-def _cellular(seed: Tensor, points: Points) -> Tensor:
+def _cellular(seed: Numbers, points: Points) -> Tensor:
     """Patches of even brightness with dark joints, as of crystals and terrazzo."""
     nearest, second, number = _cells(seed, points)
     return (2 * number - 1) * ((second - nearest) * 8).clamp(0, 1) - 0.5 * (second - nearest < 0.06)
 
 
-def _cracked(seed: Tensor, points: Points) -> Tensor:
+def _cracked(seed: Numbers, points: Points) -> Tensor:
     """A network of thin dark lines, as of dried paint and craquelure."""
     u, v, _ = points
     warp = [0.5 * (_noise(seed + i, u * 2, v * 2) - 0.5) for i in (5, 6)]
@@ -226,13 +235,13 @@ def _cracked(seed: Tensor, points: Points) -> Tensor:
     return 0.4 - 1.6 * torch.exp(-(((second - nearest) / 0.06) ** 2))
 
 
-def _rusty(seed: Tensor, points: Points) -> Tensor:
+def _rusty(seed: Numbers, points: Points) -> Tensor:
     """Two colours in ragged patches, as of rust and flaking paint."""
     ragged = _octaves(seed, points, 5)
     return (ragged * 6).clamp(-1, 1) * 0.8 + 0.2 * _grit(seed + 9, points, 8)
 
 
-def _marbled(seed: Tensor, points: Points) -> Tensor:
+def _marbled(seed: Numbers, points: Points) -> Tensor:
     """Veins."""
     u, v, _ = points
     return (
@@ -241,14 +250,14 @@ def _marbled(seed: Tensor, points: Points) -> Tensor:
     )
 
 
-def _gradient(seed: Tensor, points: Points) -> Tensor:
+def _gradient(seed: Numbers, points: Points) -> Tensor:
     """A slow change of brightness, with a little grain."""
     u = points[0]
-    slow = (torch.pi * u / 12 + 2 * torch.pi * uniforms(seed, 1).to(u)[:, :, None]).sin()
+    slow = (torch.pi * u / 12 + 2 * torch.pi * torch.from_numpy(uniforms(seed, 1)).to(u)[:, :, None]).sin()
     return slow + 0.08 * _grit(seed, points, 4)
 
 
-TEXTURES: dict[str, Callable[[Tensor, Points], Tensor]] = {
+TEXTURES: dict[str, Callable[[Numbers, Points], Tensor]] = {
     "brushed": _brushed,
     "cells": _cellular,
     "clouds": _clouds,

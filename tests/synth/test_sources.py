@@ -1,6 +1,8 @@
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from synth.noise import Numbers
 from synth.sources import displaced, sampled, shifted_sources, source_level, turned_sources
 from synth.windows import Window
 
@@ -16,15 +18,15 @@ def window(pictures: Tensor, box: tuple[int, int, int, int]) -> Window:
         images=pictures[:, :, top : top + height, left : left + width],
         pictures=list(pictures),
         allowed=None,
-        left=torch.full((count,), left),
-        top=torch.full((count,), top),
-        centre=torch.tensor([[left + width // 2, top + height // 2]]).expand(count, 2),
-        boxes=torch.tensor([box] * count),
+        left=np.full(count, left),
+        top=np.full(count, top),
+        centre=np.array([[left + width // 2, top + height // 2]] * count),
+        boxes=np.array([box] * count),
         size=SIZE,
         level=blank,
         background=blank,
         has_background=blank[:, :1] > 0,
-        inward=torch.zeros(count),
+        inward=np.zeros(count),
     )
 
 
@@ -32,8 +34,8 @@ def pictures(count: int = 4) -> Tensor:
     return torch.rand(count, 3, *SIZE, generator=Generator().manual_seed(0))
 
 
-def moved(where: Window) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
-    return None, torch.zeros(4), torch.tensor([[0.0, 0.0], [0.5, 0.2], [0.3, 0.9], [0.77, 0.41]]), torch.arange(4)
+def moved(where: Window) -> tuple[Tensor | None, Numbers, Numbers, Numbers]:
+    return None, np.zeros(4), np.array([[0.0, 0.0], [0.5, 0.2], [0.3, 0.9], [0.77, 0.41]]), np.arange(4)
 
 
 def test_a_shifted_source_is_the_picture_rolled_and_mirrored() -> None:
@@ -57,18 +59,18 @@ def test_the_level_of_a_source_is_the_mean_of_what_is_taken() -> None:
 def test_content_turned_by_nothing_is_only_moved() -> None:
     where = window(pictures(), (0, 0, 40, 30))
     sources, which, shift, turn = moved(where)
-    turned = turned_sources(where, sources, which, shift, turn, torch.zeros(4), torch.ones(4))
+    turned = turned_sources(where, sources, which, shift, turn, np.zeros(4), np.ones(4))
     straight = shifted_sources(where, *moved(where))
     middle = (..., slice(14, 17), slice(19, 22))
     torch.testing.assert_close(turned[0][middle], straight[0][middle], rtol=0, atol=1e-5)
-    quarter = turned_sources(where, sources, which, shift, turn, torch.full((4,), torch.pi / 2), torch.ones(4))
+    quarter = turned_sources(where, sources, which, shift, turn, np.full(4, np.pi / 2), np.ones(4))
     torch.testing.assert_close(quarter[0, :, 15, 20], pictures()[0, :, 15, 20], rtol=0, atol=1e-4)
     torch.testing.assert_close(quarter[0, :, 15, 25], pictures()[0, :, 10, 20], rtol=0, atol=1e-4)
 
 
 def test_displaced_pictures_repeat_their_border() -> None:
     images = pictures()
-    taken = displaced(window(images, (0, 0, 10, 8)), torch.tensor([[0, 0], [3, 0], [-2, -5], [50, 0]]))
+    taken = displaced(window(images, (0, 0, 10, 8)), np.array([[0, 0], [3, 0], [-2, -5], [50, 0]]))
     assert torch.equal(taken[0], images[0, :, :8, :10])
     assert torch.equal(taken[1, :, :, 3:], images[1, :, :8, :7])
     assert torch.equal(taken[1, :, :, 0], images[1, :, :8, 0])

@@ -19,13 +19,13 @@ kinds = pytest.mark.parametrize("kind", range(len(TEXTURES)), ids=list(TEXTURES)
 def parameters(kind: int, count: int, seed: int = 0) -> TextureParameters:
     g = Generator().manual_seed(seed)
     return TextureParameters(
-        kind=torch.full((count,), (kind + 0.5) / len(TEXTURES)),
-        seed=torch.randint(2**31, (count,), generator=g),
-        grain=0.02 + 0.1 * torch.rand(count, generator=g),
-        stretch=0.5 + 1.5 * torch.rand(count, generator=g),
-        angle=3 * torch.rand(count, generator=g),
-        brightness=torch.full((count,), 0.5),
-        contrast=torch.full((count,), 0.3),
+        kind=np.full(count, (kind + 0.5) / len(TEXTURES)),
+        seed=torch.randint(2**31, (count,), generator=g).numpy(),
+        grain=0.02 + 0.1 * torch.rand(count, generator=g).numpy(),
+        stretch=0.5 + 1.5 * torch.rand(count, generator=g).numpy(),
+        angle=3 * torch.rand(count, generator=g).numpy(),
+        brightness=np.full(count, 0.5),
+        contrast=np.full(count, 0.3),
     )
 
 
@@ -74,7 +74,7 @@ def test_kinds_have_spectra_of_their_own() -> None:
 
     def spectrum(kind: int, seed: int) -> Tensor:
         p = parameters(kind, 24, seed)
-        p = replace(p, grain=torch.full((24,), 0.07), stretch=torch.ones(24), angle=torch.zeros(24))
+        p = replace(p, grain=np.full(24, 0.07), stretch=np.ones(24), angle=np.zeros(24))
         fields = paint(p, size=64)[:, 0]
         fields = (fields - fields.mean(dim=(1, 2), keepdim=True)) / fields.std(dim=(1, 2), keepdim=True)
         power = torch.fft.rfft2(fields).abs().square().mean(dim=0)[:32, :32]
