@@ -16,7 +16,7 @@ from learning.augmentation import augment
 from learning.curriculum import Curriculum, CurriculumConfig
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
 from learning.detectors.segment.inputs import standardise
-from learning.detectors.segment.losses import image_logits, image_loss, pixel_loss
+from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
 from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
@@ -34,7 +34,7 @@ _WEIGHTS = "weights.safetensors"
 class SegmentConfig(DetectorConfig):
     """Options of the ``segment`` detector."""
 
-    widths: tuple[int, ...] = Field(default=(24, 48, 96, 128), min_length=2, max_length=6)
+    widths: tuple[int, ...] = Field(default=(32, 64, 128, 160, 160), min_length=2, max_length=6)
     stem: int = Field(default=2, ge=1, le=4, description="Side of the pixel blocks that enter the network as one.")
     batch: int = Field(default=16, ge=2, le=256)
     good_share: float = Field(default=0.25, ge=0, lt=1, description="Share of each batch that is left without flaws.")
@@ -202,7 +202,7 @@ def _compute_losses(
     images = inputs(batch.images)
     logits = network(images).float()
     masks = functional.pad(batch.masks.to(logits), _padding(batch.masks.shape, logits.shape))
-    return {"pixels": 10 * pixel_loss(logits, masks), "images": 0.3 * image_loss(logits, masks, config.score_share)}
+    return compute_losses(logits, masks, config.score_share)
 
 
 def _padding(small: torch.Size, large: torch.Size) -> tuple[int, int, int, int]:

@@ -39,3 +39,8 @@ def image_loss(logits: Tensor, masks: Tensor, share: float) -> Tensor:
     weights = torch.where(flawed > 0, 0.5 / flawed.sum().clamp_min(1), 0.5 / (1 - flawed).sum().clamp_min(1))
     crossed = functional.binary_cross_entropy_with_logits(image_logits(logits, share), flawed, reduction="none")
     return (weights * crossed).sum()
+
+
+def compute_losses(logits: Tensor, masks: Tensor, share: float) -> dict[str, Tensor]:
+    """Both, weighted so that they are of one size at the end of a training; shapes as in ``pixel_loss``."""
+    return {"pixels": 10 * pixel_loss(logits, masks), "images": 0.3 * image_loss(logits, masks, share)}
