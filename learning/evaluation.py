@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.errors import DataError
-from learning.images.pixels import read_mask
+from learning.images.pixels import check_mask_size, read_mask
 from learning.images.records import GOOD, ImageRecord
 from learning.intervals import Rate, group_bootstrap, rate_by_group
 from learning.manifest import Machine
@@ -65,6 +65,9 @@ def evaluate(
     used = threshold or bundle.thresholds.current()
     tested = _tested(records)
     _refuse_learnt_from(bundle, tested)
+    for record in tested:
+        if record.mask is not None:
+            check_mask_size(record.mask, record.path)
     seen = _look(bundle, tested, used, progress)
     if not seen.scores:
         msg = f"none of the {len(tested)} images to evaluate on can be read; the first: {seen.failures[0].reason}"

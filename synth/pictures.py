@@ -20,6 +20,9 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, zlib.error)
 """What Pillow's decoders raise on damaged files."""
 
+_ORIENTATION, _LYING = 0x0112, 5
+"""EXIF's tag, and the least of its values by which rows are columns."""
+
 
 def read_picture(path: Path) -> Tensor:
     """Read a picture as ``[C, H, W]`` float32, 0..1 of the range of its depth; C is 1 for grey and 3 for colour.
@@ -69,6 +72,22 @@ def read_pixels(path: Path) -> Pixels:
         msg = f"{path} holds several pages; save each as a file of its own"
         raise SynthError(msg)
     return _deep_colour(path) if deep_colour else _pixels(upright, path)
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Height and width of a picture, upright, from the head of its file.
+
+    Raises:
+        SynthError: If the file is missing or damaged.
+    """
+    try:
+        with Image.open(path) as image:
+            # Of a TIFF, Pillow gives the upright size by itself.
+            lying = image.format != "TIFF" and image.getexif().get(_ORIENTATION, 1) >= _LYING
+            return image.size if lying else (image.height, image.width)
+    except (*_BROKEN, Image.DecompressionBombError) as error:
+        msg = f"image {path} cannot be read ({error}); replace it or take it out"
+        raise SynthError(msg) from error
 
 
 def encode(pixels: Pixels) -> bytes:

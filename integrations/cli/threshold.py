@@ -40,3 +40,5 @@ def threshold(
         print_json(loaded.thresholds.get(version).model_dump(mode="json"))
     else:
         say(f"threshold {version}: {value:.4g} (before: {current.value:.4g}), {promise.text}")
+        if promise.limit > current.promise.limit:
+            say(f"this is a looser promise than before: {current.promise.text}")

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from learning.errors import DataError
-from learning.images.pixels import is_image, read_image, read_mask
+from learning.images.pixels import check_mask_size, is_image, read_image, read_mask
+from synth.pictures import size_of
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (20, 30), dtype=np.uint8)
@@ -94,6 +95,7 @@ def test_orientation_is_applied(tmp_path: Path, orientation: int, kind: str) -> 
         stored = GREY
     top = 255 if stored.dtype == np.uint8 else 65535
     np.testing.assert_array_equal(as_pixels(read_image(file), top), upright[orientation](stored))
+    assert size_of(file) == read_image(file).shape[1:]
 
 
 def _add_exif_to_png(file: Path, exif: bytes) -> None:
@@ -148,6 +150,23 @@ def test_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     Image.fromarray(GREY).save(tmp_path / "m.png")
     with pytest.raises(DataError, match="30 × 20 pixels, but its image is 20 × 30"):
         read_mask(tmp_path / "m.png", (30, 20))
+
+
+def test_mask_sizes_are_seen_before_anything_is_read(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "image.png")
+    Image.fromarray(GREY.T).save(tmp_path / "mask.png")
+    check_mask_size(tmp_path / "image.png", tmp_path / "image.png")
+    with pytest.raises(DataError, match=r"mask\.png is 20 × 30 pixels, but its image is 30 × 20"):
+        check_mask_size(tmp_path / "mask.png", tmp_path / "image.png")
+    with pytest.raises(DataError, match=r"none\.png"):
+        check_mask_size(tmp_path / "none.png", tmp_path / "image.png")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (256, 1), (7, 300)])
+def test_pictures_too_small_to_show_anything_are_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("L", size).save(tmp_path / "small.png")
+    with pytest.raises(DataError, match="at least 8 × 8"):
+        read_image(tmp_path / "small.png")
 
 
 def test_names_of_images() -> None:

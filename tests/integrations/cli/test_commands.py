@@ -209,6 +209,8 @@ def test_threshold_moves_or_says_how_many_parts_it_takes(bundle: Path) -> None:
     moved = run("threshold", bundle, "--max-false-reject", 0.6, "--json")
     assert moved.exit_code == 0, moved.output
     assert json.loads(moved.stdout)["promise"]["limit"] == 0.6
+    looser = run("threshold", bundle, "--max-false-reject", 0.7)
+    assert "looser promise than before: at most 60 %" in " ".join(looser.output.split())
 
 
 def test_threshold_out_of_range(bundle: Path) -> None:
