@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from learning.detectors import Detector
 from learning.errors import DataError
 from learning.images.image_set import ImageSet
+from learning.images.pixels import read_image
 from learning.images.preprocessing import Preprocessing
 from learning.images.readers import read_data
 from learning.images.records import GOOD, ImageRecord
@@ -20,6 +22,7 @@ from synth.families import ANYWHERE
 from synth.families.base import Context
 from synth.image_level import Synthesizer
 from synth.parts import KINDS, make_parts
+from synth.parts.transfer import KINDS_TRANSFERRED, transfer_anywhere
 
 HELD_OUT, TEST = "held-out", "test"
 _HELD_OUT_SHARE = 0.25
@@ -100,6 +103,38 @@ def exam_on_data(data: Path, size: int) -> Exam:
         )
         raise DataError(msg)
     return _exam(data.name, records, size)
+
+
+def exam_on_good(data: Path, size: int, held: float = 0.3, each: int = 2, seed: int = 0) -> Exam:
+    """Good parts that are held out, and made-up defects on their pictures, drawn by none of the flaw families.
+
+    Nothing of a data set's test part is looked at: what is chosen by this exam is chosen by good parts alone.
+
+    Args:
+        data: As ``learning.images.readers.read_data`` reads it.
+        size: Side of the images that detectors see.
+        held: Share of the good groups that is held out.
+        each: Defects made of each part held out, of kinds taken in turn, their severity uniform.
+        seed: Of the split and the defects.
+    """
+    good = [record for record in read_data(data) if record.label == GOOD and record.split != TEST]
+    parts = split_groups(good, {"train": 1 - held, HELD_OUT: held}, seed)
+    paths = [record.path for record in parts["train"]]
+    preprocessing, _ = choose_view(Preprocessing.for_images(paths, size), paths, "auto")
+    rng = np.random.default_rng(seed)
+    images, rows = [], []
+    for i, record in enumerate(parts[HELD_OUT]):
+        picture = read_image(record.path)
+        images.append(preprocessing.apply(picture))
+        rows.append(Row(TEST, data.name, GOOD, record.group))
+        for j in range(each):
+            kind = KINDS_TRANSFERRED[(each * i + j) % len(KINDS_TRANSFERRED)]
+            flawed = transfer_anywhere(picture.numpy(), kind, rng, severity=rng.uniform(0, 1))
+            images.append(preprocessing.apply(torch.from_numpy(flawed)))
+            rows.append(Row(TEST, data.name, kind, record.group))
+    every = torch.stack(images)
+    fingerprint = hashlib.sha256(every.numpy().tobytes()).hexdigest()
+    return Exam(data.name, ImageSet(parts["train"], preprocessing), every, rows, fingerprint)
 
 
 def _exam(name: str, records: Sequence[ImageRecord], size: int) -> Exam:

@@ -1,0 +1,162 @@
+"""``python -m benchmarks.choice``: which of several configurations is the better one, by good parts alone?
+
+Every configuration is trained with every seed on the same good parts, for the same number of steps or minutes. It is
+judged on made-up parts, whose defects no flaw family draws, and, with ``--data``, on good parts that were held out,
+with such defects on their pictures. A data set's test part is never looked at.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.exam import Exam, exam_on_good, exams_on_parts
+from benchmarks.machine import describe_machine
+from learning.config import TrainConfig, load_config
+from learning.detectors import Budget, Detector, create
+from learning.detectors.base import FitReport
+from learning.errors import UserError
+from learning.images.records import GOOD
+from learning.metrics import image_auroc
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark.
+
+    Args:
+        arguments: Of the command line; by default those of the process.
+    """
+    options = _parse(arguments)
+    configs = {"default": TrainConfig()} | {path.stem: load_config(path) for path in options.configs}
+    runs = []
+    with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as made:
+        exams = [] if options.skip_parts else exams_on_parts(Path(made), options.good, 40, 56, options.size)
+        if options.data:
+            exams.append(exam_on_good(options.data, options.data_size))
+        for exam in exams:
+            for seed in options.seeds:
+                for name, config in configs.items():
+                    runs.append(run(exam, name, config, seed, options.steps, options.minutes))
+                    _say(f"{exam.name}: {name}, seed {seed}: image AUROC {runs[-1]['image_auroc']:.3f}")
+    result = {
+        "benchmark": "choice",
+        "seeds": options.seeds,
+        "quick": options.quick,
+        "summary": summarise(runs),
+        "runs": runs,
+        "machine": describe_machine(),
+    }
+    Console(stderr=options.json).print(table(result["summary"]))
+    if options.json:
+        sys.stdout.write(json.dumps(result) + "\n")
+
+
+def run(
+    exam: Exam, name: str, config: TrainConfig, seed: int, steps: int | None, minutes: float | None
+) -> dict[str, Any]:
+    """Train one configuration with one seed, and judge it."""
+    detector = create(config.detector, config.detector_config, exam.train.preprocessing)
+    report = detector.fit(exam.train, exam.train, seed, Budget(minutes=minutes, steps=None if minutes else steps))
+    return judge(exam, name, detector, report, seed)
+
+
+def judge(exam: Exam, name: str, detector: Detector, report: FitReport, seed: int) -> dict[str, Any]:
+    """Judge a trained detector.
+
+    Returns:
+        ``exam``, ``configuration``, ``seed``, ``steps``, ``seconds``, ``image_auroc``, and ``by_defect``.
+    """
+    scores = np.array(exam.scores(detector))
+    labels = np.array([row.label for row in exam.rows])
+    # The flaws of the families on held-out parts, which the ablation judges by, have nothing to say here.
+    judged = np.array([row.section == "test" for row in exam.rows])
+    scores, labels = scores[judged], labels[judged]
+    kinds = sorted(set(labels) - {GOOD})
+    return {
+        "exam": exam.name,
+        "configuration": name,
+        "seed": seed,
+        "steps": report.steps,
+        "seconds": report.seconds,
+        "image_auroc": image_auroc(scores, labels != GOOD),
+        "by_defect": {
+            kind: image_auroc(scores[np.isin(labels, [GOOD, kind])], labels[np.isin(labels, [GOOD, kind])] == kind)
+            for kind in kinds
+        },
+    }
+
+
+def summarise(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean and standard deviation over the seeds, for each exam and configuration; the deviation of one run is None."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for one in runs:
+        found.setdefault((one["exam"], one["configuration"]), []).append(one["image_auroc"])
+    return [
+        {
+            "exam": exam,
+            "configuration": name,
+            "mean": float(np.mean(values)),
+            "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+            "seeds": len(values),
+        }
+        for (exam, name), values in found.items()
+    ]
+
+
+def table(summary: Sequence[dict[str, Any]]) -> Table:
+    """Draw the summary."""
+    drawn = Table(title="image AUROC on defects that no flaw family draws")
+    for heading in ("parts", "configuration", "AUROC", "seeds"):
+        drawn.add_column(heading, justify="left" if heading in ("parts", "configuration") else "right")
+    for row in summary:
+        spread = "" if row["std"] is None else f" ± {row['std']:.3f}"
+        drawn.add_row(row["exam"], row["configuration"], f"{row['mean']:.3f}{spread}", str(row["seeds"]))
+    return drawn
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.choice", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("configs", type=Path, nargs="*", metavar="CONFIG", help="as for flawsmith train --config")
+    parser.add_argument("--data", type=Path, help="a data set, of which only good parts are read")
+    parser.add_argument("--skip-parts", action="store_true", help="judge on --data alone")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--steps", type=int, default=300, help="of each training")
+    budget.add_argument("--minutes", type=float, help="of each training, instead of steps")
+    parser.add_argument("--good", type=int, default=160, help="made-up good parts of each kind, a quarter held out")
+    parser.add_argument("--size", type=int, default=128, help="of made-up parts, as detectors see them")
+    parser.add_argument("--data-size", type=int, default=192, help="of the pictures of --data, as detectors see them")
+    parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
+    parser.add_argument("--quick", action="store_true", help="under two minutes: one seed, a few steps, small images")
+    options = parser.parse_args(arguments)
+    if options.data and not options.data.exists():
+        parser.error(f"{options.data} does not exist")
+    if options.skip_parts and not options.data:
+        parser.error("--skip-parts leaves nothing without --data")
+    if options.steps < 1 or (options.minutes is not None and options.minutes <= 0) or options.good < 8:
+        parser.error("--steps and --minutes take numbers above 0, --good 8 or more")
+    if options.quick:
+        options.seeds, options.steps, options.minutes = options.seeds[:1], 10, None
+        options.size, options.data_size, options.good = 64, 64, 24
+    return options
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        _say(f"[bold red]error:[/] {error}")
+        sys.exit(2)
