@@ -3,7 +3,8 @@
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -28,7 +29,7 @@ from learning.thresholds import Promise, Threshold, ThresholdStore
 MANIFEST = "bundle.json"
 _EMBEDDINGS = "embeddings.safetensors"
 _EMBEDDED = "embeddings.parquet"
-_AGAIN = "restore it from a copy, or train again"
+_AGAIN = "restore it from a copy, or train (export) again"
 
 
 @dataclass(frozen=True)
@@ -191,14 +192,11 @@ class Bundle:
             BundleError: If the folder holds something else.
         """
         cls.check_writable(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
-        temporary.mkdir()
-        try:
+        with staged(folder) as temporary:
             detector.save(temporary)
             calibration.table().to_parquet(temporary / "calibration.parquet", index=False)
             selection.table().to_parquet(temporary / "selection.parquet", index=False)
-            _save_embeddings(temporary, embeddings)
+            save_embeddings(temporary, embeddings)
             files = sorted(file for file in temporary.rglob("*") if file.is_file())
             for file in files:
                 # safetensors writes for its owner alone; a bundle is copied and shared as a whole.
@@ -233,27 +231,21 @@ class Bundle:
             value, promise = threshold
             ThresholdStore(temporary / "thresholds").add(Threshold(value=value, promise=promise, reason=reason))
             write_card(temporary / "card.md", manifest, promise, value)
-            _replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return cls(folder, manifest, detector)
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
-        """Read a bundle and check every file in it.
+        """Read a bundle, trained or exported, and check every file in it.
 
         Args:
-            folder: Written by ``write``.
+            folder: Written by ``write``, or by ``learning.export.writing.export_bundle``.
             device: Where the detector is to run, ``cpu`` or ``cuda``.
 
         Raises:
             BundleError: If it is not a bundle, a file is missing or was changed, or it is of another format.
+            ExportError: If it is an exported model, and what runs it is not installed.
         """
-        _recover(folder)
-        if not (folder / MANIFEST).is_file():
-            msg = f"{folder} is not a bundle: it has no {MANIFEST}; make one by `flawsmith train DATA --out {folder}`"
-            raise BundleError(msg)
-        manifest = _read_manifest(folder / MANIFEST)
+        manifest = cls.read_manifest(folder)
         _check_files(folder, manifest.files, MANIFEST)
         thresholds = ThresholdStore(folder / "thresholds")
         for threshold in [*thresholds.all(), thresholds.current()]:
@@ -262,12 +254,53 @@ class Bundle:
                 raise BundleError(msg)
             _check_files(folder, threshold.fallback_files, f"threshold {threshold.version}")
         try:
-            options = manifest.config.detector_config
-            detector = create(manifest.detector, options, manifest.preprocessing, device).load(folder, device)
+            detector = _new_detector(manifest, device).load(folder, device)
         except (OSError, SafetensorError, KeyError, RuntimeError, ConfigError) as error:
             msg = f"{folder} cannot be loaded by this version of flawsmith ({error}); train again"
             raise BundleError(msg) from error
         return cls(folder, manifest, detector)
+
+    @classmethod
+    def read_manifest(cls, folder: Path) -> Manifest:
+        """Read what a bundle says of itself, without its weights.
+
+        Raises:
+            BundleError: If it is not a bundle, the manifest was changed, or it is of another format.
+        """
+        _recover(folder)
+        if not (folder / MANIFEST).is_file():
+            msg = f"{folder} is not a bundle: it has no {MANIFEST}; make one by `flawsmith train DATA --out {folder}`"
+            raise BundleError(msg)
+        return _read_manifest(folder / MANIFEST)
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, which takes the place of ``folder`` if nothing goes wrong, and is removed else."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    temporary.mkdir()
+    try:
+        yield temporary
+        _replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def save_embeddings(folder: Path, embeddings: Mapping[str, tuple[Sequence[str], NDArray[np.floating]]]) -> None:
+    """Write the files of images and their embeddings ``[N, D]``, by the name of the set."""
+    arrays = {name: np.ascontiguousarray(array, dtype=np.float32) for name, (_, array) in embeddings.items()}
+    save_file(arrays, folder / _EMBEDDINGS)
+    rows = [(name, str(image)) for name, (images, _) in embeddings.items() for image in images]
+    pd.DataFrame(rows, columns=["set", "image"]).to_parquet(folder / _EMBEDDED, index=False)
+
+
+def _new_detector(manifest: Manifest, device: str) -> Detector:
+    if manifest.export is None:
+        return create(manifest.detector, manifest.config.detector_config, manifest.preprocessing, device)
+    from learning.export.detector import ExportedDetector
+
+    return ExportedDetector(manifest.export.format, manifest.preprocessing)
 
 
 def _read_manifest(file: Path) -> Manifest:
@@ -303,13 +336,6 @@ def _inside(folder: Path, name: str) -> Path:
         msg = f"{folder / MANIFEST} names {name!r}, which lies outside of the bundle; do not use it"
         raise BundleError(msg)
     return folder / name
-
-
-def _save_embeddings(folder: Path, embeddings: Mapping[str, tuple[Sequence[str], NDArray[np.floating]]]) -> None:
-    arrays = {name: np.ascontiguousarray(array, dtype=np.float32) for name, (_, array) in embeddings.items()}
-    save_file(arrays, folder / _EMBEDDINGS)
-    rows = [(name, str(image)) for name, (images, _) in embeddings.items() for image in images]
-    pd.DataFrame(rows, columns=["set", "image"]).to_parquet(folder / _EMBEDDED, index=False)
 
 
 def _replace(temporary: Path, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from learning.export.record import Exported
 from learning.manifest import Manifest
 from learning.thresholds import Promise
 
@@ -36,6 +37,7 @@ def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
         "Machine": f"{manifest.machine.cpu}, {manifest.machine.threads} threads, torch {manifest.machine.torch}",
         "Data": f"`{manifest.data_fingerprint[:16]}`",
         "Made": manifest.created,
+        **({"Exported": manifest.export.text()} if manifest.export else {}),
         **{f"Chosen {name}": choice for name, choice in manifest.choices.items()},
     }
     sets = [
@@ -71,6 +73,7 @@ def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
         *sets,
         *(["", "## On held-out good parts and synthetic flaws", "", *figures] if figures else []),
         *_confirmed(manifest),
+        *(_exported(manifest.export) if manifest.export else []),
         "",
         "## Limits",
         "",
@@ -94,6 +97,32 @@ def _confirmed(manifest: Manifest) -> list[str]:
             f"Left out, as they come from parts that select, calibrate or test: {', '.join(sorted(defects.left_out))}.",
         ]
     return ["", f"## Confirmed defects that flaws were made from: {len(defects.used)}", "", *lines]
+
+
+def _exported(export: Exported) -> list[str]:
+    """How an exported model compares with its bundle, and how to run it without flawsmith."""
+    parity = export.parity
+    ranges = f", ranges from {export.calibrated_on} good training parts and as many with flaws" * bool(
+        export.calibrated_on
+    )
+    lines = [
+        f"- {export.text()}, from `{export.source}`{ranges}",
+        f"- on {parity.good} held-out good parts and {parity.flawed} with made-up flaws, scores differ from the "
+        f"bundle's by at most {parity.largest_score_difference:.2g} ({parity.mean_score_difference:.2g} on average), maps by at "
+        f"most {parity.largest_map_difference:.2g}",
+        *(
+            [f"- AUROC between the two: {parity.auroc:.4f} by the bundle, {parity.exported_auroc:.4f} exported"]
+            if parity.auroc is not None and parity.exported_auroc is not None
+            else []
+        ),
+        "- thresholds are those of the bundle"
+        if export.threshold == "kept"
+        else "- scores differ from the bundle's: the calibration parts were scored again, and the promise made anew",
+        "",
+        "The graph takes `images`, preprocessed as above, `[B, C, h, w]` float32 in 0..1, and gives `scores` `[B]`, "
+        "`maps` `[B, h, w]` and `embeddings` `[B, D]`. The threshold is not in it.",
+    ]
+    return ["", "## Exported", "", *lines]
 
 
 def write_card(file: Path, manifest: Manifest, promise: Promise, value: float) -> None:

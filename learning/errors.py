@@ -17,6 +17,10 @@ class BundleError(UserError):
     """A bundle that is damaged, incomplete or of another format."""
 
 
+class ExportError(UserError):
+    """A model that cannot be exported, or run where it was exported to."""
+
+
 class PromiseError(UserError):
     """A promise that the data cannot carry.
 

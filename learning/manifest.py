@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from learning.config import TrainConfig
 from learning.defects import bank_digest
+from learning.export.record import Exported
 from learning.images.preprocessing import Preprocessing
 from learning.sealed import seal
 from synth.sources.defects import DefectBank
@@ -92,6 +93,7 @@ class Manifest(BaseModel):
         versions: Of the packages that matter.
         created: UTC, ISO 8601.
         files: SHA-256 of each file, by its path in the bundle.
+        export: How the model was brought to another runtime; None for a bundle as it was trained.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -119,6 +121,7 @@ class Manifest(BaseModel):
     versions: dict[str, str] = Field(default_factory=lambda: {name: version(name) for name in _VERSIONS})
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     files: dict[str, str]
+    export: Exported | None = None
 
     def fingerprint(self) -> str:
         """Name of the model: the same for the same detector, options, preprocessing and weights."""
@@ -129,6 +132,10 @@ class Manifest(BaseModel):
             "preprocessing": self.preprocessing.model_dump(mode="json", exclude_none=True),
             "weights": {name: digest for name, digest in self.files.items() if name.endswith("weights.safetensors")},
         }
+        if self.export is not None:
+            # Its scores are not those of the bundle to the last digit, or not at all: it is a model of its own.
+            identity["weights"] = {name: digest for name, digest in self.files.items() if name.startswith("model.")}
+            identity["export"] = [self.export.format, self.export.precision, self.export.mirrors]
         return f"{self.detector}-{seal(identity)[:16]}"
 
 

@@ -9,6 +9,7 @@ from integrations.cli import (
     doctor,
     evaluate,
     explain,
+    export,
     parts,
     retrain,
     review,
@@ -42,6 +43,7 @@ app.command("train", rich_help_panel="Learn and decide")(train.train)
 app.command("score", rich_help_panel="Learn and decide")(score.score)
 app.command("evaluate", rich_help_panel="Learn and decide")(evaluate.evaluate)
 app.command("threshold", rich_help_panel="Learn and decide")(threshold.threshold)
+app.command("export", rich_help_panel="Learn and decide")(export.export)
 app.command("synth", rich_help_panel="Learn and decide")(synth.synth)
 app.command("defects", rich_help_panel="Ask and improve")(defects.defects)
 app.add_typer(curate.app, name="curate", rich_help_panel="Ask and improve")

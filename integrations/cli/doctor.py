@@ -26,7 +26,7 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        area: What it belongs to: ``python``, ``weights``, ``servers``, ``disk``.
+        area: What it belongs to: ``python``, ``compute``, ``export``, ``weights``, ``servers``, ``disk``.
         name: What was looked at.
         ok: True if it is as it should be, False if something will not work, None if it is only worth knowing.
         text: What was found and, if something is missing, what to do.
@@ -49,7 +49,7 @@ def doctor(
 
     Example: [bold]flawsmith doctor --json[/bold]
     """
-    findings = [*_python(), *_compute(), *_weights(), *_servers(), *_storage(ledger, home)]
+    findings = [*_python(), *_compute(), *_export(), *_weights(), *_servers(), *_storage(ledger, home)]
     if as_json:
         print_json({"ok": all(f.ok is not False for f in findings), "findings": [asdict(f) for f in findings]})
     else:
@@ -79,6 +79,21 @@ def _compute() -> list[Finding]:
     else:
         gpu = Finding("compute", "gpu", None, "none; everything runs on the CPU")
     return [Finding("compute", "cpu", True, f"{cores} cores, {torch.get_num_threads()} threads used"), gpu]
+
+
+def _export() -> list[Finding]:
+    """What exported models are made with and run by; an optional part of the installation."""
+    from learning.export.packages import PACKAGES, has_tensorrt, tool_versions
+
+    versions = tool_versions()
+    findings = [
+        Finding("export", name, True, versions[name])
+        if name in versions
+        else Finding("export", name, None, "not installed; only needed for flawsmith export: make env")
+        for name in PACKAGES
+    ]
+    text = "found by ONNX Runtime" if has_tensorrt() else "none here; models are exported to ONNX and OpenVINO"
+    return [*findings, Finding("export", "tensorrt", True if has_tensorrt() else None, text)]
 
 
 def _weights() -> list[Finding]:

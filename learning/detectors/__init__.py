@@ -5,13 +5,23 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
+from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction, Traceable
 from learning.errors import ConfigError
 
 if TYPE_CHECKING:
     from learning.images.preprocessing import Preprocessing
 
-__all__ = ["DETECTORS", "Budget", "Detector", "DetectorConfig", "FitReport", "Prediction", "create", "detector_class"]
+__all__ = [
+    "DETECTORS",
+    "Budget",
+    "Detector",
+    "DetectorConfig",
+    "FitReport",
+    "Prediction",
+    "Traceable",
+    "create",
+    "detector_class",
+]
 
 DETECTORS: dict[str, str] = {
     "segment": "learning.detectors.segment:Segment",

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
+from torch import Tensor, nn
 
+from learning.errors import ExportError
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.progress import Progress, silent
 
@@ -78,6 +79,29 @@ class FitReport:
     choices: dict[str, str] = field(default_factory=dict)
 
 
+class Traceable(nn.Module):
+    """What a detector says, as a module that can be traced for an export.
+
+    Args:
+        detector: Does all of its work in torch, by ``network`` alone.
+        network: Its weights.
+
+    Shape:
+        Preprocessed images ``[B, C, h, w]``, 0..1, to scores ``[B]``, maps ``[B, h, w]`` and embeddings ``[B, D]``.
+    """
+
+    def __init__(self, detector: "Detector", network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self._detector = detector
+        self.eval()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores, maps and embeddings, as the detector gives them."""
+        prediction = self._detector.predict(images)
+        return prediction.scores, prediction.maps, self._detector.embed(images)
+
+
 class DetectorConfig(BaseModel):
     """Base of every detector's configuration; an unknown key or a value out of range is refused."""
 
@@ -130,6 +154,19 @@ class Detector(ABC):
     @abstractmethod
     def embed(self, images: Tensor) -> Tensor:
         """Embed a batch: ``[B, C, h, w]`` to ``[B, D]``, the same D for every batch."""
+
+    def exportable(self, mirrors: bool = True) -> Traceable:
+        """The trained detector as a module for an export; detectors that can be exported override this.
+
+        Args:
+            mirrors: Average over mirrored images where ``predict`` does; without, a detector that does so looks at
+                each image once, which is quicker.
+
+        Raises:
+            ExportError: If this detector does not work in torch alone, or was not made for it.
+        """
+        msg = f"detector {self.name!r} cannot be exported: what it computes is not one network; score with the bundle"
+        raise ExportError(msg)
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -11,7 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from learning.detectors import DETECTORS, Budget, Detector, create
-from learning.errors import ConfigError
+from learning.errors import ConfigError, ExportError
+from learning.export.detector import ExportedDetector
+from learning.export.graph import read_openvino, write_onnx, write_openvino
+from learning.export.record import Format
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from synth.families.base import Context
@@ -110,6 +113,27 @@ def test_saved_and_loaded_it_says_the_same(
     assert torch.equal(prediction.scores, expected.scores)
     assert torch.equal(prediction.maps, expected.maps)
     assert torch.equal(loaded.embed(images(parts)), detectors[name].embed(images(parts)))
+
+
+@every_detector
+def test_exported_it_says_the_same_or_refuses(
+    name: str, parts: list[Path], detectors: dict[str, Detector], tmp_path: Path
+) -> None:
+    batch = images(parts)
+    if type(detectors[name]).exportable is Detector.exportable:
+        with pytest.raises(ExportError, match="cannot be exported"):
+            detectors[name].exportable()
+        return
+    module = detectors[name].exportable()
+    expected, embedded = detectors[name].predict(batch), detectors[name].embed(batch)
+    onnx = write_onnx(module, detectors[name].preprocessing, tmp_path)
+    write_openvino(read_openvino(onnx, detectors[name].preprocessing), tmp_path)
+    for runtime in (Format.ONNX, Format.OPENVINO):
+        exported = ExportedDetector(runtime, detectors[name].preprocessing).load(tmp_path)
+        prediction = exported.predict(batch)
+        torch.testing.assert_close(prediction.scores, expected.scores, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(prediction.maps, expected.maps, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(exported.embed(batch), embedded, rtol=1e-3, atol=1e-3)
 
 
 @every_detector

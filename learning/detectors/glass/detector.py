@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from learning.backbones import Backbone, BackboneConfig, Origin, bare_backbone, create_backbone
-from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
+from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction, Traceable
 from learning.detectors.glass.network import GlassNetwork
 from learning.feature_discriminator import (
     DiscriminationConfig,
@@ -119,6 +119,10 @@ class Glass(Detector):
         """Embed every place: ``[B, C, h, w]`` to ``[B, D, h / r, w / r]``, for a segmentation head."""
         features: Tensor = self.network(images.to(self.device))
         return features.float()
+
+    def exportable(self, mirrors: bool = True) -> Traceable:
+        """The backbone and the discriminator; it never looks at mirrored images."""
+        return Traceable(self, self.network)
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``, the backbone's included."""

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from learning.augmentation import augment
 from learning.curriculum import Curriculum, CurriculumConfig
-from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
+from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction, Traceable
 from learning.detectors.segment.inputs import standardise
 from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
@@ -127,6 +127,14 @@ class Segment(Detector):
     def dense(self, images: Tensor) -> Tensor:
         """Embed every place: ``[B, C, h, w]`` to ``[B, D, h / stem, w / stem]``, for a segmentation head."""
         return self.network.dense(self.network.encode(self._inputs(images))).float()
+
+    def exportable(self, mirrors: bool = True) -> Traceable:
+        """The network with what goes before and after it."""
+        if mirrors or not self._flips:
+            return Traceable(self, self.network)
+        once = Segment(self.config.model_copy(update={"flips": False}), self.preprocessing, self.device)
+        once.network = self.network
+        return Traceable(once, once.network)
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``."""
