@@ -108,8 +108,8 @@ def _exported(export: Exported) -> list[str]:
     lines = [
         f"- {export.text()}, from `{export.source}`{ranges}",
         f"- on {parity.good} held-out good parts and {parity.flawed} with made-up flaws, scores differ from the "
-        f"bundle's by at most {parity.largest_score_difference:.2g} ({parity.mean_score_difference:.2g} on average), maps by at "
-        f"most {parity.largest_map_difference:.2g}",
+        f"bundle's by at most {parity.largest_score_difference:.2g} ({parity.mean_score_difference:.2g} on average), "
+        f"maps by at most {parity.largest_map_difference:.2g}",
         *(
             [f"- AUROC between the two: {parity.auroc:.4f} by the bundle, {parity.exported_auroc:.4f} exported"]
             if parity.auroc is not None and parity.exported_auroc is not None

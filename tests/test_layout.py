@@ -65,7 +65,8 @@ def test_constraints_name_versions_and_no_registry(name: str) -> None:
 
 def test_every_dependency_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    optional = [line for lines in project["project"]["optional-dependencies"].values() for line in lines]
+    wanted = [*project["project"]["dependencies"], *optional, *project["dependency-groups"]["dev"]]
     names = {re.split(r"[^A-Za-z0-9-]", line)[0].lower() for line in wanted}
     pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().split()}
     assert names <= pinned

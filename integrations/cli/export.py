@@ -23,7 +23,7 @@ def export(
     mirrors: Annotated[
         bool,
         typer.Option(
-            help="Average over mirrored images where the bundle does. Without, it is up to four times as quick, and less sure."
+            help="Average over mirrored images where the bundle does; up to four times slower than without, and surer."
         ),
     ] = True,
     calibrate: Annotated[

@@ -1,4 +1,4 @@
-"""An exported model says what its bundle says, carries a promise of its own where it does not, and owns up to damage."""
+"""An exported model says what its bundle says, or carries a promise of its own, and owns up to damage."""
 
 import os
 import shutil

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from integrations.cli import app
 
 COMMANDS = (
-    "demo parts synth train score evaluate threshold curate review retrain doctor explain".split()  # noqa: SIM905
+    "demo parts synth train score evaluate export threshold curate review retrain doctor explain".split()  # noqa: SIM905
 )
 NESTED = (
     ("curate", "sync"),
@@ -103,6 +103,22 @@ def test_evaluate_prints_one_json_object(bundle: Path, tiles: Path) -> None:
     assert set(wanted.split()) <= set(figures)
     assert (figures["n_good"], figures["n_defective"]) == (4, 7)
     assert "image AUROC" in run("evaluate", bundle, tiles).stdout
+
+
+def test_an_exported_bundle_is_scored_and_evaluated_like_a_bundle(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    out = tmp_path / "exported"
+    result = run("export", bundle, "--out", out, "--format", "onnx", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["parity"]["largest_score_difference"] < 1e-4
+    auroc = [json.loads(run("evaluate", model, tiles, "--json").stdout)["image_auroc"] for model in (bundle, out)]
+    assert auroc[0] == pytest.approx(auroc[1])
+    assert run("score", out, tiles / "test", "--out", tmp_path / "scores.csv").exit_code == 0
+    assert "TensorRT" in mistake("export", bundle, "--out", tmp_path / "other", "--format", "tensorrt")
+    model = out / "model.onnx"
+    content = bytearray(model.read_bytes())
+    content[-1] ^= 1
+    model.write_bytes(bytes(content))
+    assert "model.onnx is damaged" in mistake("score", out, tiles / "test")
 
 
 def test_score_lists_a_corrupt_image_and_scores_the_others(bundle: Path, tiles: Path, tmp_path: Path) -> None:
