@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -14,6 +15,8 @@ from learning.images.readers import find_images
 from synth.image_level import Synthesizer
 
 _BATCH = 16
+
+Item = TypeVar("Item")
 
 
 def find_parts(names: Sequence[str], folder: Path | None) -> list[Path]:
@@ -44,10 +47,10 @@ def find_parts(names: Sequence[str], folder: Path | None) -> list[Path]:
     return [_best(Path(name), by_name[Path(name).name], folder) for name in names]
 
 
-def evenly(paths: Sequence[Path], most: int) -> list[Path]:
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
     """At most so many of them, evenly spaced."""
-    chosen = torch.linspace(0, len(paths) - 1, min(most, len(paths))).round().int().tolist()
-    return [paths[i] for i in chosen]
+    chosen = torch.linspace(0, len(items) - 1, min(most, len(items))).round().int().tolist()
+    return [items[i] for i in chosen]
 
 
 def flawed_parts(images: ImageSet, seed: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -16,7 +16,7 @@ from learning.metrics import image_auroc
 from learning.progress import Progress, silent
 
 _COMPARED = 64
-_SAME_IMAGES = 0.02
+_SAME_IMAGES = 0.005
 """Scores of the same images differ by less, also on another processor; as a share of 1 and of the score."""
 
 
@@ -35,7 +35,7 @@ def measure_parity(
     Raises:
         ExportError: If the bundle says something else of its good parts than when it was trained: they are others.
     """
-    names = [str(name) for name in evenly([Path(name) for name in files], _COMPARED)]
+    names = evenly(list(files), _COMPARED)
     images = ImageSet([files[name] for name in names], bundle.preprocessing)
     good: list[tuple[Prediction, Prediction]] = []
     flawed: list[tuple[Prediction, Prediction]] = []
@@ -44,7 +44,7 @@ def measure_parity(
         if len(with_flaws):
             flawed.append((bundle.detector.predict(with_flaws), exported.predict(with_flaws)))
         progress(sum(len(own.scores) for own, _ in good), len(images), "comparing with the bundle")
-    _check_images(bundle, names, _scores([own for own, _ in good]))
+    check_images(bundle, names, _scores([own for own, _ in good]))
     own, other = (_scores([pair[i] for pair in (*good, *flawed)]) for i in (0, 1))
     count = sum(len(own.scores) for own, _ in good)
     defective = np.arange(len(own)) >= count
@@ -64,7 +64,12 @@ def _scores(predictions: Sequence[Prediction]) -> np.ndarray:
     return scores
 
 
-def _check_images(bundle: Bundle, names: Sequence[str], scores: np.ndarray) -> None:
+def check_images(bundle: Bundle, names: Sequence[str], scores: np.ndarray) -> None:
+    """Refuse images of which the bundle says something else than when it was trained.
+
+    Raises:
+        ExportError: Naming the first.
+    """
     known = {**dict(zip(bundle.selection["image"], bundle.selection["score"], strict=True))}
     known |= dict(zip(bundle.calibration["image"], bundle.calibration["score"], strict=True))
     for name, score in zip(names, scores, strict=True):
