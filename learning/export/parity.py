@@ -70,8 +70,11 @@ def check_images(bundle: Bundle, names: Sequence[str], scores: np.ndarray) -> No
     Raises:
         ExportError: Naming the first.
     """
-    known = {**dict(zip(bundle.selection["image"], bundle.selection["score"], strict=True))}
-    known |= dict(zip(bundle.calibration["image"], bundle.calibration["score"], strict=True))
+    known = {
+        image: score
+        for table in (bundle.selection, bundle.calibration)
+        for image, score in zip(table["image"], table["score"], strict=True)
+    }
     for name, score in zip(names, scores, strict=True):
         if abs(score - known[name]) > _SAME_IMAGES * (1 + abs(known[name])):
             msg = (
