@@ -119,8 +119,8 @@ def _exported(export: Exported) -> list[str]:
         if export.threshold == "kept"
         else "- scores differ from the bundle's: the calibration parts were scored again, and the promise made anew",
         "",
-        "The graph takes `images`, preprocessed as above, `[B, C, h, w]` float32 in 0..1, and gives `scores` `[B]`, "
-        "`maps` `[B, h, w]` and `embeddings` `[B, D]`. The threshold is not in it.",
+        "The graph takes `images`, preprocessed as above, `[1, C, h, w]` float32 in 0..1, and gives `scores` `[1]`, "
+        "`maps` `[1, h, w]` and `embeddings` `[1, D]`. The threshold is not in it.",
     ]
     return ["", "## Exported", "", *lines]
 

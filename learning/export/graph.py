@@ -27,20 +27,20 @@ def write_onnx(module: Traceable, preprocessing: Preprocessing, folder: Path) ->
 
     Args:
         module: From ``Detector.exportable``, on the CPU.
-        preprocessing: Says how large its images are; the number of images stays open.
+        preprocessing: Says how large its images are.
         folder: For ``model.onnx``.
 
     Returns:
-        The file: ``images`` ``[B, C, h, w]`` to ``scores`` ``[B]``, ``maps`` ``[B, h, w]`` and ``embeddings``
-        ``[B, D]``.
+        The file, of one image at a time, which is quickest: ``images`` ``[1, C, h, w]`` to ``scores`` ``[1]``, ``maps``
+        ``[1, h, w]`` and ``embeddings`` ``[1, D]``.
 
     Raises:
         ExportError: If it does something that ONNX cannot say.
     """
     from torch.onnx import OnnxExporterError
 
-    # Two images, as a dimension of one is taken for a constant.
-    example = torch.rand(2, preprocessing.channels, preprocessing.height, preprocessing.width)
+    # Of one image: with their number left open, the exporter writes that of the example into some resizings still.
+    example = torch.rand(1, preprocessing.channels, preprocessing.height, preprocessing.width)
     try:
         with warnings.catch_warnings(), quiet("torch.onnx", "torch.export", "onnxscript"):
             warnings.simplefilter("ignore")  # of the exporter's own code; what counts is compared afterwards
@@ -48,7 +48,6 @@ def write_onnx(module: Traceable, preprocessing: Preprocessing, folder: Path) ->
                 module,
                 (example,),
                 dynamo=True,
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
                 input_names=[INPUT],
                 output_names=list(OUTPUTS),
                 verbose=False,
@@ -64,7 +63,7 @@ def write_onnx(module: Traceable, preprocessing: Preprocessing, folder: Path) ->
 
 
 def read_openvino(file: Path, preprocessing: Preprocessing) -> "openvino.Model":
-    """Read ONNX or OpenVINO's own format as a model of one image, ``[1, C, h, w]``: fixed shapes are quickest.
+    """Read ONNX or OpenVINO's own format as a model of one image, ``[1, C, h, w]``.
 
     Normalisations become part of the convolutions before them, as quantisation corrects biases of convolutions only.
     """
