@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -114,7 +115,7 @@ def measure(data: Path, folder: Path, seed: int, options: argparse.Namespace) ->
         np.save(folder / "images.npy", images.batch(range(len(images))).numpy())
         defective = np.array([record.defective for record in records])
         rows: list[dict[str, Any]] = []
-        reference = np.empty(0)
+        reference: NDArray[np.float64] = np.empty(0)
         for way in ways(_mirrored(bundle)):
             target = bundle.folder
             if way.export is not None:
