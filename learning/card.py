@@ -8,6 +8,7 @@ from learning.thresholds import Promise
 
 _WEIGHTS = {
     "scratch": "none: trained from random initialisation on this data alone",
+    "random": "none: a backbone of random weights, which nothing has trained",
     "pretrained": "pretrained, downloaded by timm",
     "file": "pretrained, from a file",
 }

@@ -74,7 +74,7 @@ class Manifest(BaseModel):
         detector: Name in the registry.
         config: The run's configuration, the detector's options filled up with their defaults.
         preprocessing: What is done to every image.
-        weights: Where the starting weights came from: ``scratch``, ``pretrained`` or ``file``.
+        weights: Where the starting weights came from: ``scratch``, ``pretrained``, ``file`` or ``random``.
         backbone: Its name, or None.
         backbone_sha256: Checksum of the weights it started from, or None.
         seed: Every random choice followed from it.

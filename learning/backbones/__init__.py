@@ -2,5 +2,6 @@
 
 from learning.backbones.config import BackboneConfig, Origin
 from learning.backbones.factory import Backbone, bare_backbone, create_backbone
+from learning.backbones.patches import PatchFeatures
 
-__all__ = ["Backbone", "BackboneConfig", "Origin", "bare_backbone", "create_backbone"]
+__all__ = ["Backbone", "BackboneConfig", "Origin", "PatchFeatures", "bare_backbone", "create_backbone"]

@@ -26,6 +26,9 @@ __all__ = [
 DETECTORS: dict[str, str] = {
     "segment": "learning.detectors.segment:Segment",
     "glass": "learning.detectors.glass:Glass",
+    "patchcore": "learning.detectors.patchcore:PatchCore",
+    "kmeans": "learning.detectors.kmeans:KMeans",
+    "birch": "learning.detectors.birch:Birch",
 }
 
 

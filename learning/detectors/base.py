@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from learning.errors import ExportError
+from learning.errors import ConfigError, ExportError
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.progress import Progress, silent
 
@@ -23,7 +23,8 @@ class Budget:
 
     Attributes:
         minutes: Stop by itself within this many minutes.
-        steps: Train exactly this many steps; the same seed and threads then give the same weights.
+        steps: Train exactly this many steps; the same seed and threads then give the same weights. Detectors that
+            read each image once count batches of images, and end by themselves when there is none left.
 
     Raises:
         ValueError: Unless exactly one of the two is given and positive.
@@ -57,9 +58,10 @@ class FitReport:
     """What training did.
 
     Attributes:
-        steps: Optimiser steps taken.
+        steps: Optimiser steps taken; batches read, by detectors that have no optimiser.
         seconds: Wall-clock time.
-        weights: Where the starting weights came from: ``scratch``, ``pretrained`` or ``file``.
+        weights: Where the starting weights came from: ``scratch``, ``pretrained`` or ``file``; ``random`` where a
+            backbone stays as it was drawn, and nothing has trained it.
         backbone: Name of the backbone, or None when the detector has none.
         backbone_sha256: Checksum of the weights it started from, or None when they were drawn at random.
         history: Named values over the steps, for the report.
@@ -117,6 +119,8 @@ class Detector(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[DetectorConfig]]
     default_size: ClassVar[int] = 256
+    learns_from_flaws: ClassVar[bool] = True
+    """Whether made-up flaws take part in its training; one that knows good parts alone refuses sources of flaws."""
 
     def __init__(self, config: Any, preprocessing: "Preprocessing", device: str = "cpu") -> None:
         self.config = config
@@ -146,6 +150,19 @@ class Detector(ABC):
             checkpoint: Folder in which an interrupted training leaves its state, and goes on from.
             sources: What made-up flaws may be taken from.
         """
+
+    def refuse_sources(self, sources: FlawSources) -> None:
+        """For detectors that learn from good parts alone: what they were given to make flaws from would be ignored.
+
+        Raises:
+            ConfigError: If there is a source.
+        """
+        if sources.defects or sources.textures is not None:
+            msg = (
+                f"{self.name} learns from good parts alone and cannot use confirmed defects or textures; leave them "
+                "out, or choose another detector: segment, glass"
+            )
+            raise ConfigError(msg)
 
     @abstractmethod
     def predict(self, images: Tensor) -> Prediction:

@@ -14,10 +14,12 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, float]]:
 
     def run(data: Path, detector: str, seed: int, minutes: float, device: str = "cpu") -> dict[str, Any]:
         asked.append((detector, seed, minutes))
-        figures = {"image_auroc": 0.8 + 0.1 * seed, "pixel_auroc": None, "ms_per_image": 20.0}
-        return {"detector": detector, "seed": seed, **figures}
+        figures: dict[str, Any] = {"image_auroc": 0.8 + 0.1 * seed, "pixel_auroc": None, "ms_per_image": 20.0}
+        figures["image_auroc_interval"] = [0.7 + 0.1 * seed, 1.0]
+        return {"data": data.name, "detector": detector, "seed": seed, "weights": "scratch", **figures}
 
     monkeypatch.setattr(detectors, "run", run)
+    monkeypatch.setattr(detectors, "make_parts", lambda folder, kind, **options: folder)
     return asked
 
 
@@ -33,7 +35,17 @@ def test_last_line_of_stdout_is_one_object(
     assert len(result["runs"]) == 4
     summary = result["summary"][0]
     assert summary["image_auroc"] == pytest.approx({"mean": 0.85, "std": 0.1 / 2**0.5})
+    assert summary["lowest"] == pytest.approx(0.7)
     assert "pixel_auroc" not in summary
+
+
+def test_made_up_parts_have_a_row_for_each_kind(
+    trained: list[tuple[str, int, float]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    detectors.main(["--parts", "tile,label", "--detectors", "kmeans", "--seeds", "0", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert [row["data"] for row in result["summary"]] == ["tile", "label"]
+    assert result["made_up"]["good"] > 0
 
 
 def test_quick_is_one_seed_and_short(
@@ -45,8 +57,10 @@ def test_quick_is_one_seed_and_short(
     assert "segment" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wrong", [["--data", "nowhere"], ["--data", ".", "--detectors", "magic"]])
+@pytest.mark.parametrize(
+    "wrong", [["--data", "nowhere"], ["--parts", "tile,nut"], ["--data", ".", "--detectors", "magic"]]
+)
 def test_mistakes_are_named(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         detectors.main(wrong)
-    assert wrong[-1] in capsys.readouterr().err
+    assert wrong[-1].split(",")[-1] in capsys.readouterr().err

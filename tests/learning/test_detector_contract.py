@@ -10,24 +10,32 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from learning.detectors import DETECTORS, Budget, Detector, create
+from learning.detectors import DETECTORS, Budget, Detector, create, detector_class
 from learning.errors import ConfigError, ExportError
 from learning.export.detector import ExportedDetector
 from learning.export.graph import read_openvino, write_onnx, write_openvino
 from learning.export.record import Format
+from learning.flaw_sources import FlawSources
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from synth.families.base import Context
 from synth.image_level import Recipe, Synthesizer
 from synth.regions import Regions, Shape
+from synth.sources.defects import Defect, DefectBank
 
 SIDE = 48
 
 SMALL: dict[str, dict[str, Any]] = {
     "segment": {"widths": (8, 16), "batch": 4},
     "glass": {"backbone": {"name": "resnet10t", "levels": (1, 2)}, "width": 16, "batch": 2, "places": 64},
+    "patchcore": {"backbone": {"name": "resnet10t", "levels": (1, 2)}, "batch": 4, "places": 128},
+    "kmeans": {"backbone": {"name": "resnet10t", "levels": (1, 2)}, "batch": 4, "places": 128, "clusters": 4},
+    "birch": {"backbone": {"name": "resnet10t", "levels": (1, 2)}, "batch": 4, "places": 128, "subclusters": 8},
 }
 """Options that make a detector quick; one without an entry is tried with its defaults."""
+
+FLAWED = sorted(name for name in DETECTORS if detector_class(name).learns_from_flaws)
+"""Detectors in whose training made-up flaws take part."""
 
 every_detector = pytest.mark.parametrize("name", sorted(DETECTORS))
 
@@ -54,7 +62,7 @@ def fitted(name: str, parts: list[Path], seed: int = 0, budget: Budget | None = 
     train, selection = sets(parts)
     detector = create(name, SMALL.get(name, {}), train.preprocessing)
     report = detector.fit(train, selection, seed, budget or Budget(steps=2))
-    assert report.weights in ("scratch", "pretrained", "file")
+    assert report.weights in ("scratch", "random", "pretrained", "file")
     assert report.steps >= 1
     assert budget is not None or report.steps == 2
     return detector
@@ -165,12 +173,21 @@ def test_an_unknown_key_is_refused(name: str, parts: list[Path]) -> None:
         create(name, {"no_such_key": 1}, sets(parts)[0].preprocessing)
 
 
+@pytest.mark.parametrize("name", sorted(set(DETECTORS) - set(FLAWED)))
+def test_what_would_be_ignored_is_refused(name: str, parts: list[Path]) -> None:
+    train, selection = sets(parts)
+    defect = Defect(torch.rand(1, 8, 8), torch.ones(1, 8, 8), torch.zeros(1), torch.ones(1), 1.0, SIDE, "a", "b", "c")
+    detector = create(name, SMALL.get(name, {}), train.preprocessing)
+    with pytest.raises(ConfigError, match=f"{name} learns from good parts alone"):
+        detector.fit(train, selection, 0, Budget(steps=1), sources=FlawSources(DefectBank((defect,))))
+
+
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="no detector is called"):
         create("nonesuch", {}, Preprocessing(channels=1, height=8, width=8))
 
 
-@every_detector
+@pytest.mark.parametrize("name", FLAWED)
 def test_training_flaws_keep_to_the_regions(name: str, parts: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
     apply = Synthesizer.apply
