@@ -121,6 +121,7 @@ def train(
     schedule: Schedule,
     weight_decay: float = 0.01,
     ema_decay: float = 0.995,
+    betas: tuple[float, float] = (0.9, 0.999),
     device: str = "cpu",
     progress: Progress = silent,
     checkpoint: Path | None = None,
@@ -139,6 +140,7 @@ def train(
         schedule: Learning rate over the budget.
         weight_decay: Of AdamW.
         ema_decay: Decay of the moving average, ramped up over the first steps.
+        betas: Of AdamW; adversaries take a lower first one than others, as in DCGAN.
         device: ``cpu`` or ``cuda``.
         progress: Told the fraction of the budget that is used.
         checkpoint: Folder for the state of an interrupted run, which the next call goes on from. Deleted at the end.
@@ -149,7 +151,7 @@ def train(
         Steps, seconds, and the losses over the run.
     """
     fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=precision(device))  # type: ignore[arg-type]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.peak, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.peak, betas=betas, weight_decay=weight_decay)
     averaged = deepcopy(model)
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
     averaged.to(fabric.device).eval()

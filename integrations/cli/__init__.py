@@ -3,6 +3,7 @@
 import typer
 
 from integrations.cli import (
+    clusters,
     curate,
     defects,
     demo,
@@ -44,6 +45,7 @@ app.command("score", rich_help_panel="Learn and decide")(score.score)
 app.command("evaluate", rich_help_panel="Learn and decide")(evaluate.evaluate)
 app.command("threshold", rich_help_panel="Learn and decide")(threshold.threshold)
 app.command("export", rich_help_panel="Learn and decide")(export.export)
+app.command("clusters", rich_help_panel="Learn and decide")(clusters.clusters)
 app.command("synth", rich_help_panel="Learn and decide")(synth.synth)
 app.command("defects", rich_help_panel="Ask and improve")(defects.defects)
 app.add_typer(curate.app, name="curate", rich_help_panel="Ask and improve")

@@ -29,6 +29,10 @@ DETECTORS: dict[str, str] = {
     "patchcore": "learning.detectors.patchcore:PatchCore",
     "kmeans": "learning.detectors.kmeans:KMeans",
     "birch": "learning.detectors.birch:Birch",
+    "autoencoder": "learning.detectors.autoencoder:ConvolutionalAutoencoder",
+    "ganomaly": "learning.detectors.ganomaly:Ganomaly",
+    "dcgan": "learning.detectors.dcgan:Dcgan",
+    "flow": "learning.detectors.flow:Flow",
 }
 
 

@@ -99,16 +99,14 @@ class FrozenFeatures(Detector):
         steps = -(-len(kept) // self.config.batch)
         return Places(torch.cat(kept).contiguous(), steps, started, deadline)
 
-    def report(self, backbone: Backbone, places: Places, **others: dict[str, float]) -> FitReport:
-        """What fitting did; ``others`` are further attributes of the report."""
-        weights = "random" if backbone.origin is Origin.SCRATCH else str(backbone.origin)
+    def report(self, backbone: Backbone, places: Places) -> FitReport:
+        """What fitting did."""
         return FitReport(
             places.steps,
             time.monotonic() - places.started,
-            weights=weights,
+            weights=weights_of(backbone),
             backbone=self.config.backbone.name,
             backbone_sha256=backbone.sha256,
-            **others,  # type: ignore[arg-type]
         )
 
     def save_arrays(self, folder: Path, arrays: dict[str, Tensor]) -> None:
@@ -127,6 +125,11 @@ class FrozenFeatures(Detector):
 
     def _keep(self, backbone: Backbone) -> None:
         self.patches = PatchFeatures(backbone.network, frozen=True).to(self.device).eval()
+
+
+def weights_of(backbone: Backbone) -> str:
+    """Where the weights of a backbone came from that nothing trains any more, for the report."""
+    return "random" if backbone.origin is Origin.SCRATCH else str(backbone.origin)
 
 
 def embed_by_heat(features: Tensor, heat: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from learning.defects import load_bank, save_bank
 from learning.errors import BundleError, DataError
-from learning.generative.network import Discriminator, Generator
+from learning.generative.network import DefectPainter, Discriminator
 from learning.generative.patches import frame_sides, shifted, to_defect, to_patches, turned
 from learning.loop import step_generator
 from learning.progress import Progress, silent
@@ -56,7 +56,7 @@ class DefectGenerator:
         history: Mean losses of the discriminator and the generator over each twentieth of the run or less.
     """
 
-    def __init__(self, config: GenerativeConfig, bank: DefectBank, network: Generator) -> None:
+    def __init__(self, config: GenerativeConfig, bank: DefectBank, network: DefectPainter) -> None:
         self.config = config
         self.bank = bank
         self.network = network
@@ -97,7 +97,7 @@ class DefectGenerator:
         config = config or GenerativeConfig()
         torch.manual_seed(seed)
         real = to_patches(bank)
-        network = Generator(config.latent, config.width, bank.channels + 1)
+        network = DefectPainter(config.latent, config.width, bank.channels + 1)
         model = cls(config, bank, deepcopy(network))
         judge = Discriminator(config.width, bank.channels + 1)
         makers = torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=(0.5, 0.999))
@@ -198,7 +198,7 @@ class DefectGenerator:
                 raise DataError(msg)
             config = GenerativeConfig.model_validate(facts["config"])
             bank = load_bank(folder / "bank")
-            network = Generator(config.latent, config.width, bank.channels + 1)
+            network = DefectPainter(config.latent, config.width, bank.channels + 1)
             network.load_state_dict(load_file(folder / _WEIGHTS))
         except (BundleError, ValidationError, SafetensorError, KeyError, RuntimeError) as error:
             msg = f"{folder} holds no generative source that can be read ({' '.join(str(error).split())}); train again"
@@ -218,7 +218,7 @@ def _moved(patches: Tensor, draws: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def _follow(mean: Generator, network: Generator, decay: float) -> None:
+def _follow(mean: DefectPainter, network: DefectPainter, decay: float) -> None:
     """Move the averaged weights and batch statistics towards the network's; counters are copied."""
     for old, new in zip(mean.state_dict().values(), network.state_dict().values(), strict=True):
         if old.is_floating_point():

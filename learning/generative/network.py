@@ -1,5 +1,7 @@
-"""Generator and discriminator of patches of 64 × 64 pixels, as in DCGAN (Radford et al., 2015, arXiv 1511.06434)."""
+"""Generator, discriminator and encoder of patches of 64 × 64 pixels, as in DCGAN (Radford et al., 2015, 1511.06434)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -8,6 +10,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 SIDE = 64
 """Side of the patches in pixels."""
+
+_FOLLOWS = 0.1
+"""Share of a new batch in what patches usually differ by."""
 
 
 class Generator(nn.Module):
@@ -19,7 +24,7 @@ class Generator(nn.Module):
     Args:
         latent: Length of the noise.
         width: Channels of the last hidden level; every level before has twice as many.
-        channels: Of a patch, the mask included.
+        channels: Of a patch.
 
     Shape:
         ``[B, latent]`` to ``[B, channels, 64, 64]``, -1..1.
@@ -44,25 +49,37 @@ class Generator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Patches of noise; outside of its mask a patch is flat."""
-        raw = self.layers(noise[:, :, None, None])
+        """Patches of noise."""
+        made: Tensor = self.layers(noise[:, :, None, None])
+        return made
+
+
+class DefectPainter(Generator):
+    """A generator whose last channel is a mask: outside of it a patch is flat."""
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Patches of noise, and their masks."""
+        raw = super().forward(noise)
         mask = raw[:, -1:]
         return torch.cat([raw[:, :-1] * (mask + 1) / 2, mask], dim=1)
 
 
 class Discriminator(nn.Module):
-    """Tells made-up patches from confirmed ones.
+    """Tells made-up patches from real ones.
 
     Its layers are bounded by spectral normalisation (Miyato et al., 2018, arXiv 1802.05957), and the last one sees how
     much the patches of a batch differ (Karras et al., 2018, arXiv 1710.10196), so that few samples do not all become
-    one.
+    one. In evaluation it takes what they usually differ by, so that a patch is judged alone.
 
     Shape:
         ``[B, channels, 64, 64]`` to ``[B]``.
     """
 
+    usual: Tensor
+
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
+        self.register_buffer("usual", torch.zeros(()))
         widths = [channels, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
         for narrow, wide in pairwise(widths):
@@ -75,10 +92,55 @@ class Discriminator(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """How real each patch looks."""
-        features = self.layers(patches)
-        spread = features.std(dim=0, unbiased=False).mean().expand(len(features), 1, *features.shape[-2:])
-        scores: Tensor = self.last(torch.cat([features, spread], dim=1))
+        return self.judge(self.layers(patches))
+
+    def judge(self, features: Tensor) -> Tensor:
+        """The same, from what ``layers`` makes of the patches."""
+        spread = self.usual
+        if self.training:
+            spread = features.std(dim=0, unbiased=False).mean()
+            self.usual.lerp_(spread.detach().to(self.usual), _FOLLOWS)
+        scores: Tensor = self.last(torch.cat([features, spread.expand(len(features), 1, *features.shape[-2:])], dim=1))
         return scores.flatten()
+
+
+class Encoder(nn.Module):
+    """From patches to codes, the way back of a generator.
+
+    Shape:
+        ``[B, channels, 64, 64]`` to ``[B, latent]``.
+    """
+
+    def __init__(self, latent: int, width: int, channels: int) -> None:
+        super().__init__()
+        widths = [channels, width, 2 * width, 4 * width, 8 * width]
+        layers: list[nn.Module] = []
+        for narrow, wide in pairwise(widths):
+            layers += [
+                nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(wide),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(8 * width, latent, 4))
+        self.apply(_initialise)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Codes of patches."""
+        codes: Tensor = self.layers(patches)
+        return codes.flatten(1)
+
+
+@contextmanager
+def held(*players: nn.Module) -> Iterator[None]:
+    """What is computed meanwhile teaches other networks through these, but not these."""
+    parameters = [one for player in players for one in player.parameters()]
+    for one in parameters:
+        one.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for one in parameters:
+            one.requires_grad_(True)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -31,6 +31,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "patchcore": {"backbone": {"name": "resnet10t", "levels": (1, 2)}, "batch": 4, "places": 128},
     "kmeans": {"backbone": {"name": "resnet10t", "levels": (1, 2)}, "batch": 4, "places": 128, "clusters": 4},
     "birch": {"backbone": {"name": "resnet10t", "levels": (1, 2)}, "batch": 4, "places": 128, "subclusters": 8},
+    "autoencoder": {"widths": (4, 8), "code": 4, "batch": 4},
+    "ganomaly": {"latent": 8, "width": 4, "batch": 4},
+    "dcgan": {"latent": 8, "width": 4, "batch": 4},
+    "flow": {"backbone": {"name": "resnet10t", "levels": (1,)}, "components": 6, "blocks": 2, "hidden": 8, "batch": 2},
 }
 """Options that make a detector quick; one without an entry is tried with its defaults."""
 

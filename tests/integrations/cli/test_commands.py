@@ -13,9 +13,10 @@ from typer.testing import CliRunner, Result
 
 from integrations.cli import app
 
-COMMANDS = (
-    "demo parts synth train score evaluate export threshold curate review retrain doctor explain".split()  # noqa: SIM905
-)
+COMMANDS = [
+    *("demo", "parts", "synth", "train", "score", "evaluate", "clusters", "export", "threshold"),
+    *("curate", "review", "retrain", "doctor", "explain"),
+]
 NESTED = (
     ("curate", "sync"),
     ("curate", "synthetic"),
@@ -90,6 +91,16 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_clusters_are_drawn_and_other_detectors_have_none(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    config = tmp_path / "small.yaml"
+    config.write_text("size: 64\ndetector: kmeans\ndetector_config: {places: 400, backbone: {name: resnet10t}}\n")
+    run("train", tiles, "--out", tmp_path / "clustered", "--config", config, "--steps", 2, "--device", "cpu")
+    result = run("clusters", tmp_path / "clustered", tiles, "--out", tmp_path / "clusters.png")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "clusters.png").stat().st_size > 1000
+    assert "holds segment, which has no clusters" in mistake("clusters", bundle, tiles)
 
 
 def test_evaluate_prints_one_json_object(bundle: Path, tiles: Path) -> None:
