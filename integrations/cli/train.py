@@ -28,7 +28,7 @@ def train(
     ] = None,
     detector: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="segment (needs no pretrained weights) or glass.", show_default="segment"),
+        typer.Option(metavar="NAME", help="One of those in docs/detectors.md.", show_default="segment"),
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop by itself within this time.", show_default="10")] = None,
     steps: Annotated[

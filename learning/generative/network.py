@@ -113,16 +113,14 @@ class Encoder(nn.Module):
 
     def __init__(self, latent: int, width: int, channels: int) -> None:
         super().__init__()
-        widths = [channels, width, 2 * width, 4 * width, 8 * width]
-        layers: list[nn.Module] = []
-        for narrow, wide in pairwise(widths):
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+        for narrow, wide in pairwise([width, 2 * width, 4 * width, 8 * width]):
             layers += [
                 nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(wide),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
         self.layers = nn.Sequential(*layers, nn.Conv2d(8 * width, latent, 4))
-        self.apply(_initialise)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Codes of patches."""

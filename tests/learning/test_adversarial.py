@@ -23,7 +23,7 @@ SMALL = {
     "ganomaly": {"latent": 8, "width": 4, "batch": 8, "learning_rate": 2e-3},
     "dcgan": {"latent": 8, "width": 4, "batch": 8, "learning_rate": 2e-3},
 }
-STEPS = {"autoencoder": 60, "ganomaly": 60, "dcgan": 60}
+STEPS = {"autoencoder": 60, "ganomaly": 120, "dcgan": 40}
 
 each = pytest.mark.parametrize("name", sorted(SMALL))
 

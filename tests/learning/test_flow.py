@@ -57,7 +57,7 @@ def test_the_determinant_is_that_of_the_jacobian(flow: CrossScaleFlow) -> None:
     flat = torch.cat([level[0].flatten() for level in levels()])
     jacobian = torch.autograd.functional.jacobian(through, flat)
     _, gained = flow([level[:1] for level in levels()])
-    assert float(gained[0]) == pytest.approx(float(torch.linalg.slogdet(jacobian)[1]), abs=1e-3)
+    assert gained[0].item() == pytest.approx(float(torch.linalg.slogdet(jacobian)[1]), abs=1e-3)
 
 
 def test_scales_see_each_other(flow: CrossScaleFlow) -> None:
