@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Literal, Self
 
 import numpy as np
@@ -22,6 +23,15 @@ _LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
 
 _LOOKED_AT = 16
+
+_NEARLY_SQUARE = 0.1
+"""Logarithm of a proportion up to which pictures are stretched to a square."""
+
+_LONGEST = 4.0
+"""Longer pictures are stretched to this proportion; more would leave too few pixels across."""
+
+_MULTIPLE = 16
+"""Sides are multiples of it, so that networks halve them without a rest."""
 
 
 class PartView(BaseModel):
@@ -114,11 +124,11 @@ class Preprocessing(BaseModel):
 
     @classmethod
     def for_images(cls, paths: Sequence[Path], size: int) -> Self:
-        """Choose channels and depth by looking at up to 16 of the images, evenly spaced; they are taken whole.
+        """Choose channels, depth and shape by looking at up to 16 of the images, evenly spaced; they are taken whole.
 
         Args:
             paths: The images to train on.
-            size: Height and width to bring them to.
+            size: Square root of the number of pixels that they are brought to, about; their usual proportion is kept.
 
         Raises:
             DataError: If there are no images, or one that is looked at cannot be read.
@@ -131,7 +141,8 @@ class Preprocessing(BaseModel):
         # Cameras often store grey as three equal channels.
         colour = any(image.ndim == 3 and bool(np.ptp(image, axis=2).any()) for image in images)
         deep = any(image.dtype == np.uint16 for image in images)
-        return cls(channels=3 if colour else 1, height=size, width=size, depth=16 if deep else 8)
+        height, width = _shape(median(image.shape[0] / image.shape[1] for image in images), size)
+        return cls(channels=3 if colour else 1, height=height, width=width, depth=16 if deep else 8)
 
     @property
     def view(self) -> Literal["whole", "part"]:
@@ -187,6 +198,17 @@ class Preprocessing(BaseModel):
     def _rounded(self, image: Tensor) -> Tensor:
         levels = 2**self.depth - 1
         return (image.clamp(0, 1) * levels).round().div(levels).expand(self.channels, -1, -1).contiguous()
+
+
+def _shape(proportion: float, size: int) -> tuple[int, int]:
+    """Height and width in a proportion, of about ``size`` squared pixels; multiples of 16 unless they are equal."""
+    if abs(math.log(proportion)) < _NEARLY_SQUARE:
+        return size, size
+    kept = min(max(proportion, 1 / _LONGEST), _LONGEST)
+    height, width = (
+        max(_MULTIPLE, round(size * side / _MULTIPLE) * _MULTIPLE) for side in (math.sqrt(kept), 1 / math.sqrt(kept))
+    )
+    return height, width
 
 
 def _stretch(image: Tensor, size: Sequence[int]) -> Tensor:

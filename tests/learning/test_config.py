@@ -35,8 +35,8 @@ def test_keys_arrive(stub: type, file: Path) -> None:
             "detecter is not a key; keys are detector, detector_config, size, view, shares, confidence",
         ),
         (
-            "detector: patchcore",
-            "detector is 'patchcore': no detector is called 'patchcore'; there are: glass, segment",
+            "detector: padim",
+            "detector is 'padim': no detector is called 'padim'; there are: autoencoder",
         ),
         ("confidence: 1.5", "confidence is 1.5: Input should be less than or equal to 0.999"),
         ("size: small", "size is 'small'.*integer"),

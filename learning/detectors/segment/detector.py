@@ -41,7 +41,7 @@ class SegmentConfig(DetectorConfig):
     learning_rate: float = Field(default=2e-3, gt=0, le=0.1)
     weight_decay: float = Field(default=0.01, ge=0, le=1)
     score_share: float = Field(
-        default=0.0016, gt=0, le=1, description="Share of the pixels, the highest, whose mean is the image score."
+        default=0.005, gt=0, le=1, description="Share of the pixels, the highest, whose mean is the image score."
     )
     flips: bool | None = Field(
         default=None,
