@@ -256,7 +256,9 @@ class Bundle:
         try:
             detector = _new_detector(manifest, device).load(folder, device)
         except (OSError, SafetensorError, KeyError, RuntimeError, ConfigError) as error:
-            msg = f"{folder} cannot be loaded by this version of flawsmith ({error}); train again"
+            # torch lists every weight that does not fit, a page of them.
+            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
+            msg = f"{folder} cannot be loaded by this version of flawsmith ({reason}); train again"
             raise BundleError(msg) from error
         return cls(folder, manifest, detector)
 

@@ -219,3 +219,15 @@ def test_a_bundle_keeps_its_view(bundle: Bundle) -> None:
     assert type(manifest).model_validate_json(cut.model_dump_json()).preprocessing.part == part
     assert cut.fingerprint() != manifest.fingerprint()
     assert "cut out of its picture, turned" in model_card(cut, bundle.thresholds.current().promise, 0.5)
+
+
+def test_weights_of_another_network_are_refused_in_one_line(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: object) -> None:
+        msg = "Error(s) in loading state_dict for UNet:\n\tMissing key(s)\n\tUnexpected key(s)"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(type(bundle.detector), "load", load)
+    with pytest.raises(BundleError, match="train again") as refused:
+        Bundle.load(bundle.folder)
+    assert "loading state_dict for UNet)" in str(refused.value)
+    assert "\n" not in str(refused.value)
