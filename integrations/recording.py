@@ -44,6 +44,7 @@ class ScoredImage:
         map: Picture of the anomaly map, or None.
         part_found: False where the model cuts the part out, found none and scored the picture whole; None where the
             ledger had the score, which does not know.
+        review: True where the threshold leaves the part, which it took off the line, to a person.
     """
 
     image: Path
@@ -57,6 +58,7 @@ class ScoredImage:
     threshold_version: int
     map: Path | None
     part_found: bool | None = None
+    review: bool = False
 
 
 @dataclass
@@ -127,6 +129,7 @@ def score_images(
             threshold_version=threshold.version,
             map=target,
             part_found=outcome.part_found,
+            review=threshold.needs_review(outcome.decision_score),
         )
         result.scored.append(image)
         if recorder:
@@ -253,11 +256,11 @@ class _Recorder:
         """What the ledger has of these images under this model and threshold."""
         from curation.ledger import image_id_of
 
-        version = self.bundle.thresholds.current().version
+        threshold = self.bundle.thresholds.current()
         rows = {
             row.image_id: row
             for row in self.ledger.scores(model_id=self.bundle.fingerprint)
-            if row.threshold_version == version
+            if row.threshold_version == threshold.version
         }
         found = {}
         for record in records if rows else ():
@@ -274,6 +277,7 @@ class _Recorder:
                     decision=row.decision,
                     threshold_version=row.threshold_version,
                     map=Path(row.map_path) if row.map_path else None,
+                    review=threshold.needs_review(row.decision_score),
                 )
         return found
 
@@ -332,4 +336,10 @@ def _decide_by_part(images: Iterable[ScoredImage]) -> list[ScoredImage]:
     """Give all images of a part the decision of the one that scores highest."""
     images = list(images)
     rejected = {image.part for image in images if image.decision == "reject"}
-    return [replace(image, decision="reject" if image.part in rejected else "accept") for image in images]
+    # One image beyond doubt settles the part.
+    beyond_doubt = {image.part for image in images if image.decision == "reject" and not image.review}
+    review = {image.part for image in images if image.review} - beyond_doubt
+    return [
+        replace(image, decision="reject" if image.part in rejected else "accept", review=image.part in review)
+        for image in images
+    ]

@@ -25,11 +25,11 @@ class PromiseError(UserError):
     """A promise that the data cannot carry.
 
     Attributes:
-        needed: Number of independent groups that the promise takes.
+        needed: Number of independent groups that the promise takes; None where no number of them would carry it.
         available: Number of independent groups at hand.
     """
 
-    def __init__(self, message: str, needed: int, available: int) -> None:
+    def __init__(self, message: str, needed: int | None, available: int) -> None:
         super().__init__(message)
         self.needed = needed
         self.available = available

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from learning.calibration import held_out_parts, save_head_scores
+from learning.errors import ConfigError
 from learning.heads import score_heads
 from learning.images.image_set import ImageSet
 from learning.progress import Progress, silent
@@ -92,9 +93,16 @@ def relearn(
 
     Raises:
         PromiseError: If the calibration parts cannot carry ``max_false_reject``.
+        ConfigError: If there is none, and the current threshold does not say either.
         DataError: If an image cannot be read.
     """
     parent = bundle.thresholds.current()
+    if max_false_reject is None and parent.promise.kind != "false_reject":
+        msg = (
+            f"threshold {parent.version} promises nothing about good parts ({parent.promise.text}): say what the new "
+            "one is to promise, with --max-false-reject"
+        )
+        raise ConfigError(msg)
     verdicts = _verdicts(bundle, confirmed, progress)
     if not enough_for_threshold(verdicts):
         text = (

@@ -20,6 +20,9 @@ _REJECTED_SHARE = 0.3
 _NARROWEST = 0.02
 """Least width of the borderline, in ranks as a fraction of the stream."""
 
+AUDIT_SHARE = 0.15
+"""Share of the budget that is spread evenly over all parts, unless another is given."""
+
 
 class Reason(StrEnum):
     """Why an inspector is asked."""
@@ -49,7 +52,7 @@ def draw_asks(
     threshold_value: float,
     groups: Sequence[str],
     budget: int,
-    audit_share: float = 0.15,
+    audit_share: float = AUDIT_SHARE,
     seed: int = 0,
 ) -> list[Draw]:
     """Draw the images that inspectors are asked about, at most one of each group (of exposures).
@@ -101,6 +104,24 @@ def draw_asks(
         for i, audits, rejects in zip(chosen, audited, is_rejected, strict=True)
     ]
     return sorted(draws, key=lambda draw: (-values[draw.index], draw.index))
+
+
+def ask_probabilities(
+    scores: NDArray[np.float64], threshold_value: float, count: int, audit_share: float = AUDIT_SHARE
+) -> NDArray[np.float64]:
+    """Probabilities with which ``draw_asks`` draws parts of one image each; none is below ``audit_share * count / G``.
+
+    Args:
+        scores: ``[G]`` decision scores.
+        threshold_value: A part is rejected above it.
+        count: Size of the sample, at most G.
+        audit_share: See ``draw_asks``.
+
+    Returns:
+        ``[G]`` in (0, 1].
+    """
+    shares = _reason_shares(scores, threshold_value, count, audit_share)
+    return inclusion_probabilities(np.sum(list(shares.values()), axis=0), count)
 
 
 def inclusion_probabilities(sizes: NDArray[np.floating], count: int) -> NDArray[np.float64]:

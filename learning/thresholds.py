@@ -25,18 +25,21 @@ class Promise:
     """What a threshold is known to keep.
 
     Attributes:
-        kind: ``false_reject``: at most ``limit`` of the good groups hold a part that is rejected.
-        limit: 0..1.
+        kind: ``false_reject``: at most ``limit`` of the good groups hold a part that is rejected; ``escape``: at most
+            ``limit`` of the defective parts are accepted; ``cost``: wrong decisions cost at most ``limit`` a part.
+        limit: 0..1; of a cost, in the unit of the costs.
         confidence: 0..1; how often, over repeated calibrations, the limit holds.
         groups: Independent groups that it was worked out from.
         text: The promise in plain words.
+        reading_error: Share of the parts that inspectors are taken to read wrongly at most.
     """
 
-    kind: Literal["false_reject"]
+    kind: Literal["false_reject", "escape", "cost"]
     limit: float
     confidence: float
     groups: int
     text: str
+    reading_error: float = 0.0
 
 
 class Threshold(BaseModel):
@@ -51,6 +54,9 @@ class Threshold(BaseModel):
         created: UTC, ISO 8601.
         reason: Why it was set, in words.
         parent: Version that it followed, or None.
+        review_up_to: Parts that are rejected with a score up to this one are for a person to decide; None where the
+            threshold decides alone.
+        review_promise: What holds of the parts above ``review_up_to``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,6 +70,12 @@ class Threshold(BaseModel):
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     reason: str = ""
     parent: int | None = None
+    review_up_to: FiniteFloat | None = None
+    review_promise: Promise | None = None
+
+    def needs_review(self, decision_score: float) -> bool:
+        """Whether a person decides about a part with this score."""
+        return self.review_up_to is not None and self.value < decision_score <= self.review_up_to
 
 
 class ThresholdStore:
@@ -109,7 +121,9 @@ class ThresholdStore:
         Raises:
             BundleError: If there is no such version, or it is damaged.
         """
-        content = self.get(version).model_dump(mode="json")
+        self.get(version)
+        # What the file holds, not what this version of flawsmith makes of it: a later one may know more fields.
+        content = read_sealed(self._file(version))
         write_sealed(self.folder / _CURRENT, {"version": version, "threshold": seal(content)})
 
     def current(self) -> Threshold:
@@ -120,7 +134,7 @@ class ThresholdStore:
         """
         named = read_sealed(self.folder / _CURRENT)
         threshold = self.get(int(named.get("version", 0)))
-        if seal(threshold.model_dump(mode="json")) != named.get("threshold"):
+        if seal(read_sealed(self._file(threshold.version))) != named.get("threshold"):
             msg = f"{self._file(threshold.version)} is not the file that {_CURRENT} names; restore it from a copy"
             raise BundleError(msg)
         return threshold

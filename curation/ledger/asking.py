@@ -30,10 +30,11 @@ def create(connection: Connection, entries: Sequence[AskEntry]) -> list[str]:
     found = select_in(connection, select(asks.c.image_id, asks.c.ask_id).where(OPEN), asks.c.image_id, keys)
     ids: dict[str, str] = dict(map(tuple, found))
     rows = []
+    at = now()  # the asks of one draw are known by their common time
     for entry in entries:
         if entry.image_id not in ids:
             ids[entry.image_id] = uuid.uuid4().hex
-            rows.append(asdict(entry) | {"ask_id": ids[entry.image_id], "state": "created", "created_at": now()})
+            rows.append(asdict(entry) | {"ask_id": ids[entry.image_id], "state": "created", "created_at": at})
     if rows:
         connection.execute(asks.insert(), rows)
     return [ids[entry.image_id] for entry in entries]

@@ -91,6 +91,9 @@ def score(
     parts = len({image.part for image in result.scored})
     promise = loaded.thresholds.current().promise.text
     say(f"{len(result.scored)} images of {parts} parts: {rejected} rejected ({promise})")
+    review = len({image.part for image in result.scored if image.review})
+    if review:
+        say(f"{review} of those rejected are for a person to decide ([bold]review[/] in the table)")
     lost = [image for image in result.scored if image.part_found is False]
     if lost:
         say(f"[yellow]no part found in {len(lost)} images[/], which were scored whole; the first is {lost[0].image}")

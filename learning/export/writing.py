@@ -193,6 +193,15 @@ def _promise_again(bundle: Bundle, folder: Path) -> None:
     table = pd.read_parquet(folder / "calibration.parquet")
     scores = table.groupby("group", sort=True)["score"].max().to_numpy(dtype=np.float64)
     reason = f"the promise of threshold {current.version} of {bundle.fingerprint}, on the exported model's own scores"
+    if current.promise.kind != "false_reject":
+        # The verdicts that it was made from are not in a bundle.
+        value, promise = smallest_promise_threshold(scores, current.promise.confidence)
+        reason = (
+            f"the smallest promise of the exported model's own scores: that of {bundle.fingerprint} is about verdicts; "
+            "make it again with flawsmith threshold"
+        )
+        ThresholdStore(folder / "thresholds").add(Threshold(value=value, promise=promise, reason=reason))
+        return
     try:
         value, promise = conformal_threshold(scores, current.promise.limit, current.promise.confidence)
     except PromiseError:

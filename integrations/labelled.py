@@ -1,0 +1,192 @@
+"""Verdicts of the ledger as the parts that a promise is worked out from, weighted by how they were chosen."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from learning.errors import DataError
+from learning.promises import Labelled
+from learning.sampling import AUDIT_SHARE
+
+if TYPE_CHECKING:
+    from curation.ledger import AskRow, ImageRow, Ledger, Resolution, ScoreRow
+    from learning.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class LabelledParts:
+    """What a ledger has to make a promise from.
+
+    Attributes:
+        labelled: The parts that count.
+        left_out: Parts with verdicts that do not, by the reason.
+        unanswered: Questions of the same draws that are still open; the promise takes them for a random share of all.
+    """
+
+    labelled: Labelled
+    left_out: dict[str, int]
+    unanswered: int
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    score: float
+    defective: bool
+    unresolved: bool
+    group: str
+    probability: float
+    wave: tuple[str, datetime] | None
+
+
+def labelled_parts(ledger: "Ledger", bundle: "Bundle", random_sample: bool = False) -> LabelledParts:
+    """Collect the parts about which a promise of a bundle may be made.
+
+    Parts count that trained nothing and chose nothing: no image of the bundle; where confirmed defects trained it, or
+    verdicts a fallback, only what was said afterwards. A part that an earlier draw could have chosen and passed over is
+    left out: its later probability says nothing of the stream, but only of what the earlier draw had left.
+
+    Args:
+        ledger: With scores of the bundle and verdicts.
+        bundle: Whose threshold is to promise.
+        random_sample: Take the parts about which nobody was asked, imported labels, which are a simple random sample.
+            By default those that were asked about count, weighted by their inclusion probabilities.
+
+    Raises:
+        DataError: If the ledger has no scores of the bundle.
+    """
+    history = ledger.scores(latest=False)
+    scores = _decision_scores(history, bundle)
+    images = {image.image_id: image for image in ledger.images()}
+    asks = {ask.ask_id: ask for ask in ledger.asks()}
+    scored_at: dict[tuple[str, str], datetime] = {}
+    for row in history:
+        scored_at.setdefault((row.model_id, images[row.image_id].part), row.recorded_at)
+    waves = sorted({(ask.created_at, ask.model_id) for ask in asks.values()})
+
+    highest: dict[str, float] = {}
+    for image_id, score in scores.items():
+        part = images[image_id].part
+        highest[part] = max(score, highest.get(part, -np.inf))
+    resolved: dict[str, list[Resolution]] = {}
+    for one in ledger.resolved():
+        resolved.setdefault(images[one.image_id].part, []).append(one)
+    made_of = _learnt_from(bundle)
+    learnt = {image.part for image in images.values() if Path(image.path).resolve() in made_of}
+    since = _counts_since(bundle)
+
+    chosen, left_out = [], Counter[str]()
+    for part, verdicts in resolved.items():
+        if part not in highest:
+            continue  # of another camera, or scored by another model only
+        asked = [asks[v.ask_id] for one in verdicts for v in one.verdicts if v.ask_id is not None]
+        first = min(asked, key=lambda ask: ask.created_at, default=None)
+        reason = ""
+        if part in learnt:
+            reason = "are among the parts that made the model"
+        elif since is not None and any(v.at <= since for one in verdicts for v in one.verdicts):
+            reason = "were decided on before the model or its fallback had learnt from verdicts"
+        elif random_sample and first is not None:
+            reason = "were asked about, so that they are no random sample"
+        elif not random_sample and first is None:
+            reason = "were not asked about (if they are a random sample, say --random-sample)"
+        elif first is not None and _passed_over(part, first, waves, scored_at):
+            reason = "had been passed over by an earlier draw"
+        if reason:
+            left_out[reason] += 1
+            continue
+        states = {one.state for one in verdicts}
+        chosen.append(
+            _Chosen(
+                score=highest[part],
+                defective="defect" in states,
+                unresolved="defect" not in states and "unresolved" in states,
+                group=images[verdicts[0].image_id].group,
+                probability=1.0 if first is None else first.inclusion_probability,
+                wave=None if first is None else (first.model_id, first.created_at),
+            )
+        )
+    used = {one.wave for one in chosen}
+    open_ = sum(ask.state in ("created", "pushed") and (ask.model_id, ask.created_at) in used for ask in asks.values())
+    least = _least_probabilities({wave for wave in used if wave}, asks.values(), images, scored_at)
+    return LabelledParts(_labelled(chosen, least), dict(left_out), 0 if random_sample else open_)
+
+
+def _decision_scores(history: Iterable["ScoreRow"], bundle: "Bundle") -> dict[str, float]:
+    """The latest decision score of each image, made with the fallback that is on now."""
+    current = bundle.thresholds.current()
+    alike = {threshold.version for threshold in bundle.thresholds.all() if threshold.fallback == current.fallback}
+    scores = {
+        row.image_id: row.decision_score
+        for row in history
+        if row.model_id == bundle.fingerprint and row.threshold_version in alike
+    }
+    if not scores:
+        msg = (
+            f"the ledger has no scores of {bundle.folder} under its current fallback: run flawsmith score "
+            f"{bundle.folder} IMAGES --ledger …"
+        )
+        raise DataError(msg)
+    return scores
+
+
+def _learnt_from(bundle: "Bundle") -> set[Path]:
+    names = [*bundle.embeddings("train")[0], *bundle.selection["image"], *bundle.calibration["image"]]
+    return {Path(name).resolve() for name in names}
+
+
+def _counts_since(bundle: "Bundle") -> datetime | None:
+    """When verdicts last taught something that decides: those before it are no test of it."""
+    current = bundle.thresholds.current()
+    times = [bundle.manifest.created] if bundle.manifest.defects.used else []
+    if current.fallback is not None:
+        times.append(next(t.created for t in bundle.thresholds.all() if t.fallback == current.fallback))
+    return max((datetime.fromisoformat(time) for time in times), default=None)
+
+
+def _passed_over(
+    part: str,
+    ask: "AskRow",
+    waves: list[tuple[datetime, str]],
+    scored_at: Mapping[tuple[str, str], datetime],
+) -> bool:
+    """Whether there was an earlier draw, the part having been scored by then."""
+    return any(
+        time < ask.created_at and (model, part) in scored_at and scored_at[model, part] <= time for time, model in waves
+    )
+
+
+def _least_probabilities(
+    waves: set[tuple[str, datetime]],
+    asks: Iterable["AskRow"],
+    images: Mapping[str, "ImageRow"],
+    scored_at: Mapping[tuple[str, str], datetime],
+) -> dict[tuple[str, datetime], float]:
+    """The least probability that the design of each draw gave to any part: the audits' even share."""
+    rows = list(asks)
+    least = {}
+    for model, time in waves:
+        drawn = sum((ask.model_id, ask.created_at) == (model, time) for ask in rows)
+        before = {images[ask.image_id].part for ask in rows if ask.created_at < time}
+        there = {part for (by, part), at in scored_at.items() if by == model and at <= time} - before
+        least[model, time] = 1.0 if drawn >= len(there) else AUDIT_SHARE * drawn / len(there)
+    return least
+
+
+def _labelled(chosen: list[_Chosen], least: Mapping[tuple[str, datetime], float]) -> Labelled:
+    probabilities = np.array([one.probability for one in chosen])
+    waves = {one.wave for one in chosen}
+    even = not len(chosen) or bool(np.allclose(probabilities, probabilities[0], rtol=1e-9, atol=0))
+    is_random = even and (len(waves) < 2 or bool(np.allclose(probabilities, 1)))
+    return Labelled(
+        scores=np.array([one.score for one in chosen], dtype=np.float64),
+        defective=np.array([one.defective for one in chosen], dtype=bool),
+        groups=np.array([one.group for one in chosen], dtype=str),
+        weights=None if is_random else 1 / probabilities,
+        largest_weight=1.0 if is_random else 1 / min([*least.values(), probabilities.min()]),
+        unresolved=np.array([one.unresolved for one in chosen], dtype=bool),
+    )
