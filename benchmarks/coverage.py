@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ def measure(
 
 
 def _escapes(lines: Sequence[Labelled], limit: float, nominal: float, reading_error: float) -> dict[str, Any]:
-    values = [_made(lambda line=line: escape_threshold(line, limit, nominal, reading_error)) for line in lines]
+    values = [_made(partial(escape_threshold, line, limit, nominal, reading_error)) for line in lines]
     made = np.array([value[0] for value in values if value is not None])
     naive = np.array([_naive_value(line, limit) for line in lines])
     return _row("escape", limit, len(lines), escape_rate(made) <= limit, escape_rate(naive) <= limit, norm.sf(made))
@@ -139,7 +140,7 @@ def _bounds(lines: Sequence[Labelled], nominal: float, reading_error: float) -> 
 
 
 def _costs(lines: Sequence[Labelled], nominal: float, reading_error: float, share: float) -> dict[str, Any]:
-    found = [_made(lambda line=line: cost_threshold(line, *_COSTS, nominal, reading_error)) for line in lines]
+    found = [_made(partial(cost_threshold, line, *_COSTS, nominal, reading_error)) for line in lines]
     made = np.array([(value, promise.limit) for value, promise in (one for one in found if one)]).reshape(-1, 2)
     naive = np.array([_naive_cost(line) for line in lines])
 
@@ -239,11 +240,11 @@ def _by_betting(labelled: Labelled, generator: np.random.Generator) -> float:
 def _by_empirical_bernstein(labelled: Labelled, generator: np.random.Generator) -> float:
     """Maurer and Pontil, "Empirical Bernstein bounds and sample variance penalization" (COLT 2009), theorem 4."""
     assert labelled.weights is not None
-    n, log = len(labelled.scores), np.log(2 / 0.05)
+    weights, n, log = labelled.weights / labelled.largest_weight, len(labelled.scores), np.log(2 / 0.05)
     escaped = labelled.scores <= _SET_BEFOREHAND
 
     def carried(limit: float) -> bool:
-        outcomes = labelled.weights / labelled.largest_weight * labelled.defective * (escaped - limit)
+        outcomes = weights * labelled.defective * (escaped - limit)
         margin = np.sqrt(2 * outcomes.var(ddof=1) * log / n) + 7 * log / (3 * (n - 1))
         return bool(outcomes.mean() + margin < 0)
 

@@ -138,12 +138,11 @@ def _check_what_is_asked(
 
 def _read_costs(text: str) -> tuple[float, float]:
     """Costs of an escape and of a false reject."""
-    named = dict(pair.split("=", 1) if "=" in pair else (pair, "") for pair in text.replace(" ", "").split(","))
+    pairs = [pair.partition("=") for pair in text.replace(" ", "").split(",")]
+    named = {name: price for name, _, price in pairs}
     try:
-        if set(named) != {"escape", "reject"}:
-            raise ValueError
         return float(named["escape"]), float(named["reject"])
-    except ValueError:
+    except (KeyError, ValueError):
         msg = f"--costs {text}: write it as {_COSTS}"
         raise ConfigError(msg) from None
 

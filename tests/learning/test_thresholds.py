@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from scipy.stats import binomtest
 
 from learning.errors import BundleError, ConfigError, PromiseError
+from learning.sealed import read_sealed, seal, write_sealed
 from learning.thresholds import (
     Promise,
     Threshold,
@@ -220,6 +221,26 @@ def test_a_kill_before_a_version_is_made_current_leaves_the_old_one(tmp_path: Pa
             store.add(threshold(2.0))
     assert store.current().value == 1.0
     assert store.add(threshold(3.0)) == 3
+
+
+def test_thresholds_of_an_earlier_version_are_read(tmp_path: Path) -> None:
+    store = ThresholdStore(tmp_path)
+    store.add(threshold())
+    # As it was written before promises stated a reading error and thresholds a review zone.
+    content = read_sealed(tmp_path / "0001.json")
+    del content["review_up_to"], content["review_promise"], content["promise"]["reading_error"]
+    write_sealed(tmp_path / "0001.json", content)
+    write_sealed(tmp_path / "current.json", {"version": 1, "threshold": seal(content)})
+    assert store.current().promise == threshold().promise
+    assert store.add(threshold(2.0)) == 2
+    store.use(1)
+    assert store.current().value == 1.5
+
+
+def test_a_person_decides_between_two_thresholds() -> None:
+    zone = threshold(review_up_to=2.0)
+    assert [zone.needs_review(score) for score in (1.5, 1.6, 2.0, 2.1)] == [False, True, True, False]
+    assert not threshold().needs_review(1.6)
 
 
 def _add_ten(folder: Path) -> None:
