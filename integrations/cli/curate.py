@@ -5,15 +5,20 @@ from typing import Annotated
 
 import typer
 
-from integrations.cli.console import bar, say
+from integrations.cli.console import bar, print_json, say
 from integrations.cli.options import (
     DEFAULT_HOME,
     DEFAULT_LEDGER,
+    Device,
     HomeOption,
+    JsonOption,
     LedgerOption,
+    existing_bundle,
     existing_data,
     existing_ledger,
+    resolve_device,
 )
+from learning.errors import DataError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -91,6 +96,90 @@ def synthetic(
         f"data set [bold]{name}[/]: {report.added} added, {report.unchanged} unchanged, {report.removed} removed; "
         f"look at it with: flawsmith curate open --name {name}"
     )
+
+
+@app.command()
+def check(
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Anything that train and score read.", show_default=False)
+    ],
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BUNDLE",
+            help="Its scores tell suspected defects, its embeddings near duplicates.",
+            show_default="simple features",
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|REGEX", help="Which images belong together, as in train.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="HTML", help="The report.")] = Path("quality.html"),
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Tag the images there that have findings; curate sync shows them in FiftyOne.",
+            show_default=False,
+        ),
+    ] = None,
+    false_alarms: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="How many ordinary pictures may be found, for each kind of finding.",
+            min=1e-6,
+            max=0.05,
+        ),
+    ] = 0.001,
+    home: HomeOption = DEFAULT_HOME,
+    device: Annotated[Device, typer.Option(help="For the bundle.")] = Device.AUTO,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for what is wrong with a data set before training. Nothing is moved, changed or deleted.
+
+    Blur, exposure, damaged files, other sizes, duplicates, leaks between splits, imbalance, and suspected defects among
+    the good. Stopped, it goes on where it was.
+
+    Example: [bold]flawsmith curate check data/bracket --out quality.html[/bold]
+    """
+    existing_data(data)
+    if bundle is not None:
+        existing_bundle(bundle)
+    if ledger is not None:
+        existing_ledger(ledger)
+    if out.is_dir():
+        msg = f"{out} is a folder; name a file: --out {out / 'quality.html'}"
+        raise DataError(msg)
+    from curation.quality import KINDS, Cache, check_quality
+    from integrations.report.quality import write_quality_report
+    from learning.images.readers import list_data
+
+    records = list_data(data, groups)
+    loaded = None
+    if bundle is not None:
+        from learning.bundle import Bundle
+
+        loaded = Bundle.load(bundle, device=resolve_device(device))
+    with bar("run it again: it goes on from there") as progress, Cache(home / "quality.db") as cache:
+        report = check_quality(records, cache, loaded, false_alarms, progress)
+        progress(0, 1, "writing the report")
+        write_quality_report(report, out, f"Quality of {data.resolve().name}")
+    content = report.to_json() | {"data": str(data), "report": str(out)}
+    if ledger is not None:
+        from curation.ledger import Ledger
+        from curation.quality.ledger_tags import tag_findings
+
+        with Ledger.open(ledger) as opened:
+            tagged = tag_findings(opened, report)
+        content["ledger"] = {"tagged": tagged.tagged, "cleared": tagged.cleared, "unknown": tagged.unknown}
+        say(f"ledger: {tagged.tagged} images tagged, {tagged.unknown} with findings are not in it")
+    for kind, found in report.findings.items():
+        say(f"{len(found):6d}  {KINDS[kind][0]}")
+    say(f"{len(records)} images looked at, nothing was changed; look at [bold]{out}[/]")
+    if as_json:
+        print_json(content)
 
 
 @app.command("open")

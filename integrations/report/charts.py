@@ -41,6 +41,35 @@ def distributions(
     return _svg(drawn + written, label, f'<line class="axis" x1="0" y1="{_HEIGHT}" x2="{_WIDTH}" y2="{_HEIGHT}"/>')
 
 
+def counts(values: ArrayLike, label: str, bins: int = 40) -> str:
+    """How many values fall into each of equally wide bins, as bars.
+
+    Args:
+        values: Those that are not finite are left out; a few very far ones are counted in the outer bins.
+        label: What is told to those who cannot see it.
+        bins: Bars.
+    """
+    known = np.asarray(values, dtype=np.float64)
+    known = known[np.isfinite(known)]
+    if not known.size:
+        return ""
+    low, high = (float(end) for end in np.quantile(known, [0.002, 0.998]))
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, bins + 1)
+    found = np.histogram(np.clip(known, low, high), edges)[0]
+    step = _WIDTH / bins
+    drawn = []
+    for place, count in enumerate(found):
+        tall = 0.94 * _HEIGHT * count / found.max()
+        drawn.append(
+            f'<rect class="good" x="{place * step + 0.5:.1f}" y="{_HEIGHT - tall:.1f}" width="{step - 1:.1f}" '
+            f'height="{tall:.1f}"><title>{count} from {edges[place]:.3g} to {edges[place + 1]:.3g}</title></rect>'
+        )
+    drawn += [_tick(0, f"{low:.3g}"), _tick(_WIDTH / 2, f"{(low + high) / 2:.3g}"), _tick(_WIDTH, f"{high:.3g}")]
+    return _svg(drawn, label, f'<line class="axis" x1="0" y1="{_HEIGHT}" x2="{_WIDTH}" y2="{_HEIGHT}"/>')
+
+
 def places(made: Sequence[tuple[float, float]], real: Sequence[tuple[float, float]], label: str) -> str:
     """Where in the part defects lie: a square for the part, a dot for each.
 

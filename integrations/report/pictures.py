@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
+from learning.errors import DataError
 from learning.images.pixels import read_image, read_mask
 
 _SIDE = 224
@@ -20,6 +21,24 @@ _TRUTH = (255, 64, 64)
 def part_picture(path: Path) -> str:
     """A part, small, as a data address."""
     return _data_address(Image.fromarray(_pixels(path)))
+
+
+def thumbnail(path: Path, gain: float = 1.0, side: int = 200) -> str | None:
+    """A picture, small, as a data address; None where it cannot be read.
+
+    Args:
+        path: The picture.
+        gain: Brightness is multiplied by it: a camera may use a part of 16 bits only.
+        side: Of the longer side, in pixels.
+    """
+    try:
+        pixels = read_image(path)
+    except DataError:
+        return None
+    levels = (pixels.permute(1, 2, 0).numpy() * (255 * gain)).round().clip(0, 255).astype(np.uint8)
+    image = Image.fromarray(levels.squeeze()).convert("RGB")
+    image.thumbnail((side, side))
+    return _data_address(image)
 
 
 def map_picture(path: Path, map_path: Path | None, mask_path: Path | None) -> str:

@@ -12,7 +12,7 @@ from learning.images.records import GOOD, UNLABELLED, ImageRecord
 from learning.images.tables import read_table
 from learning.splits import draw_train_test, refuse_leaks
 
-__all__ = ["cameras_of", "find_images", "of_camera", "read_data", "read_image", "read_mask"]
+__all__ = ["cameras_of", "find_images", "list_data", "of_camera", "read_data", "read_image", "read_mask"]
 
 ACCEPTED = (
     "accepted are: train/good (with test/<class> and ground_truth/<class>, as in MVTec AD); one folder per class, "
@@ -40,6 +40,23 @@ def read_data(data: Path, groups: str | None = None, seed: int = 0) -> list[Imag
         DataError: If there are no images, the layout is none of these or could be two of them, a group lies on both
             sides of the split, or a table is wrong.
     """
+    records = list_data(data, groups)
+    if any(record.defective for record in records) and all(record.split is None for record in records):
+        records = draw_train_test(records, seed)
+    refuse_leaks({split: [r for r in records if r.split == split] for split in ("train", "test")})
+    return records
+
+
+def list_data(data: Path, groups: str | None = None) -> list[ImageRecord]:
+    """List the images of a data set as it is: no split is drawn, and one that leaks is not refused.
+
+    Args:
+        data: As for ``read_data``.
+        groups: As for ``read_data``.
+
+    Raises:
+        DataError: If there are no images, the layout is none of these or could be two of them, or a table is wrong.
+    """
     if not data.exists():
         msg = f"{data} does not exist; {ACCEPTED}"
         raise DataError(msg)
@@ -50,11 +67,7 @@ def read_data(data: Path, groups: str | None = None, seed: int = 0) -> list[Imag
     if not records:
         msg = f"{data} holds no images ({', '.join(sorted(EXTENSIONS))}); {ACCEPTED}"
         raise DataError(msg)
-    records = apply_groups(records, root, groups, by_itself=data.is_dir())
-    if any(record.defective for record in records) and all(record.split is None for record in records):
-        records = draw_train_test(records, seed)
-    refuse_leaks({split: [r for r in records if r.split == split] for split in ("train", "test")})
-    return records
+    return apply_groups(records, root, groups, by_itself=data.is_dir())
 
 
 def of_camera(records: Sequence[ImageRecord], camera: str | None) -> list[ImageRecord]:

@@ -1,0 +1,83 @@
+"""Measurements kept between runs, by the checksum of the file: a run that was stopped goes on."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from curation.errors import LedgerError
+from curation.quality.measure import VERSION, Measured
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS measured (
+    checksum BLOB, version INTEGER, numbers BLOB, signature BLOB, pixels BLOB, PRIMARY KEY (checksum, version)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS scored (
+    checksum BLOB, model TEXT, score REAL, embedding BLOB, PRIMARY KEY (checksum, model)
+) WITHOUT ROWID;
+"""
+
+
+class Cache:
+    """An SQLite file of measurements and scores; it can be deleted at any time.
+
+    Args:
+        file: Made where there is none.
+
+    Raises:
+        LedgerError: If the file is something else.
+    """
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._file = file
+        self._connection = sqlite3.connect(file, timeout=60)
+        try:
+            self._connection.executescript(f"PRAGMA journal_mode=WAL; {_TABLES}")
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            msg = f"{file} is not a cache of measurements ({error}); delete it, it is made again"
+            raise LedgerError(msg) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # What was measured before a Ctrl-C is kept.
+        with suppress(sqlite3.OperationalError):
+            self._connection.commit()
+        self._connection.close()
+
+    def measured(self, checksum: bytes) -> Measured | None:
+        """What was measured of a file with this content."""
+        row = self._connection.execute(
+            "SELECT numbers, signature, pixels FROM measured WHERE checksum = ? AND version = ?", (checksum, VERSION)
+        ).fetchone()
+        if row is None:
+            return None
+        return Measured(np.frombuffer(row[0], np.float32), np.frombuffer(row[1], np.float16), row[2])
+
+    def keep_measured(self, items: Iterable[tuple[bytes, Measured]]) -> None:
+        """Keep measurements of files by their checksums, at once on disk."""
+        rows = [(key, VERSION, m.numbers.tobytes(), m.signature.tobytes(), m.pixels) for key, m in items]
+        with self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO measured VALUES (?, ?, ?, ?, ?)", rows)
+
+    def scored(self, checksum: bytes, model: str) -> tuple[float, np.ndarray] | None:
+        """Score and embedding, ``[D]`` float16, that a model gave a file with this content."""
+        row = self._connection.execute(
+            "SELECT score, embedding FROM scored WHERE checksum = ? AND model = ?", (checksum, model)
+        ).fetchone()
+        return None if row is None else (row[0], np.frombuffer(row[1], np.float16))
+
+    def keep_scored(self, model: str, items: Iterable[tuple[bytes, float, np.ndarray]]) -> None:
+        """Keep scores and embeddings of a model, at once on disk."""
+        rows = [(key, model, score, embedding.astype(np.float16).tobytes()) for key, score, embedding in items]
+        with self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO scored VALUES (?, ?, ?, ?)", rows)

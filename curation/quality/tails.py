@@ -1,0 +1,98 @@
+"""Where the ordinary ends: limits that follow from the data themselves, with a stated rate of false alarms."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FEWEST = 20
+"""Values below which there is no telling what is usual."""
+
+_INNER, _OUTER = 0.25, 0.05
+"""Shares beyond the two quantiles that the tail is laid through."""
+
+
+def upper_limit(values: ArrayLike, rate: float, least: float = 0.0) -> float | None:
+    """A value that at most a share ``rate`` of ordinary values exceeds.
+
+    The share of values beyond x is taken to fall exponentially from the two quantiles beyond which a quarter and a
+    twentieth lie. Wherever the logarithm of that share is concave (uniform, normal, logistic, Laplace, exponential and
+    all other log-concave distributions) it falls at least that fast, so that the rate is kept, up to the error of the
+    quantiles. Up to a twentieth of the values can be flawed without hiding each other.
+
+    Source: log-concavity of survival functions: M. Bagnoli and T. Bergstrom, Log-concave probability and its
+    applications, Economic Theory 26, 2005, theorem 3.
+
+    Args:
+        values: At least ``FEWEST``.
+        rate: Probability that an ordinary value lies above, 0 to 0.05.
+        least: The limit lies at least so far above the median: what differs by less is not worth a word.
+
+    Returns:
+        The limit; None where there are too few values.
+    """
+    if not 0 < rate <= _OUTER:
+        msg = f"rate must be above 0 and at most {_OUTER}; got {rate}"
+        raise ValueError(msg)
+    known = np.asarray(values, dtype=np.float64)
+    if known.size < FEWEST:
+        return None
+    median, inner, outer = np.quantile(known, [0.5, 1 - _INNER, 1 - _OUTER])
+    beyond = outer + (outer - inner) * math.log(_OUTER / rate) / math.log(_INNER / _OUTER)
+    return float(max(beyond, median + least))
+
+
+def lower_limit(values: ArrayLike, rate: float, least: float = 0.0) -> float | None:
+    """A value that at most a share ``rate`` of ordinary values lies below; see ``upper_limit``."""
+    limit = upper_limit(-np.asarray(values, dtype=np.float64), rate, least)
+    return None if limit is None else -limit
+
+
+@dataclass(frozen=True)
+class Outlying:
+    """Values beyond their limits.
+
+    Attributes:
+        index: ``[K]`` places of the values, farthest first.
+        limits: ``[K]`` the limit of each.
+        judged: Values that could be judged.
+        few: Names of the strata with too few values to judge.
+    """
+
+    index: NDArray[np.intp]
+    limits: NDArray[np.float64]
+    judged: int
+    few: tuple[str, ...]
+
+
+def outlying(
+    values: NDArray[np.floating], strata: NDArray[np.str_], rate: float, least: float, above: bool
+) -> Outlying:
+    """Find values that are unusual within their stratum.
+
+    Args:
+        values: ``[N]``; NaN is passed over.
+        strata: ``[N]`` what each is compared within: its camera.
+        rate: Probability that an ordinary value is found, 0 to 0.05.
+        least: Smallest difference from the median that is worth a word.
+        above: Whether high values are looked for; else low ones.
+    """
+    places, limits, excess, few = [], [], [], []
+    judged = 0
+    for stratum in np.unique(strata):
+        own = np.flatnonzero((strata == stratum) & np.isfinite(values))
+        limit = (upper_limit if above else lower_limit)(values[own], rate, least)
+        if limit is None:
+            few.append(str(stratum))
+            continue
+        judged += len(own)
+        distance = (values[own] - limit) * (1 if above else -1)
+        found = own[distance > 0]
+        places.append(found)
+        limits.append(np.full(len(found), limit))
+        excess.append(distance[distance > 0])
+    if not places:
+        return Outlying(np.empty(0, dtype=np.intp), np.empty(0), judged, tuple(few))
+    order = np.argsort(-np.concatenate(excess), kind="stable")
+    return Outlying(np.concatenate(places)[order], np.concatenate(limits)[order], judged, tuple(few))
