@@ -1,4 +1,4 @@
-"""Findings as tags in the ledger, so that FiftyOne can show them."""
+"""Findings as tags in the ledger."""
 
 from dataclasses import dataclass
 

@@ -122,5 +122,5 @@ def _resized(grey: NDArray[np.float32], width: int, height: int) -> NDArray[np.f
 
 def _checksum(pixels: Pixels) -> bytes:
     digest = hashlib.blake2b(f"{pixels.shape} {pixels.dtype}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.digest()

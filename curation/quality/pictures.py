@@ -24,23 +24,27 @@ def check_exposure(table: Table, rate: float) -> Check:
     """
     span = float(np.nanquantile(table.column("highest"), 0.95)) if table.readable.any() else 1.0
     contrast = np.log(np.maximum(table.column("contrast"), 1e-5))
-    contrast[table.column("contrast") == 0] = np.nan
-    looked = [
-        ("too_dark", table.column("mean"), _MEAN_STEP * span, False, "mean brightness {:.3f}, usual is above {:.3f}"),
-        ("too_bright", table.column("mean"), _MEAN_STEP * span, True, "mean brightness {:.3f}, usual is below {:.3f}"),
-        ("low_contrast", contrast, _CONTRAST_STEP, False, "logarithm of the contrast {:.2f}, usual is above {:.2f}"),
-        *(
-            (
-                kind,
-                table.column(kind),
-                _CLIPPED_STEP,
-                True,
-                "{:.1%} of the pixels at the " + end + ", usual is below {:.1%}",
-            )
-            for kind, end in (("clipped_dark", "lowest value"), ("clipped_bright", "highest value"))
-        ),
-    ]
-    return _gathered([_unusual(table, kind, values, rate, *rest) for kind, values, *rest in looked])
+    mean, step = table.column("mean"), _MEAN_STEP * span
+    words = "{:.1%} of the pixels at the VALUE value, usual is below {:.1%}"
+    return _gathered(
+        [
+            _unusual(table, "too_dark", mean, rate, step, False, "mean brightness {:.3f}, usual is above {:.3f}"),
+            _unusual(table, "too_bright", mean, rate, step, True, "mean brightness {:.3f}, usual is below {:.3f}"),
+            _unusual(
+                table,
+                "low_contrast",
+                contrast,
+                rate,
+                _CONTRAST_STEP,
+                False,
+                "log contrast {:.2f}, usual over {:.2f}",
+            ),
+            *(
+                _unusual(table, kind, table.column(kind), rate, _CLIPPED_STEP, True, words.replace("VALUE", value))
+                for kind, value in (("clipped_dark", "lowest"), ("clipped_bright", "highest"))
+            ),
+        ]
+    )
 
 
 def check_focus(table: Table, rate: float) -> Check:
@@ -73,7 +77,9 @@ def check_files(table: Table) -> Check:
 
 
 def _unusual(table: Table, kind: str, values: np.ndarray, rate: float, least: float, above: bool, words: str) -> Check:
-    found = outlying(values, table.strata, rate, least, above)
+    # A picture of one value is a finding of its own, and nothing else about it means anything.
+    some = np.where(table.column("contrast") > 0, values, np.nan)
+    found = outlying(some, table.strata, rate, least, above)
     findings = [
         Finding(kind, [int(place)], words.format(float(values[place]), limit), float(values[place]), float(limit))
         for place, limit in zip(found.index, found.limits, strict=True)

@@ -18,11 +18,12 @@ def upper_limit(values: ArrayLike, rate: float, least: float = 0.0) -> float | N
 
     The share of values beyond x is taken to fall exponentially from the two quantiles beyond which a quarter and a
     twentieth lie. Wherever the logarithm of that share is concave (uniform, normal, logistic, Laplace, exponential and
-    all other log-concave distributions) it falls at least that fast, so that the rate is kept, up to the error of the
-    quantiles. Up to a twentieth of the values can be flawed without hiding each other.
+    all other log-concave distributions) it falls at least that fast, so that the rate is kept. In small sets the limit
+    lies as much farther out as the sampling error of the quantiles calls for, so that the rate holds in the mean over
+    sets of that size. Up to a twentieth of the values can be flawed without hiding each other.
 
     Source: log-concavity of survival functions: M. Bagnoli and T. Bergstrom, Log-concave probability and its
-    applications, Economic Theory 26, 2005, theorem 3.
+    applications, Economic Theory 26, 2005, theorem 3; A. Rényi, On the theory of order statistics, 1953.
 
     Args:
         values: At least ``FEWEST``.
@@ -38,8 +39,12 @@ def upper_limit(values: ArrayLike, rate: float, least: float = 0.0) -> float | N
     known = np.asarray(values, dtype=np.float64)
     if known.size < FEWEST:
         return None
-    median, inner, outer = np.quantile(known, [0.5, 1 - _INNER, 1 - _OUTER])
-    beyond = outer + (outer - inner) * math.log(_OUTER / rate) / math.log(_INNER / _OUTER)
+    # Of the ways to interpolate, this one has no bias in the share of values that lie beyond.
+    median, inner, outer = np.quantile(known, [0.5, 1 - _INNER, 1 - _OUTER], method="weibull")
+    # The distance of the quantiles is a sum of exponential spacings; a gamma distribution has its mean and variance.
+    shape = known.size * math.log(_INNER / _OUTER) ** 2 / (1 / _OUTER - 1 / _INNER)
+    weight = shape * ((_INNER / rate) ** (1 / shape) - 1) / math.log(_INNER / _OUTER)
+    beyond = inner + weight * (outer - inner)
     return float(max(beyond, median + least))
 
 

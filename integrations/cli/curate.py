@@ -120,7 +120,7 @@ def check(
         str | None,
         typer.Option(
             metavar="URL",
-            help="Tag the images there that have findings; curate sync shows them in FiftyOne.",
+            help="Tag the images there that have findings, as check:<kind>.",
             show_default=False,
         ),
     ] = None,

@@ -20,6 +20,7 @@ COMMANDS = [
 NESTED = (
     ("curate", "sync"),
     ("curate", "synthetic"),
+    ("curate", "check"),
     ("curate", "open"),
     ("review", "push"),
     ("review", "pull"),
