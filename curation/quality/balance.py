@@ -1,7 +1,8 @@
 """Classes, lots and cameras: how many there are, and whether one gives another away."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from scipy.stats import chi2_contingency
@@ -48,16 +49,18 @@ def _rare(table: Table, what: str, name: str, counts: dict[str, set[str]]) -> li
     if len(counts) < 2:
         return []
     most = max(counts, key=lambda value: len(counts[value]))
+    rare = sorted(
+        (v for v, groups in counts.items() if len(counts[most]) > _RATIO * len(groups)), key=lambda v: len(counts[v])
+    )
     return [
         Finding(
             "imbalance",
             _of(table, name, value),
-            f"{what} {value} has {_count(len(groups), 'group')}, {what} {most} has {len(counts[most])}",
-            len(counts[most]) / len(groups),
+            f"{what} {value} has {_count(len(counts[value]), 'group')}, {what} {most} has {len(counts[most])}",
+            len(counts[most]) / len(counts[value]),
             _RATIO,
         )
-        for value, groups in counts.items()
-        if len(counts[most]) > _RATIO * len(groups)
+        for value in rare
     ]
 
 
@@ -69,7 +72,8 @@ def _gives_away(table: Table, name: str, values: Sequence[str | None], rate: flo
         if value and record.label != UNLABELLED
     }
     names = sorted({value for _, value, _ in seen})
-    counts = np.array([[sum(v == n and d is bad for _, v, d in seen) for bad in (False, True)] for n in names])
+    found = Counter((value, defective) for _, value, defective in seen)
+    counts = np.array([[found[name, defective] for defective in (False, True)] for name in names])
     if len(names) < 2 or (counts.sum(axis=0) == 0).any():
         return []
     test = chi2_contingency(counts, correction=False)
@@ -95,8 +99,8 @@ def _counted(table: Table, values: Sequence[str | None]) -> dict[str, set[str]]:
 
 
 def _of(table: Table, name: str, value: str) -> list[int]:
-    places = [place for place, record in enumerate(table.records) if getattr(record, name) == value]
-    return places[:_SHOWN]
+    places = (place for place, record in enumerate(table.records) if getattr(record, name) == value)
+    return list(islice(places, _SHOWN))
 
 
 def _count(number: int, noun: str) -> str:

@@ -43,7 +43,7 @@ def check_duplicates(
     families = _families(links)
     families.sort(key=lambda family: -max(strongest[place] for place in family))
     known = groups_are_known(table)
-    within = [family for family in families if len({table.records[p].group for p in family}) == 1]
+    within = {family[0] for family in families if len({table.records[p].group for p in family}) == 1}
     findings = [Finding("exact_duplicate", family, f"{len(family)} files with the same pixels") for family in exact] + [
         Finding(
             "near_duplicate",
@@ -53,7 +53,7 @@ def check_duplicates(
             near.limit,
         )
         for family in families
-        if not (known and family in within)
+        if not (known and family[0] in within)
     ]
     everything = _families([*links, *((family[0], place) for family in exact for place in family[1:])])
     findings += _leaks(table, everything, known)

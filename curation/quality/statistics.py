@@ -54,7 +54,9 @@ def statistics(table: Table) -> list[Row]:
     rows = [_row(table, "all", "all", np.arange(len(table.records)))]
     for what, value_of in _BY.items():
         values = np.array([value_of(record) or "" for record in table.records], dtype=np.str_)
-        rows += [_row(table, what, str(name), np.flatnonzero(values == name)) for name in np.unique(values) if name]
+        names, first = np.unique(np.sort(values), return_index=True)
+        own = np.split(np.argsort(values, kind="stable"), first[1:])
+        rows += [_row(table, what, str(name), places) for name, places in zip(names, own, strict=True) if name]
     return rows
 
 

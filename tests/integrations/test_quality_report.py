@@ -44,7 +44,7 @@ def test_the_page_is_whole_and_has_a_picture_of_everything(data: Path, tmp_path:
     assert (
         found["counts"].items() >= {"leak": 1, "near_duplicate": 1, "unreadable": 1, "mask": 1, "too_bright": 1}.items()
     )
-    assert [Path(name).name for name in found["findings"]["leak"][0]["images"]] == ["again.jpg", "003.png"]
+    assert [Path(name).name for name in found["findings"]["leak"][0]["images"]] == ["003.png", "again.jpg"]
     assert found["statistics"][0]["images"] == 45
     page = (tmp_path / "q.html").read_text()
     markup = Balance()
