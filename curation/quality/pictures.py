@@ -11,6 +11,7 @@ from curation.quality.tails import FEWEST, outlying
 _MEAN_STEP, _CONTRAST_STEP, _CLIPPED_STEP, _SHARPNESS_STEP = 0.02, 0.2, 0.01, 0.25
 """Smallest differences worth a word: 2 % of the range that the set uses, a fifth of the contrast, 1 % of the area, a
 quarter less energy in the finer of two octaves."""
+_BY_LOGARITHM = ("low_contrast", "blurred")
 
 
 def check_exposure(table: Table, rate: float) -> Check:
@@ -37,7 +38,7 @@ def check_exposure(table: Table, rate: float) -> Check:
                 rate,
                 _CONTRAST_STEP,
                 False,
-                "log contrast {:.2f}, usual over {:.2f}",
+                "contrast {:.3f}, usual is above {:.3f}",
             ),
             *(
                 _unusual(table, kind, table.column(kind), rate, _CLIPPED_STEP, True, words.replace("VALUE", value))
@@ -53,7 +54,7 @@ def check_focus(table: Table, rate: float) -> Check:
     The energy of an octave over that of the next coarser one does not depend on brightness and contrast. The finest
     octave shows slight blur, and sensor noise; the second is nearly free of noise. Half of the rate goes to each.
     """
-    words = "{:.2f} of the energy of the coarser octave (logarithm), usual is above {:.2f}"
+    words = "{:.2f} of the energy of the coarser one, usual is above {:.2f}"
     found = [
         _unusual(table, "blurred", table.column(name), rate / 2, _SHARPNESS_STEP, False, f"{octave} has {words}")
         for name, octave in (("sharpness", "the second octave"), ("fine", "the finest octave"))
@@ -80,9 +81,12 @@ def _unusual(table: Table, kind: str, values: np.ndarray, rate: float, least: fl
     # A picture of one value is a finding of its own, and nothing else about it means anything.
     some = np.where(table.column("contrast") > 0, values, np.nan)
     found = outlying(some, table.strata, rate, least, above)
+    # What is judged by its logarithm is told as it is.
+    told = np.exp if kind in _BY_LOGARITHM else np.asarray
+    pairs = zip(told(values[found.index]).tolist(), told(found.limits).tolist(), strict=True)
     findings = [
-        Finding(kind, [int(place)], words.format(float(values[place]), limit), float(values[place]), float(limit))
-        for place, limit in zip(found.index, found.limits, strict=True)
+        Finding(kind, [int(place)], words.format(value, limit), value, limit)
+        for place, (value, limit) in zip(found.index, pairs, strict=True)
     ]
     notes = [f"{_named(stratum)}: too few pictures (under {FEWEST}) to tell what is usual" for stratum in found.few]
     return Check(findings, {kind: found.judged}, notes)
