@@ -11,9 +11,10 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from synth.errors import SynthError
+from synth.ground import Ground
 from synth.noise import Numbers
 from synth.sources.defects import DefectBank
-from synth.windows import Ground, Window, boxes, cuts, trimmed
+from synth.windows import Window, boxes, cuts, trimmed
 
 if TYPE_CHECKING:
     from synth.masks import FlawParameters

@@ -18,10 +18,11 @@ from torch.nn import functional
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, shade
+from synth.ground import Ground
 from synth.masks import RegionParameters, draw_region, half_axes, region, region_reach
 from synth.noise import Numbers
 from synth.sources import displaced
-from synth.windows import Ground, Window
+from synth.windows import Window
 
 _CANDIDATES = 12
 """Places that are drawn; the one with most structure is taken."""

@@ -4,10 +4,11 @@ import torch
 from scipy.ndimage import uniform_filter
 from torch import Generator, Tensor
 
+from synth.ground import Ground, border, mean_inside
 from synth.masks import box_blur
 from synth.noise import grain, normals, perlin, profile, uniforms
 from synth.stamps import stamp
-from synth.windows import Ground, Window, border, boxes, mean_inside, trimmed
+from synth.windows import Window, boxes, trimmed
 
 
 def window(count: int, size: tuple[int, int], box: tuple[int, int, int, int] | None = None) -> Window:
