@@ -16,10 +16,10 @@ def _save(path: Path, pixels: np.ndarray) -> Path:
 @pytest.mark.parametrize(
     ("name", "pixels", "shown"),
     [
-        ("a.png", np.full((6, 9), 80, np.uint8), "ask.png"),
-        ("a.jpg", np.full((6, 9, 3), 80, np.uint8), "ask.jpg"),
-        ("a.tif", np.full((6, 9), 80, np.uint8), "ask.png"),
-        ("deep.png", np.full((6, 9), 80 * 257, np.uint16), "ask.png"),
+        ("a.png", np.full((10, 15), 80, np.uint8), "ask.png"),
+        ("a.jpg", np.full((10, 15, 3), 80, np.uint8), "ask.jpg"),
+        ("a.tif", np.full((10, 15), 80, np.uint8), "ask.png"),
+        ("deep.png", np.full((10, 15), 80 * 257, np.uint16), "ask.png"),
     ],
 )
 def test_browsers_can_show_it(tmp_path: Path, name: str, pixels: np.ndarray, shown: str) -> None:
@@ -32,29 +32,29 @@ def test_browsers_can_show_it(tmp_path: Path, name: str, pixels: np.ndarray, sho
     with Image.open(pictures.image) as opened:
         assert opened.format in {"PNG", "JPEG"}
         assert opened.mode in {"L", "RGB"}
-        assert opened.size == (9, 6)
+        assert opened.size == (15, 10)
         assert abs(int(np.asarray(opened).mean()) - 80) <= 1
     assert sorted(file.name for file in served.iterdir()) == sorted({shown, "ask-map.png"})
 
 
 def test_the_overlay_is_hot_where_the_map_is_high(tmp_path: Path) -> None:
-    anomaly_map = np.zeros((6, 9), np.uint8)
+    anomaly_map = np.zeros((10, 15), np.uint8)
     anomaly_map[2, 3] = 255
-    drawn = overlay(np.full((6, 9, 1), 120, np.uint8), anomaly_map).astype(int)
+    drawn = overlay(np.full((10, 15, 1), 120, np.uint8), anomaly_map).astype(int)
     assert drawn[2, 3, 0] - drawn[2, 3, 2] > 50
     assert abs(drawn[0, 0] - 120).max() < 30
 
 
 def test_a_map_of_another_size_is_fitted(tmp_path: Path) -> None:
-    source = _save(tmp_path / "a.png", np.full((6, 9), 80, np.uint8))
+    source = _save(tmp_path / "a.png", np.full((10, 15), 80, np.uint8))
     map_path = _save(tmp_path / "map.png", np.full((3, 3), 200, np.uint8))
     pictures = write_pictures(tmp_path, "ask", source, map_path)
     assert pictures.anomaly_map is not None
-    assert pictures.anomaly_map.shape == (6, 9)
+    assert pictures.anomaly_map.shape == (10, 15)
 
 
 def test_a_damaged_map_is_named(tmp_path: Path) -> None:
-    source = _save(tmp_path / "a.png", np.full((6, 9), 80, np.uint8))
+    source = _save(tmp_path / "a.png", np.full((10, 15), 80, np.uint8))
     (tmp_path / "map.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"map\.png"):
         write_pictures(tmp_path, "ask", source, tmp_path / "map.png")
