@@ -58,11 +58,16 @@ check: .venv/.installed  ## style, types and the borders between the floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A process that has quantised with NNCF crashes natively in a training after it: exports are tested in one of their own.
+EXPORTS := tests/learning/test_export.py
+
 test: env  ## every test but the slow ones, real servers included
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --ignore $(EXPORTS)
+	$(BIN)/python -m pytest -m "not slow" $(EXPORTS)
 
 test-all: env  ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore $(EXPORTS)
+	$(BIN)/python -m pytest $(EXPORTS)
 
 demo: env  ## the whole loop (INSPECTOR=me: you answer the questions)
 	$(BIN)/flawsmith demo --inspector $(INSPECTOR)
