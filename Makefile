@@ -58,7 +58,7 @@ check: .venv/.installed  ## style, types and the borders between the floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# A process that has quantised with NNCF crashes natively in a training after it: exports are tested in one of their own.
+# A training after the tests of exports, in one process, ended in a segmentation fault: they have one of their own.
 EXPORTS := tests/learning/test_export.py
 
 test: env  ## every test but the slow ones, real servers included
