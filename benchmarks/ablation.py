@@ -24,6 +24,7 @@ from rich.table import Table
 from benchmarks.ablation_figures import EVERYTHING, PERLIN_ONLY, summarise, variants, without
 from benchmarks.exam import Exam, exam_on_data, exams_on_parts
 from benchmarks.machine import describe_machine
+from benchmarks.options import add_budget, add_common, check_common
 from learning.detectors import Budget, create
 from learning.errors import DataError, UserError
 from synth.families import ANYWHERE
@@ -281,26 +282,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks.ablation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     known = list(variants(tuple(ANYWHERE)))
-    parser.add_argument("--data", type=Path, help="a data set with a labelled test part, judged beside made-up parts")
-    parser.add_argument("--skip-parts", action="store_true", help="judge on --data alone")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--steps", type=int, default=200, help="of each training")
-    budget.add_argument("--minutes", type=float, help="of each training, instead of steps")
+    add_common(parser, "a data set with a labelled test part, judged beside made-up parts")
+    add_budget(parser, steps=200)
     parser.add_argument("--size", type=int, default=96, help="side of the images")
     parser.add_argument("--variants", nargs="+", choices=known, default=known, metavar="NAME", help="only some")
     parser.add_argument("--resume-file", type=Path, help="cells go there as they are done, and are not done again")
-    parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
-    parser.add_argument("--quick", action="store_true", help="under two minutes: one seed, a few steps, small images")
     options = parser.parse_args(arguments)
-    if options.data and not options.data.exists():
-        parser.error(f"{options.data} does not exist")
-    if options.skip_parts and not options.data:
-        parser.error("--skip-parts leaves nothing without --data")
+    check_common(parser, options)
     if options.steps < 1 or (options.minutes is not None and options.minutes <= 0) or options.size < 64:
         parser.error("--steps and --minutes take numbers above 0, --size takes 64 or more")
-    if options.quick:
-        options.seeds = options.seeds[:1]
     return options
 
 

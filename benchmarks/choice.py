@@ -17,8 +17,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.exam import Exam, exam_on_good, exams_on_parts
+from benchmarks.exam import Exam
 from benchmarks.machine import describe_machine
+from benchmarks.options import add_budget, add_exams, check_exams, make_exams
 from learning.config import TrainConfig, load_config
 from learning.detectors import Budget, Detector, create
 from learning.detectors.base import FitReport
@@ -37,10 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     configs = {"default": TrainConfig()} | {path.stem: load_config(path) for path in options.configs}
     runs = []
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as made:
-        exams = [] if options.skip_parts else exams_on_parts(Path(made), options.good, 40, 56, options.size)
-        if options.data:
-            exams.append(exam_on_good(options.data, options.data_size))
-        for exam in exams:
+        for exam in make_exams(Path(made), options):
             for seed in options.seeds:
                 for name, config in configs.items():
                     runs.append(run(exam, name, config, seed, options.steps, options.minutes))
@@ -130,27 +128,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks.choice", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("configs", type=Path, nargs="*", metavar="CONFIG", help="as for flawsmith train --config")
-    parser.add_argument("--data", type=Path, help="a data set, of which only good parts are read")
-    parser.add_argument("--skip-parts", action="store_true", help="judge on --data alone")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--steps", type=int, default=300, help="of each training")
-    budget.add_argument("--minutes", type=float, help="of each training, instead of steps")
-    parser.add_argument("--good", type=int, default=160, help="made-up good parts of each kind, a quarter held out")
-    parser.add_argument("--size", type=int, default=128, help="of made-up parts, as detectors see them")
-    parser.add_argument("--data-size", type=int, default=192, help="of the pictures of --data, as detectors see them")
-    parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
-    parser.add_argument("--quick", action="store_true", help="under two minutes: one seed, a few steps, small images")
+    add_exams(parser)
+    add_budget(parser, steps=300)
     options = parser.parse_args(arguments)
-    if options.data and not options.data.exists():
-        parser.error(f"{options.data} does not exist")
-    if options.skip_parts and not options.data:
-        parser.error("--skip-parts leaves nothing without --data")
-    if options.steps < 1 or (options.minutes is not None and options.minutes <= 0) or options.good < 8:
-        parser.error("--steps and --minutes take numbers above 0, --good 8 or more")
+    check_exams(parser, options)
+    if options.steps < 1 or (options.minutes is not None and options.minutes <= 0):
+        parser.error("--steps and --minutes take numbers above 0")
     if options.quick:
-        options.seeds, options.steps, options.minutes = options.seeds[:1], 10, None
-        options.size, options.data_size, options.good = 64, 64, 24
+        options.steps, options.minutes = 10, None
     return options
 
 

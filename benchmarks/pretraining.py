@@ -24,8 +24,10 @@ from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
 from benchmarks.choice import judge, summarise, table
-from benchmarks.exam import Exam, exam_on_good, exams_on_parts
+from benchmarks.exam import Exam
 from benchmarks.machine import describe_machine
+from benchmarks.options import add_exams, check_exams, make_exams
+from integrations.cli.console import bar
 from learning.augmentation import augment
 from learning.detectors.base import Budget
 from learning.detectors.segment.detector import Segment, SegmentConfig
@@ -156,33 +158,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     options = _parse(arguments)
     console = Console(stderr=True)
-    said: dict[str, int] = {}
-
-    def say(done: float, total: float, text: str) -> None:
-        percent = int(100 * done / total)
-        if percent > said.get(text, -1):
-            said[text] = percent
-            console.print(f"{text}: {percent} %", highlight=False)
-
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as made:
         file = options.weights or Path(made) / "weights.safetensors"
         if not file.exists():
-            pool = Pool.make(options.products, options.pretraining_size, options.pretraining_seed, say)
-            network, _ = pretrain(
-                pool,
-                SegmentConfig(),
-                Budget(steps=options.pretraining_steps),
-                options.pretraining_seed,
-                say,
-                file.with_suffix(".training"),
-            )
-            save_file({name: value.contiguous() for name, value in network.state_dict().items()}, file)
+            _pretrain_into(file, options)
         start = load_file(file)
-        exams = [] if options.skip_parts else exams_on_parts(Path(made), options.good, 40, 56, options.size)
-        if options.data:
-            exams.append(exam_on_good(options.data, options.data_size))
         runs = []
-        for exam in exams:
+        for exam in make_exams(Path(made), options):
             for seed in options.seeds:
                 for name, given in (("from scratch", None), ("pretrained", start)):
                     runs.append(run(exam, name, given, seed, options.steps))
@@ -206,6 +188,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(json.dumps(result) + "\n")
 
 
+def _pretrain_into(file: Path, options: argparse.Namespace) -> None:
+    seed, budget = options.pretraining_seed, Budget(steps=options.pretraining_steps)
+    with bar("run it again to go on, if --weights was given") as progress:
+        pool = Pool.make(options.products, options.pretraining_size, seed, progress)
+        network, _ = pretrain(pool, SegmentConfig(), budget, seed, progress, file.with_suffix(".training"))
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, file)
+
+
 def run(exam: Exam, name: str, start: dict[str, Tensor] | None, seed: int, steps: int) -> dict[str, Any]:
     """Train from given weights, or from scratch where there are none, and judge; see ``benchmarks.choice.judge``."""
     detector = (Segment if start is None else _Pretrained)(SegmentConfig(), exam.train.preprocessing)
@@ -226,26 +216,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--products", type=int, default=14_000, help="made-up products; memory for them: 90 kB each")
     parser.add_argument("--pretraining-size", type=int, default=192, help="side of their pictures in pixels")
     parser.add_argument("--pretraining-seed", type=int, default=0)
-    parser.add_argument("--data", type=Path, help="a data set, of which only good parts are read")
-    parser.add_argument("--skip-parts", action="store_true", help="judge on --data alone")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add_exams(parser)
     parser.add_argument("--steps", type=int, default=300, help="of each training")
-    parser.add_argument("--good", type=int, default=160, help="made-up good parts of each kind, a quarter held out")
-    parser.add_argument("--size", type=int, default=128, help="of made-up parts, as detectors see them")
-    parser.add_argument("--data-size", type=int, default=192, help="of the pictures of --data, as detectors see them")
-    parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
-    parser.add_argument("--quick", action="store_true", help="under two minutes: one seed, a few steps, small images")
     options = parser.parse_args(arguments)
-    if options.data and not options.data.exists():
-        parser.error(f"{options.data} does not exist")
-    if options.skip_parts and not options.data:
-        parser.error("--skip-parts leaves nothing without --data")
+    check_exams(parser, options)
     numbers = (options.steps, options.pretraining_steps, options.products, options.pretraining_seed + 1)
-    if min(numbers) < 1 or options.pretraining_size < 64 or options.good < 8:
-        parser.error("steps and products take numbers above 0, sizes 64 or more, --good 8 or more")
+    if min(numbers) < 1 or options.pretraining_size < 64:
+        parser.error("steps and products take numbers above 0, --pretraining-size 64 or more")
     if options.quick:
-        options.seeds, options.steps, options.pretraining_steps, options.products = options.seeds[:1], 10, 10, 64
-        options.size, options.data_size, options.pretraining_size, options.good = 64, 64, 64, 24
+        options.steps, options.pretraining_steps, options.products, options.pretraining_size = 10, 10, 64, 64
     return options
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
@@ -15,9 +14,8 @@ from learning.detectors.ganomaly.network import GanomalyNetwork
 from learning.errors import ConfigError
 from learning.generative.network import Discriminator, held
 from learning.images.image_set import ImageSet
-from learning.images.preprocessing import Preprocessing
+from tests.learning.spots import good_parts, spotted
 
-SIDE = 64
 SMALL = {
     "autoencoder": {"widths": (8, 16), "code": 2, "batch": 8, "learning_rate": 1e-2},
     "ganomaly": {"latent": 8, "width": 4, "batch": 8, "learning_rate": 2e-3},
@@ -28,18 +26,9 @@ STEPS = {"autoencoder": 60, "ganomaly": 120, "dcgan": 40}
 each = pytest.mark.parametrize("name", sorted(SMALL))
 
 
-def surface(random: np.random.Generator) -> np.ndarray:
-    return 120 + random.normal(0, 5, (SIDE, SIDE))
-
-
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
-    folder = tmp_path_factory.mktemp("good")
-    random = np.random.default_rng(0)
-    paths = [folder / f"{i}.png" for i in range(12)]
-    for path in paths:
-        Image.fromarray(surface(random).clip(0, 255).astype(np.uint8)).save(path)
-    return ImageSet(paths, Preprocessing(channels=1, height=SIDE, width=SIDE))
+    return good_parts(tmp_path_factory.mktemp("good"), 12, np.random.default_rng(0))
 
 
 def grads(module: torch.nn.Module) -> float:
@@ -52,12 +41,8 @@ def test_it_finds_dark_spots_from_good_parts_alone(name: str, good: ImageSet) ->
     report = detector.fit(good, good, seed=0, budget=Budget(steps=STEPS[name]))
     assert report.weights == "scratch"
     random = np.random.default_rng(1)
-    pictures, masks = np.stack([surface(random) for _ in range(24)]), np.zeros((24, SIDE, SIDE), dtype=bool)
-    for i in range(12):
-        top, left = random.integers(8, SIDE - 28, 2)
-        masks[i, top : top + 18, left : left + 18] = True
-    pictures[masks] -= 80
-    prediction = detector.predict(torch.from_numpy(pictures / 255).float()[:, None])
+    images, masks = spotted(random, side=18, depth=80)
+    prediction = detector.predict(images)
     assert roc_auc_score(np.arange(24) < 12, prediction.scores) > 0.9
     assert roc_auc_score(masks.ravel(), prediction.maps.numpy().ravel()) > 0.6
     assert prediction.maps.min() >= 0

@@ -13,10 +13,9 @@ from learning.clustering import ClusterDetector, cluster_picture, fit_whitening
 from learning.detectors import Budget, create
 from learning.errors import ConfigError
 from learning.images.image_set import ImageSet
-from learning.images.preprocessing import Preprocessing
 from learning.images.records import ImageRecord
+from tests.learning.spots import good_parts, spotted
 
-SIDE = 64
 SMALL = {"backbone": {"name": "resnet10t", "levels": (1, 2)}, "batch": 4, "places": 600, "components": 24}
 EACH = {"kmeans": {"clusters": 6}, "birch": {"subclusters": 12, "clusters": 3}}
 
@@ -30,20 +29,9 @@ def blobs(per_blob: int = 80) -> Tensor:
     return (middles[:, None] + noise).flatten(0, 1)
 
 
-def surface(random: np.random.Generator) -> np.ndarray:
-    return 120 + random.normal(0, 5, (SIDE, SIDE))
-
-
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
-    folder = tmp_path_factory.mktemp("good")
-    random = np.random.default_rng(0)
-    paths = [folder / f"{i}.png" for i in range(16)]
-    for path in paths:
-        Image.fromarray(surface(random).clip(0, 255).astype(np.uint8)).save(path)
-    return ImageSet(
-        [ImageRecord(path, label="good") for path in paths], Preprocessing(channels=1, height=SIDE, width=SIDE)
-    )
+    return good_parts(tmp_path_factory.mktemp("good"), 16, np.random.default_rng(0))
 
 
 def untrained(name: str, good: ImageSet) -> ClusterDetector:
@@ -91,16 +79,12 @@ def test_it_finds_dark_spots_and_draws_its_clusters(name: str, good: ImageSet, t
     assert (report.weights, report.steps) == ("random", 4)
     assert int(detector.clusters.counts.sum()) <= 600
     random = np.random.default_rng(1)
-    pictures, masks = np.stack([surface(random) for _ in range(24)]), np.zeros((24, SIDE, SIDE), dtype=bool)
-    for i in range(12):
-        top, left = random.integers(8, SIDE - 20, 2)
-        masks[i, top : top + 10, left : left + 10] = True
-    pictures[masks] -= 45
-    prediction = detector.predict(torch.from_numpy(pictures / 255).float()[:, None])
+    images, masks = spotted(random)
+    prediction = detector.predict(images)
     assert roc_auc_score(np.arange(24) < 12, prediction.scores) > 0.95
     assert roc_auc_score(masks.ravel(), prediction.maps.numpy().ravel()) > 0.85
     records = list(good.records)
-    for i, picture in enumerate(pictures[:2]):
+    for i, picture in enumerate(images[:2, 0].numpy() * 255):
         Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(tmp_path / f"{i}.png")
         records.append(ImageRecord(tmp_path / f"{i}.png", label="spot"))
     cluster_picture(detector, ImageSet(records, good.preprocessing), tmp_path / "deep" / "clusters.png")

@@ -5,17 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from learning.detectors import Budget, create
 from learning.detectors.flow.network import CrossScaleFlow, negative_log_likelihood
 from learning.errors import ConfigError
-from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
+from tests.learning.spots import SIDE, good_parts, spotted
 
-SIDE = 64
 SMALL = {"backbone": {"name": "resnet10t", "levels": (1,)}, "components": 16, "blocks": 2, "hidden": 8, "batch": 4}
 DIMS = [(3, 4, 4), (3, 2, 2), (3, 1, 1)]
 
@@ -80,24 +78,14 @@ def test_untouched_it_is_the_identity_up_to_order_and_its_loss_that_of_a_gaussia
 
 def test_it_finds_dark_spots_and_becomes_likelier(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-
-    def surface() -> np.ndarray:
-        return 120 + random.normal(0, 5, (SIDE, SIDE))
-
-    for i in range(12):
-        Image.fromarray(surface().clip(0, 255).astype(np.uint8)).save(tmp_path / f"{i}.png")
-    good = ImageSet(sorted(tmp_path.iterdir()), Preprocessing(channels=1, height=SIDE, width=SIDE))
+    good = good_parts(tmp_path, 12, random)
     detector = create("flow", SMALL, good.preprocessing)
-    report = detector.fit(good, good, seed=0, budget=Budget(steps=20))
+    report = detector.fit(good, good, seed=0, budget=Budget(steps=60))
     assert report.weights == "random"
     likelihood = report.history["negative log-likelihood"]
     assert likelihood[-1] < likelihood[0]
-    pictures, masks = np.stack([surface() for _ in range(24)]), np.zeros((24, SIDE, SIDE), dtype=bool)
-    for i in range(12):
-        top, left = random.integers(8, SIDE - 20, 2)
-        masks[i, top : top + 10, left : left + 10] = True
-    pictures[masks] -= 45
-    prediction = detector.predict(torch.from_numpy(pictures / 255).float()[:, None])
+    images, masks = spotted(random)
+    prediction = detector.predict(images)
     assert roc_auc_score(np.arange(24) < 12, prediction.scores) > 0.95
     assert roc_auc_score(masks.ravel(), prediction.maps.numpy().ravel()) > 0.85
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import timm
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
@@ -18,10 +17,9 @@ from learning.detectors.glass.network import GlassNetwork
 from learning.errors import ConfigError
 from learning.feature_discriminator import to_rows
 from learning.images.image_set import ImageSet
-from learning.images.preprocessing import Preprocessing
 from synth.feature_level import Hypothesis
+from tests.learning.spots import good_parts, spotted
 
-SIDE = 64
 SMALL = {
     "backbone": {"name": "resnet10t", "levels": (0, 1)},
     "width": 32,
@@ -31,18 +29,9 @@ SMALL = {
 }
 
 
-def surface(random: np.random.Generator) -> np.ndarray:
-    return 120 + random.normal(0, 5, (SIDE, SIDE))
-
-
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
-    folder = tmp_path_factory.mktemp("good")
-    random = np.random.default_rng(0)
-    paths = [folder / f"{i}.png" for i in range(16)]
-    for path in paths:
-        Image.fromarray(surface(random).clip(0, 255).astype(np.uint8)).save(path)
-    return ImageSet(paths, Preprocessing(channels=1, height=SIDE, width=SIDE))
+    return good_parts(tmp_path_factory.mktemp("good"), 16, np.random.default_rng(0))
 
 
 def network(frozen: bool) -> GlassNetwork:
@@ -84,12 +73,8 @@ def test_it_learns_to_find_dark_spots_from_good_parts_alone(good: ImageSet) -> N
     assert report.choices == {"hypothesis": max(evidence, key=lambda name: evidence[name])}
     assert all(0 <= value <= 1 for value in evidence.values())
     random = np.random.default_rng(1)
-    pictures, masks = np.stack([surface(random) for _ in range(24)]), np.zeros((24, SIDE, SIDE), dtype=bool)
-    for i in range(12):
-        top, left = random.integers(8, SIDE - 20, 2)
-        masks[i, top : top + 10, left : left + 10] = True
-    pictures[masks] -= 45
-    prediction = detector.predict(torch.from_numpy(pictures / 255).float()[:, None])
+    images, masks = spotted(random)
+    prediction = detector.predict(images)
     assert roc_auc_score(np.arange(24) < 12, prediction.scores) > 0.9
     assert roc_auc_score(masks.ravel(), prediction.maps.numpy().ravel()) > 0.8
 

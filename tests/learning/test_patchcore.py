@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import timm
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 from torch import Generator, Tensor
@@ -19,9 +18,8 @@ from learning.detectors.patchcore.bank import MemoryBank, image_scores
 from learning.detectors.patchcore.coreset import greedy_coreset, project
 from learning.errors import ConfigError
 from learning.images.image_set import ImageSet
-from learning.images.preprocessing import Preprocessing
+from tests.learning.spots import good_parts, spotted
 
-SIDE = 64
 SMALL = {"backbone": {"name": "resnet10t", "levels": (1, 2)}, "batch": 4, "places": 600}
 
 
@@ -33,18 +31,9 @@ def rows(count: int, width: int, seed: int = 0) -> Tensor:
     return torch.randn(count, width, generator=seeded(seed))
 
 
-def surface(random: np.random.Generator) -> np.ndarray:
-    return 120 + random.normal(0, 5, (SIDE, SIDE))
-
-
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
-    folder = tmp_path_factory.mktemp("good")
-    random = np.random.default_rng(0)
-    paths = [folder / f"{i}.png" for i in range(16)]
-    for path in paths:
-        Image.fromarray(surface(random).clip(0, 255).astype(np.uint8)).save(path)
-    return ImageSet(paths, Preprocessing(channels=1, height=SIDE, width=SIDE))
+    return good_parts(tmp_path_factory.mktemp("good"), 16, np.random.default_rng(0))
 
 
 class TestCoreset:
@@ -110,12 +99,8 @@ def test_it_finds_dark_spots_and_says_that_its_weights_are_random(good: ImageSet
     # However many images there are, no more places are kept than the configuration says, and a tenth remembered.
     assert len(detector.bank.rows) <= 60
     random = np.random.default_rng(1)
-    pictures, masks = np.stack([surface(random) for _ in range(24)]), np.zeros((24, SIDE, SIDE), dtype=bool)
-    for i in range(12):
-        top, left = random.integers(8, SIDE - 20, 2)
-        masks[i, top : top + 10, left : left + 10] = True
-    pictures[masks] -= 45
-    prediction = detector.predict(torch.from_numpy(pictures / 255).float()[:, None])
+    images, masks = spotted(random)
+    prediction = detector.predict(images)
     assert roc_auc_score(np.arange(24) < 12, prediction.scores) > 0.95
     assert roc_auc_score(masks.ravel(), prediction.maps.numpy().ravel()) > 0.9
 
