@@ -58,16 +58,11 @@ check: .venv/.installed  ## style, types and the borders between the floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# A training after the tests of exports, in one process, ended in a segmentation fault: they have one of their own.
-EXPORTS := tests/learning/test_export.py
-
 test: env  ## every test but the slow ones, real servers included
-	$(BIN)/python -m pytest -m "not slow" --ignore $(EXPORTS)
-	$(BIN)/python -m pytest -m "not slow" $(EXPORTS)
+	$(BIN)/python -m pytest -m "not slow"
 
 test-all: env  ## every test
-	$(BIN)/python -m pytest --ignore $(EXPORTS)
-	$(BIN)/python -m pytest $(EXPORTS)
+	$(BIN)/python -m pytest
 
 demo: env  ## the whole loop (INSPECTOR=me: you answer the questions)
 	$(BIN)/flawsmith demo --inspector $(INSPECTOR)

@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,15 +63,27 @@ def write_onnx(module: Traceable, preprocessing: Preprocessing, folder: Path) ->
     return file
 
 
+@lru_cache(maxsize=1)
+def openvino_core() -> "openvino.Core":
+    """OpenVINO, once for the process.
+
+    Each core that loads the processor's plugin puts a stack for signals in the place of the one before, and puts that
+    back when it ends, whether it is still there or not. Where cores ended in the order in which they began, the next
+    signal, a Ctrl-C for one, was a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 def read_openvino(file: Path, preprocessing: Preprocessing) -> "openvino.Model":
     """Read ONNX or OpenVINO's own format as a model of one image, ``[1, C, h, w]``.
 
     Normalisations become part of the convolutions before them, as quantisation corrects biases of convolutions only.
     """
-    import openvino
     from openvino._offline_transformations import apply_moc_transformations
 
-    model = openvino.Core().read_model(file)
+    model = openvino_core().read_model(file)
     model.reshape([1, preprocessing.channels, preprocessing.height, preprocessing.width])
     # What openvino.convert_model does too; but that function reports each use to its makers.
     apply_moc_transformations(model, cf=False, smart_reshape=False)

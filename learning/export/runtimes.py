@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.errors import ExportError
-from learning.export.graph import INPUT, ONNX_FILE, OPENVINO_FILE, OUTPUTS, read_openvino
+from learning.export.graph import INPUT, ONNX_FILE, OPENVINO_FILE, OUTPUTS, openvino_core, read_openvino
 from learning.export.packages import require_to_run
 from learning.export.record import Format
 from learning.images.preprocessing import Preprocessing
@@ -46,15 +46,13 @@ def open_runtime(folder: Path, format: Format, preprocessing: Preprocessing, thr
 
 
 def _openvino(file: Path, preprocessing: Preprocessing, threads: int) -> Runtime:
-    import openvino
-
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
         # By itself it takes bfloat16 where the processor has it: scores would depend on the machine.
         "INFERENCE_PRECISION_HINT": "f32",
     }
-    compiled = openvino.Core().compile_model(read_openvino(file, preprocessing), "CPU", settings)
+    compiled = openvino_core().compile_model(read_openvino(file, preprocessing), "CPU", settings)
 
     def run(images: Floats) -> tuple[Floats, Floats, Floats]:
         found = compiled(images)

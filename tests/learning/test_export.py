@@ -253,3 +253,25 @@ def test_nobody_is_told_of_an_export() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "MagicMock"
+
+
+def test_ctrl_c_after_exports_have_come_and_gone_is_no_crash(exports: dict[str, Bundle]) -> None:
+    code = (
+        "import gc, os, signal, sys, torch\n"
+        "from pathlib import Path\n"
+        "from learning.bundle import Bundle\n"
+        "loaded = [Bundle.load(Path(sys.argv[1])) for _ in range(2)]\n"
+        "for one in loaded:\n"
+        "    one.detector.predict(torch.rand(1, one.preprocessing.channels, 64, 64))\n"
+        "del one\n"
+        "while loaded:\n"
+        "    loaded.pop(0)\n"
+        "    gc.collect()\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    command = [sys.executable, "-c", code, str(exports["openvino"].folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "interrupted"), done.stderr
