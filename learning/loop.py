@@ -67,6 +67,17 @@ class Schedule:
         return self.peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (fraction - self.warmup) / (1 - self.warmup))))
 
 
+class Rates(Protocol):
+    """A learning rate over the run; ``Schedule``, or one that follows what a callback has seen."""
+
+    @property
+    def peak(self) -> float:
+        """The first, or highest."""
+
+    def rate(self, fraction: float) -> float:
+        """Learning rate at a fraction (0..1) of the run."""
+
+
 class Callback(Protocol):
     """Something that looks at the network now and then, and changes what batches are made of."""
 
@@ -118,7 +129,7 @@ def train(
     compute_losses: Callable[[nn.Module, Any], dict[str, Tensor]],
     budget: Budget,
     seed: int,
-    schedule: Schedule,
+    schedule: Rates,
     weight_decay: float = 0.01,
     ema_decay: float = 0.995,
     betas: tuple[float, float] = (0.9, 0.999),

@@ -33,6 +33,7 @@ DETECTORS: dict[str, str] = {
     "ganomaly": "learning.detectors.ganomaly:Ganomaly",
     "dcgan": "learning.detectors.dcgan:Dcgan",
     "flow": "learning.detectors.flow:Flow",
+    "supervised": "learning.detectors.supervised:Supervised",
 }
 
 

@@ -121,6 +121,8 @@ class Detector(ABC):
     default_size: ClassVar[int] = 256
     learns_from_flaws: ClassVar[bool] = True
     """Whether made-up flaws take part in its training; one that knows good parts alone refuses sources of flaws."""
+    needs_defects: ClassVar[bool] = False
+    """Whether it cannot be trained without confirmed defects."""
 
     def __init__(self, config: Any, preprocessing: "Preprocessing", device: str = "cpu") -> None:
         self.config = config

@@ -15,7 +15,7 @@ from learning.errors import ConfigError, ExportError
 from learning.export.detector import ExportedDetector
 from learning.export.graph import read_openvino, write_onnx, write_openvino
 from learning.export.record import Format
-from learning.flaw_sources import FlawSources
+from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from synth.families.base import Context
@@ -34,12 +34,17 @@ SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {"widths": (4, 8), "code": 4, "batch": 4},
     "ganomaly": {"latent": 8, "width": 4, "batch": 4},
     "dcgan": {"latent": 8, "width": 4, "batch": 4},
+    "supervised": {"patch": 32, "decoder": (16, 8, 8, 8, 4), "batch": 2},
     "flow": {"backbone": {"name": "resnet10t", "levels": (1,)}, "components": 6, "blocks": 2, "hidden": 8, "batch": 2},
 }
 """Options that make a detector quick; one without an entry is tried with its defaults."""
 
 FLAWED = sorted(name for name in DETECTORS if detector_class(name).learns_from_flaws)
 """Detectors in whose training made-up flaws take part."""
+
+_MASK = torch.zeros(1, 12, 12)
+_MASK[:, 3:9, 3:9] = 1
+DEFECT = Defect(0.5 - 0.3 * _MASK, _MASK, torch.tensor([0.5]), torch.tensor([0.02]), 1.0, SIDE, "a", "b", "c")
 
 every_detector = pytest.mark.parametrize("name", sorted(DETECTORS))
 
@@ -65,11 +70,16 @@ def sets(parts: list[Path]) -> tuple[ImageSet, ImageSet]:
 def fitted(name: str, parts: list[Path], seed: int = 0, budget: Budget | None = None) -> Detector:
     train, selection = sets(parts)
     detector = create(name, SMALL.get(name, {}), train.preprocessing)
-    report = detector.fit(train, selection, seed, budget or Budget(steps=2))
+    report = detector.fit(train, selection, seed, budget or Budget(steps=2), sources=sources_for(name))
     assert report.weights in ("scratch", "random", "pretrained", "file")
     assert report.steps >= 1
     assert budget is not None or report.steps == 2
     return detector
+
+
+def sources_for(name: str) -> FlawSources:
+    """A confirmed defect for detectors that cannot do without."""
+    return FlawSources(DefectBank((DEFECT,))) if detector_class(name).needs_defects else NO_SOURCES
 
 
 @pytest.fixture(scope="module")
@@ -180,10 +190,9 @@ def test_an_unknown_key_is_refused(name: str, parts: list[Path]) -> None:
 @pytest.mark.parametrize("name", sorted(set(DETECTORS) - set(FLAWED)))
 def test_what_would_be_ignored_is_refused(name: str, parts: list[Path]) -> None:
     train, selection = sets(parts)
-    defect = Defect(torch.rand(1, 8, 8), torch.ones(1, 8, 8), torch.zeros(1), torch.ones(1), 1.0, SIDE, "a", "b", "c")
     detector = create(name, SMALL.get(name, {}), train.preprocessing)
     with pytest.raises(ConfigError, match=f"{name} learns from good parts alone"):
-        detector.fit(train, selection, 0, Budget(steps=1), sources=FlawSources(DefectBank((defect,))))
+        detector.fit(train, selection, 0, Budget(steps=1), sources=FlawSources(DefectBank((DEFECT,))))
 
 
 def test_an_unknown_name_is_refused() -> None:
@@ -206,7 +215,7 @@ def test_training_flaws_keep_to_the_regions(name: str, parts: list[Path], monkey
     preprocessing = Preprocessing(channels=1, height=SIDE, width=SIDE)
     half = Regions(include=(Shape(box=(0, 0, 0.5, 1)),))
     train = ImageSet(parts, preprocessing, regions=half)
-    create(name, SMALL.get(name, {}), preprocessing).fit(train, train, 0, Budget(steps=2))
+    create(name, SMALL.get(name, {}), preprocessing).fit(train, train, 0, Budget(steps=2), sources=sources_for(name))
     assert seen
     for allowed, masks in seen:
         # Mirrored and moved with the picture, but a half it stays.
