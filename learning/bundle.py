@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from learning.auto.record import Choice
 from learning.card import write_card
 from learning.config import TrainConfig
 from learning.detectors import Detector, FitReport, create
@@ -166,6 +167,7 @@ class Bundle:
         embeddings: Mapping[str, tuple[Sequence[str], NDArray[np.floating]]],
         map_range: tuple[float, float],
         threshold: tuple[float, Promise],
+        auto: Choice | None = None,
         reason: str = "first threshold: the smallest promise that the calibration parts carry",
     ) -> Self:
         """Write a bundle; the folder holds all of it or what it held before.
@@ -183,6 +185,7 @@ class Bundle:
             embeddings: Files and ``[N, D]``, by the name of the set.
             map_range: Values of the anomaly map for black and white.
             threshold: The first one, and what it promises.
+            auto: How the detector was chosen, where it was not named.
             reason: Why this threshold.
 
         Returns:
@@ -223,6 +226,7 @@ class Bundle:
                 groups={"selection": len(set(selection.group)), "calibration": len(set(calibration.group))},
                 selection=report.selection,
                 choices=report.choices,
+                auto=auto,
                 history=report.history,
                 map_range=map_range,
                 files={file.relative_to(temporary).as_posix(): file_sha256(file) for file in files},

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from learning.auto.record import Choice
 from learning.export.record import Exported
 from learning.manifest import Manifest
 from learning.thresholds import Promise
@@ -73,6 +74,7 @@ def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
         "|---|---|---|",
         *sets,
         *(["", "## On held-out good parts and synthetic flaws", "", *figures] if figures else []),
+        *(_chosen(manifest.auto) if manifest.auto else []),
         *_confirmed(manifest),
         *(_exported(manifest.export) if manifest.export else []),
         "",
@@ -84,6 +86,23 @@ def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _chosen(choice: Choice) -> list[str]:
+    """How the detector was chosen among candidates."""
+    lines = ["", "## How the detector was chosen", "", f"`{choice.detector}`: {choice.reason}."]
+    if choice.candidates:
+        lines += [
+            "",
+            f"By {choice.metric}: {', '.join(choice.left_out)}. No candidate was trained on these families, nor on the "
+            f"{choice.judged_groups} groups of good parts that judged ({choice.flaws} flawed images); each was trained "
+            f"on {choice.trained_groups} groups. In the end `{choice.detector}` was trained anew on all, with "
+            "all families.",
+            "",
+            *choice.table(),
+        ]
+    lines += [f"- `{name}` was not tried: it {why}" for name, why in choice.passed_over.items()]
+    return lines
 
 
 def _confirmed(manifest: Manifest) -> list[str]:

@@ -9,7 +9,11 @@ from learning.detectors import DETECTORS, detector_class
 from learning.errors import ConfigError
 from synth.configuration import describe, read_config
 from synth.errors import SynthError
+from synth.families import ANYWHERE
 from synth.regions import Regions
+
+AUTO = "auto"
+"""In the place of a detector's name: the best of some candidates."""
 
 _SETS = ("train", "selection", "calibration")
 
@@ -28,11 +32,65 @@ class Sources(BaseModel):
     textures: Path | None = None
 
 
+class Auto(BaseModel):
+    """How ``detector: auto`` chooses; see ``learning.auto``.
+
+    Attributes:
+        candidates: Names of detectors; the first is taken where there are too few good parts to choose by.
+        options: Options of candidates, by their names.
+        share: Share of the budget that all candidates have together; the winner has the rest.
+        left_out: Flaw families that judge, and that no candidate is trained on.
+        images: Held-out good images to judge on, at most.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    candidates: tuple[str, ...] = Field(default=("segment", "glass", "patchcore"), min_length=2)
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    share: float = Field(default=0.4, ge=0.05, le=0.9)
+    left_out: tuple[str, ...] = Field(default=("crack", "scratch", "dent", "missing", "stain"), min_length=1)
+    images: int = Field(default=32, ge=8, le=1000)
+
+    @field_validator("candidates")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in DETECTORS:
+                msg = f"no detector is called {name!r}; there are: {', '.join(sorted(DETECTORS))}"
+                raise ValueError(msg)
+        if len(set(names)) < len(names):
+            msg = "names a candidate twice"
+            raise ValueError(msg)
+        return names
+
+    @field_validator("left_out")
+    @classmethod
+    def _some(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(families) - set(ANYWHERE))
+        if unknown or len(set(families)) >= len(ANYWHERE):
+            msg = f"takes some, not all, of {', '.join(ANYWHERE)}"
+            raise ValueError(msg)
+        return tuple(dict.fromkeys(families))
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        for name, options in self.options.items():
+            if name not in self.candidates:
+                msg = f"options are of candidates ({', '.join(self.candidates)}); {name!r} is none"
+                raise ValueError(msg)
+            check_detector_config(name, options)
+            families = options.get("families")
+            if families and not set(families) - set(self.left_out):
+                msg = f"left_out leaves {name} no family of those it is told to learn from"
+                raise ValueError(msg)
+        return self
+
+
 class TrainConfig(BaseModel):
     """What a training run can be told beside its data, budget and seed.
 
     Attributes:
-        detector: Name of the detector.
+        detector: Name of the detector, or ``auto``.
         detector_config: Options of that detector, validated by its own class.
         size: Height and width that images are brought to; a crop has about as many pixels. None: the detector's.
         view: ``whole`` pictures, or the ``part`` cut out of them; ``auto`` chooses by the good training images.
@@ -40,6 +98,7 @@ class TrainConfig(BaseModel):
         confidence: Of the first threshold's promise.
         sources: What made-up flaws are taken from.
         regions: Where synthetic flaws are allowed, on the pictures as they come; see ``configs/synthesis.yaml``.
+        auto: How ``auto`` chooses.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,12 +113,13 @@ class TrainConfig(BaseModel):
     confidence: float = Field(default=0.95, ge=0.5, le=0.999)
     sources: Sources = Sources()
     regions: Regions = Regions()
+    auto: Auto = Auto()
 
     @field_validator("detector")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in DETECTORS:
-            msg = f"no detector is called {name!r}; there are: {', '.join(sorted(DETECTORS))}"
+        if name not in (AUTO, *DETECTORS):
+            msg = f"no detector is called {name!r}; there are: {AUTO}, {', '.join(sorted(DETECTORS))}"
             raise ValueError(msg)
         return name
 
@@ -73,6 +133,9 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _detector_config_fits(self) -> Self:
+        if self.detector_config and self.detector == AUTO:
+            msg = "detector_config is for one detector; with auto, options go under auto.options by a candidate's name"
+            raise ValueError(msg)
         if self.detector_config:
             check_detector_config(self.detector, self.detector_config)
         return self

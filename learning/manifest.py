@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from learning.auto.record import Choice
 from learning.config import TrainConfig
 from learning.defects import bank_digest
 from learning.export.record import Exported
@@ -88,6 +89,7 @@ class Manifest(BaseModel):
         groups: How many independent groups each set had.
         selection: Figures on held-out good parts and synthetic flaws.
         choices: What was chosen from the good parts where the configuration left it open, by the name of the option.
+        auto: How the detector was chosen; None where it was named.
         history: Losses over the run.
         map_range: Values of the anomaly map that black and white stand for in pictures.
         versions: Of the packages that matter.
@@ -116,6 +118,7 @@ class Manifest(BaseModel):
     groups: dict[str, int]
     selection: dict[str, float]
     choices: dict[str, str] = Field(default_factory=dict)
+    auto: Choice | None = None
     history: dict[str, list[float]]
     map_range: tuple[float, float]
     versions: dict[str, str] = Field(default_factory=lambda: {name: version(name) for name in _VERSIONS})
@@ -127,8 +130,9 @@ class Manifest(BaseModel):
         """Name of the model: the same for the same detector, options, preprocessing and weights."""
         identity: dict[str, Any] = {
             "format": self.format,
-            # The preprocessing says which view it is; older bundles, which know of none, keep their names.
-            "config": self.config.model_dump(mode="json", exclude={"view"}),
+            # The preprocessing says which view it is, and how a detector is chosen makes no other model; older bundles,
+            # which know of neither, keep their names.
+            "config": self.config.model_dump(mode="json", exclude={"view", "auto"}),
             "preprocessing": self.preprocessing.model_dump(mode="json", exclude_none=True),
             "weights": {name: digest for name, digest in self.files.items() if name.endswith("weights.safetensors")},
         }

@@ -3,15 +3,17 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from learning.auto import Look, choose_detector, rest_of
 from learning.bundle import Bundle, PartScores
-from learning.config import TrainConfig
+from learning.config import AUTO, TrainConfig
 from learning.defects import bank_digest, usable
 from learning.detectors import Budget, Detector, create, detector_class
 from learning.errors import DataError
@@ -78,31 +80,37 @@ def train_bundle(
     records = of_camera(read_data(data, groups=groups, seed=seed), camera)
     good = _good_training_records(records, data)
     parts = split_groups(good, {str(name): share for name, share in config.shares.items()}, seed)
-    size = config.size or detector_class(config.detector).default_size
-    paths = [record.path for record in good]
-    preprocessing, _ = choose_view(Preprocessing.for_images(paths, size), paths, config.view)
-    sets = {name: ImageSet(records, preprocessing, regions=config.regions) for name, records in parts.items()}
-    detector = create(config.detector, config.detector_config, preprocessing, device)
-
     held_back = [*parts["selection"], *parts["calibration"], *(one for one in records if one.split == "test")]
     defects, left_out = usable(defects or DefectBank(()), held_back)
-    folder = config.sources.textures
-    zoom = 1 / preprocessing.part.reach if preprocessing.part else 1.0
-    sources = FlawSources(
-        defects.fitted(preprocessing.channels, size, zoom) if defects else None,
-        TextureFolder(folder) if folder else None,
-    )
-
     fingerprint = data_fingerprint(good)
     working = out.with_name(f".{out.name}.training")
+    checkpoint = working / _digest(fingerprint, bank_digest(defects), config.model_dump_json(), str(budget))[:16]
+    look = _looks([record.path for record in good], config, defects)
+    first = look(config.auto.candidates[0] if config.detector == AUTO else config.detector)
+    left = _budget_for_fit(budget, started, sum(map(len, parts.values())), first.preprocessing)
+
+    choice = None
+    if config.detector == AUTO:
+        choice = choose_detector(
+            config,
+            parts["train"],
+            parts["selection"],
+            look,
+            seed=seed,
+            budget=left,
+            device=device,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
+        left = rest_of(left, choice, config.auto.share)
+        options = config.auto.options.get(choice.detector, {})
+        config = config.model_copy(update={"detector": choice.detector, "detector_config": options})
+
+    shown = look(config.detector)
+    sets = {name: ImageSet(some, shown.preprocessing, regions=config.regions) for name, some in parts.items()}
+    detector = create(config.detector, config.detector_config, shown.preprocessing, device)
     report = detector.fit(
-        sets["train"],
-        sets["selection"],
-        seed,
-        _budget_for_fit(budget, started, sum(map(len, parts.values())), preprocessing),
-        progress,
-        checkpoint=working / _digest(fingerprint, bank_digest(defects), config.model_dump_json(), str(budget))[:16],
-        sources=sources,
+        sets["train"], sets["selection"], seed, left, progress, checkpoint=checkpoint, sources=shown.sources
     )
     deadline = started + 60 * budget.minutes if budget.minutes else None
     calibration = _score(detector, parts["calibration"], sets["calibration"], progress, "calibrating")
@@ -124,6 +132,7 @@ def train_bundle(
         embeddings=embeddings,
         map_range=(0.0, max(selection.highest_map, 1e-6)),
         threshold=smallest_promise_threshold(calibration.by_group(), config.confidence),
+        auto=choice,
     )
     shutil.rmtree(working, ignore_errors=True)
     return bundle
@@ -135,6 +144,22 @@ def data_fingerprint(records: Sequence[ImageRecord]) -> str:
         f"{hashlib.sha256(record.path.read_bytes()).hexdigest()} {record.part} {record.group}" for record in records
     ]
     return _digest(*sorted(lines))
+
+
+def _looks(paths: Sequence[Path], config: TrainConfig, defects: DefectBank) -> Callable[[str], Look]:
+    """How a detector of some name is shown pictures of good parts; the same for all of one size."""
+
+    @cache
+    def at(size: int) -> Look:
+        preprocessing, _ = choose_view(Preprocessing.for_images(paths, size), paths, config.view)
+        zoom = 1 / preprocessing.part.reach if preprocessing.part else 1.0
+        sources = FlawSources(
+            defects.fitted(preprocessing.channels, size, zoom) if defects else None,
+            TextureFolder(config.sources.textures) if config.sources.textures else None,
+        )
+        return Look(preprocessing, sources)
+
+    return lambda name: at(config.size or detector_class(name).default_size)
 
 
 def _good_training_records(records: Sequence[ImageRecord], data: Path) -> list[ImageRecord]:

@@ -28,7 +28,11 @@ def train(
     ] = None,
     detector: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="One of those in docs/detectors.md.", show_default="segment"),
+        typer.Option(
+            metavar="NAME",
+            help="One of those in docs/detectors.md, or auto: candidates are tried, the best is taken.",
+            show_default="segment",
+        ),
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop by itself within this time.", show_default="10")] = None,
     steps: Annotated[
@@ -63,7 +67,7 @@ def train(
     Example: [bold]flawsmith train photos/good --out runs/bracket --minutes 10[/bold]
     """
     from learning.card import VIEWS
-    from learning.config import TrainConfig, load_config
+    from learning.config import AUTO, TrainConfig, load_config
     from learning.detectors import Budget, detector_class
 
     if minutes is not None and steps is not None:
@@ -75,7 +79,8 @@ def train(
     existing_data(data)
     settings = load_config(config) if config else TrainConfig()
     if detector and detector != settings.detector:
-        detector_class(detector)
+        if detector != AUTO:
+            detector_class(detector)
         settings = settings.model_copy(update={"detector": detector, "detector_config": {}})
     budget = Budget(steps=steps) if steps else Budget(minutes=minutes or DEFAULT_MINUTES)
 
@@ -107,6 +112,9 @@ def train(
             defects=bank,
             progress=progress,
         )
+    if bundle.manifest.auto:
+        for line in bundle.manifest.auto.lines():
+            say(line)
     shape = bundle.preprocessing
     say(f"each picture is seen as {VIEWS[shape.view]}, {shape.width} × {shape.height} pixels")
     say(f"[green]{out}[/]: {bundle.thresholds.current().promise.text}")

@@ -36,7 +36,7 @@ def test_keys_arrive(stub: type, file: Path) -> None:
         ),
         (
             "detector: padim",
-            "detector is 'padim': no detector is called 'padim'; there are: autoencoder",
+            "detector is 'padim': no detector is called 'padim'; there are: auto, autoencoder",
         ),
         ("confidence: 1.5", "confidence is 1.5: Input should be less than or equal to 0.999"),
         ("size: small", "size is 'small'.*integer"),
