@@ -1,7 +1,8 @@
 """``python -m benchmarks.detectors``: train and evaluate detectors, seed by seed, as ``flawsmith`` does it.
 
 On a data set (``--data``), whose test part is reported and never selected on, or on parts that are made up on the fly
-(``--parts tile,label``), whose defects are drawn by other code than the flaws that detectors learn from.
+(``--parts tile,label``), whose defects are drawn by other code than the flaws that detectors learn from. ``auto``
+brings its candidates along, each with all of the minutes, and its regret: how far its choice is from the best of them.
 """
 
 import argparse
@@ -20,16 +21,19 @@ from rich.table import Table
 from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
 from learning.bundle import Bundle
-from learning.config import TrainConfig
-from learning.detectors import DETECTORS, Budget
+from learning.config import AUTO, Auto, TrainConfig
+from learning.defects import cut_from_files
+from learning.detectors import DETECTORS, Budget, detector_class
 from learning.evaluation import evaluate
 from learning.images.readers import read_data
 from learning.training import train_bundle
 from synth.parts import KINDS, make_parts
+from synth.sources.defects import DefectBank, bank_of
 
 _QUICK_MINUTES = 0.6
 """Of training, for all detectors of a quick run together; the rest of its two minutes goes into measuring."""
 _PARTS = {"good": 120, "test_good": 40, "defective": 60, "seed": 7}
+_OTHER_LOT = 1007
 _COLUMNS = ("image_auroc", "pixel_auroc", "aupro", "false_reject_rate", "escape_rate", "ms_per_image")
 
 
@@ -42,11 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as folder:
         data = [options.data] if options.data else [_make(Path(folder) / kind, kind) for kind in options.parts]
+        banks = {place: confirmed_defects(place, options.confirmed) for place in data} if options.confirmed else {}
         runs = []
         for place in data:
             for detector in options.detectors:
                 for seed in options.seeds:
-                    runs.append(run(place, detector, seed, options.minutes))
+                    runs.append(run(place, detector, seed, options.minutes, confirmed=banks.get(place)))
                     _say(f"{detector} on {place.name}, seed {seed}: image AUROC {_shown_auroc(runs[-1])}")
     result = {
         "benchmark": "detectors",
@@ -55,16 +60,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "minutes": options.minutes,
         "seeds": options.seeds,
         "quick": options.quick,
+        "confirmed": options.confirmed,
         "summary": [summarise(detector, runs, place.name) for place in data for detector in options.detectors],
+        "regret": regrets(runs),
         "runs": runs,
         "machine": describe_machine(),
     }
-    Console(stderr=options.json).print(table(result))
+    console = Console(stderr=options.json)
+    console.print(table(result))
+    if result["regret"]:
+        console.print(regret_table(result["regret"]))
     if options.json:
         sys.stdout.write(json.dumps(result, default=str) + "\n")
 
 
-def run(data: Path, detector: str, seed: int, minutes: float, device: str = "cpu") -> dict[str, Any]:
+def run(
+    data: Path, detector: str, seed: int, minutes: float, device: str = "cpu", confirmed: DefectBank | None = None
+) -> dict[str, Any]:
     """Train one detector with one seed and measure it on the test part.
 
     Args:
@@ -73,10 +85,12 @@ def run(data: Path, detector: str, seed: int, minutes: float, device: str = "cpu
         seed: Of the split and of the training.
         minutes: Of training, calibration included.
         device: ``cpu`` or ``cuda``.
+        confirmed: Confirmed defects, for detectors that can use them.
 
     Returns:
         What ``learning.evaluation.evaluate`` measures, with ``data``, ``detector``, ``seed``, ``steps``, ``seconds``,
-        and ``weights``: where the weights came from that training started from.
+        ``weights``: where the weights came from that training started from, and ``choice``: how ``auto``
+        chose.
     """
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as folder:
         out = Path(folder) / "bundle"
@@ -89,14 +103,80 @@ def run(data: Path, detector: str, seed: int, minutes: float, device: str = "cpu
                 budget=Budget(minutes=minutes),
                 seed=seed,
                 device=device,
+                defects=confirmed if _uses(detector) else None,
                 progress=progress,
             )
             seconds = time.monotonic() - started
             # Loaded again, so that what is measured is what lies on disk.
             bundle = Bundle.load(out, device=device)
             figures = evaluate(bundle, read_data(data, seed=seed), progress=progress)
-        known = {"data": data.name, "detector": detector, "seed": seed, "weights": bundle.manifest.weights}
+        known: dict[str, Any] = {"data": data.name, "detector": detector, "seed": seed}
+        known["weights"] = bundle.manifest.weights
+        choice = bundle.manifest.auto
+        known["choice"] = choice.model_dump() if choice else None
         return {**known, "steps": bundle.manifest.steps, "seconds": seconds, **figures}
+
+
+def confirmed_defects(data: Path, count: int) -> DefectBank:
+    """Defects of made-up parts of another lot than those that test, as if inspectors had confirmed and marked them.
+
+    Args:
+        data: Made-up parts.
+        count: Defective parts; one may have several defects.
+    """
+    with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as folder:
+        lot = make_parts(Path(folder) / "lot", data.name, good=1, test_good=1, defective=count, seed=_OTHER_LOT)
+        marked = [(record.path, record.mask) for record in read_data(lot) if record.mask is not None]
+        return bank_of(cut_from_files(image, mask, name=image.stem) for image, mask in marked)
+
+
+def _uses(detector: str) -> bool:
+    return detector == AUTO or detector_class(detector).learns_from_flaws
+
+
+def regrets(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How far each choice of ``auto`` is from the best in hindsight, by image AUROC on test parts.
+
+    Args:
+        runs: All runs; those of the candidates, by the same seed on the same data, had all of the minutes.
+
+    Returns:
+        For each run of ``auto``: ``data``, ``seed``, ``chosen``, ``best`` (of the candidates, in hindsight), ``regret``
+        (of the choice: best less chosen, both with all of the minutes), and ``loss`` (best less what ``auto`` itself
+        reached, whose winner had less time).
+    """
+    found = []
+    for one in runs:
+        if one["detector"] != AUTO or not one.get("choice"):
+            continue
+        same = {
+            other["detector"]: other for other in runs if (other["data"], other["seed"]) == (one["data"], one["seed"])
+        }
+        known = {name: same[name]["image_auroc"] for name in Auto().candidates if name in same}
+        best = max(known, key=lambda name: known[name])
+        chosen = one["choice"]["detector"]
+        found.append(
+            {
+                **{key: one[key] for key in ("data", "seed")},
+                "chosen": chosen,
+                "best": best,
+                "regret": known[best] - known[chosen],
+                "loss": known[best] - one["image_auroc"],
+                "reason": one["choice"]["reason"],
+            }
+        )
+    return found
+
+
+def regret_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Draw what ``regrets`` gives."""
+    drawn = Table(title="auto: distance to the best candidate in hindsight, image AUROC")
+    for heading in ("data", "seed", "chosen", "best", "regret", "loss"):
+        drawn.add_column(heading, justify="right" if heading in ("seed", "regret", "loss") else "left")
+    for row in rows:
+        figures = (f"{row['regret']:.3f}", f"{row['loss']:.3f}")
+        drawn.add_row(row["data"], str(row["seed"]), row["chosen"], row["best"], *figures)
+    return drawn
 
 
 def summarise(detector: str, runs: Sequence[dict[str, Any]], data: str) -> dict[str, Any]:
@@ -169,12 +249,25 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--detectors", type=lambda text: text.split(","), default=["segment"], help="names, by commas")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training, for each run")
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[0, 1, 2])
+    parser.add_argument(
+        "--confirmed",
+        type=int,
+        default=0,
+        help="defective made-up parts of another lot whose defects are confirmed; for supervised, segment and glass",
+    )
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
     parser.add_argument("--quick", action="store_true", help="one seed, half a minute: the same code, other figures")
     options = parser.parse_args(arguments)
     for name in options.detectors:
-        if name not in DETECTORS:
-            parser.error(f"no detector is called {name!r}; there are: {', '.join(sorted(DETECTORS))}")
+        if name not in (AUTO, *DETECTORS):
+            parser.error(f"no detector is called {name!r}; there are: {AUTO}, {', '.join(sorted(DETECTORS))}")
+    if options.confirmed and not options.parts:
+        parser.error("--confirmed takes made-up parts: --parts")
+    for name in options.detectors:
+        if name != AUTO and detector_class(name).needs_defects and not options.confirmed:
+            parser.error(f"{name} learns from confirmed defects: --parts KINDS --confirmed 20")
+    if AUTO in options.detectors:
+        options.detectors += [name for name in Auto().candidates if name not in options.detectors]
     for kind in options.parts:
         if kind not in KINDS:
             parser.error(f"there are no parts of kind {kind!r}; there are: {', '.join(sorted(KINDS))}")

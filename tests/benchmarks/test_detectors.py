@@ -12,11 +12,18 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, float]]:
     """Stands in for training; says what was asked for."""
     asked: list[tuple[str, int, float]] = []
 
-    def run(data: Path, detector: str, seed: int, minutes: float, device: str = "cpu") -> dict[str, Any]:
+    def run(data: Path, detector: str, seed: int, minutes: float, confirmed: object = None) -> dict[str, Any]:
         asked.append((detector, seed, minutes))
         figures: dict[str, Any] = {"image_auroc": 0.8 + 0.1 * seed, "pixel_auroc": None, "ms_per_image": 20.0}
         figures["image_auroc_interval"] = [0.7 + 0.1 * seed, 1.0]
-        return {"data": data.name, "detector": detector, "seed": seed, "weights": "scratch", **figures}
+        if detector == "glass":
+            figures["image_auroc"] -= 0.05
+        known = {"data": data.name, "detector": detector, "seed": seed, "weights": "scratch"}
+        return {
+            **known,
+            "choice": {"detector": "glass", "reason": "of a coin"} if detector == "auto" else None,
+            **figures,
+        }
 
     monkeypatch.setattr(detectors, "run", run)
     monkeypatch.setattr(detectors, "make_parts", lambda folder, kind, **options: folder)
@@ -57,8 +64,26 @@ def test_quick_is_one_seed_and_short(
     assert "segment" in capsys.readouterr().out
 
 
+def test_auto_brings_its_candidates_and_its_regret(
+    trained: list[tuple[str, int, float]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detectors.main(["--data", str(tmp_path), "--detectors", "auto,glass", "--seeds", "0", "--json"])
+    said = capsys.readouterr()
+    assert [name for name, _, _ in trained] == ["auto", "glass", "segment", "patchcore"]
+    (row,) = json.loads(said.out)["regret"]
+    assert (row["chosen"], row["best"]) == ("glass", "segment")
+    assert (row["regret"], row["loss"]) == pytest.approx((0.05, 0.0))
+    assert "in hindsight" in said.err
+
+
 @pytest.mark.parametrize(
-    "wrong", [["--data", "nowhere"], ["--parts", "tile,nut"], ["--data", ".", "--detectors", "magic"]]
+    "wrong",
+    [
+        ["--data", "nowhere"],
+        ["--parts", "tile,nut"],
+        ["--data", ".", "--detectors", "magic"],
+        ["--parts", "tile", "--detectors", "supervised"],
+    ],
 )
 def test_mistakes_are_named(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):

@@ -384,6 +384,22 @@ def test_minutes_and_steps_exclude_each_other(tiles: Path, tmp_path: Path) -> No
     assert "--steps" in mistake("train", tiles, "--out", tmp_path / "out", "--steps", 1, "--minutes", 1)
 
 
+def test_train_says_how_auto_chose(tiles: Path, tmp_path: Path) -> None:
+    config = tmp_path / "small.yaml"
+    config.write_text("size: 64\n")
+    command = ("train", tiles, "--out", tmp_path / "out", "--config", config, "--detector", "auto", "--steps", 1)
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stderr.split())
+    assert "auto chose segment: the first of the candidates, untried: comparing them takes 22" in said
+
+
+def test_supervised_without_confirmed_defects_says_where_they_come_from(tiles: Path, tmp_path: Path) -> None:
+    message = mistake("train", tiles, "--out", tmp_path / "out", "--detector", "supervised", "--steps", 1)
+    assert "--defects BANK|LEDGER" in message
+    assert not (tmp_path / "out").exists()
+
+
 def test_train_leaves_a_folder_alone_that_is_no_bundle(tiles: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     assert "not a bundle" in mistake("train", tiles, "--out", tmp_path, "--steps", 1)
