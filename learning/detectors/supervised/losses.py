@@ -5,7 +5,8 @@ from segmentation_models_pytorch.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional
 
-_DICE = DiceLoss("binary", from_logits=True, smooth=1.0)
+_DICE = DiceLoss("binary", from_logits=True, smooth=0.5)
+"""The library smooths one over the mean of the two areas, so that 0.5 there is 1 in the usual formula of their sum."""
 
 
 def compute_losses(logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
