@@ -105,7 +105,7 @@ def exam_on_data(data: Path, size: int) -> Exam:
     return _exam(data.name, records, size)
 
 
-def exam_on_good(data: Path, size: int, held: float = 0.3, each: int = 2, seed: int = 0) -> Exam:
+def exam_on_good(data: Path, size: int, held: float = 0.3, each: int = 3, least: float = 0.35, seed: int = 0) -> Exam:
     """Good parts that are held out, and made-up defects on their pictures, drawn by none of the flaw families.
 
     Nothing of a data set's test part is looked at: what is chosen by this exam is chosen by good parts alone.
@@ -115,6 +115,7 @@ def exam_on_good(data: Path, size: int, held: float = 0.3, each: int = 2, seed: 
         size: Side of the images that detectors see.
         held: Share of the good groups that is held out.
         each: Defects made of each part held out, of kinds taken in turn, their severity uniform.
+        least: Least severity; below, hardly any can be seen on a real surface, and all detectors guess alike.
         seed: Of the split and the defects.
     """
     good = [record for record in read_data(data) if record.label == GOOD and record.split != TEST]
@@ -129,7 +130,7 @@ def exam_on_good(data: Path, size: int, held: float = 0.3, each: int = 2, seed: 
         rows.append(Row(TEST, data.name, GOOD, record.group))
         for j in range(each):
             kind = KINDS_TRANSFERRED[(each * i + j) % len(KINDS_TRANSFERRED)]
-            flawed = transfer_anywhere(picture.numpy(), kind, rng, severity=rng.uniform(0, 1))
+            flawed = transfer_anywhere(picture.numpy(), kind, rng, severity=rng.uniform(least, 1))
             images.append(preprocessing.apply(torch.from_numpy(flawed)))
             rows.append(Row(TEST, data.name, kind, record.group))
     every = torch.stack(images)

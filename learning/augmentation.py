@@ -1,4 +1,4 @@
-"""Nuisances that good parts bring with them: mirrored, slightly moved, under another light."""
+"""Nuisances that good parts bring with them: mirrored, slightly moved, under another light, on another surface."""
 
 import torch
 from torch import Generator, Tensor
@@ -56,3 +56,50 @@ def augment(
     gain, gamma = (1 + uniform(light)).to(images), (1 + uniform(light)).to(images)
     lit = (moved.clamp(1e-4, 1) ** gamma[:, None, None, None] * gain[:, None, None, None]).clamp(0, 1)
     return lit, outlined
+
+
+def mix(images: Tensor, generator: Generator, share: float = 0.5, most: float = 0.5) -> Tensor:
+    """Vary surfaces beyond the few at hand: some take the light of another one, some are blended with another one.
+
+    Blending is mixup (Zhang et al., 2018, arXiv 1710.09412) without labels: what lies between two good surfaces is
+    taken for good. Light is all that is coarser than an eleventh of the shorter side. Images keep their mean brightness
+    when blended.
+
+    Args:
+        images: ``[B, C, h, w]``, 0..1.
+        generator: On the CPU; draws which images are changed, with which others, and how much.
+        share: Of the images that take another's light; and, apart from that, of those that are blended.
+        most: Largest weight of the other image in a blend, uniform from 0.
+
+    Returns:
+        ``[B, C, h, w]``, 0..1.
+    """
+    lit = torch.lerp(images, _lit_as(images, _shuffled(images, generator)), _chosen(images, generator, share))
+    weights = most * torch.rand(len(images), generator=generator).to(images)[:, None, None, None]
+    other = _shuffled(lit, generator)
+    other = other + (_mean(lit) - _mean(other))
+    return torch.lerp(lit, other, weights * _chosen(images, generator, share)).clamp_(0, 1)
+
+
+def _lit_as(images: Tensor, others: Tensor) -> Tensor:
+    """Images under the light of others."""
+    cell = max(1, min(images.shape[-2:]) // 11)
+
+    def light(pictures: Tensor) -> Tensor:
+        coarse = functional.avg_pool2d(pictures, cell, ceil_mode=True)
+        return functional.interpolate(coarse, size=pictures.shape[-2:], mode="bilinear", align_corners=False) + 0.02
+
+    return (images / light(images) * light(others)).clamp_(0, 1)
+
+
+def _mean(images: Tensor) -> Tensor:
+    return images.mean(dim=(1, 2, 3), keepdim=True)
+
+
+def _shuffled(images: Tensor, generator: Generator) -> Tensor:
+    return images[torch.randperm(len(images), generator=generator)]
+
+
+def _chosen(images: Tensor, generator: Generator, share: float) -> Tensor:
+    """1 for that share of the images, drawn, and 0 for the others; ``[B, 1, 1, 1]``."""
+    return (torch.rand(len(images), generator=generator) < share).to(images)[:, None, None, None]

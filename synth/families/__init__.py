@@ -17,6 +17,7 @@ from synth.families.missing import Missing
 from synth.families.patch import Patch
 from synth.families.perlin import Perlin
 from synth.families.poisson import Poisson
+from synth.families.ripple import Ripple
 from synth.families.scratch import Scratch
 from synth.families.smooth import Smooth
 from synth.families.stain import Stain
@@ -39,6 +40,7 @@ FAMILIES: dict[str, type[Family[Any]]] = {
         Patch,
         Perlin,
         Poisson,
+        Ripple,
         Scratch,
         Smooth,
         Stain,
@@ -69,6 +71,7 @@ __all__ = [
     "Patch",
     "Perlin",
     "Poisson",
+    "Ripple",
     "Scratch",
     "Smooth",
     "Stain",

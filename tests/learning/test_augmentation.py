@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from learning.augmentation import augment
+from learning.augmentation import augment, mix
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -57,3 +57,42 @@ def test_a_small_outline_is_not_moved_out_of_the_picture() -> None:
     corner[..., 2:3, 2:3] = 1
     _, outlines = augment(images, corner, generator(), zoom=0.3)
     assert (outlines.flatten(1).sum(dim=1) >= 1).all()
+
+
+def test_mixed_images_resemble_one_most_and_stay_in_range() -> None:
+    images = torch.rand(16, 2, 33, 44, generator=generator(1))
+    mixed = mix(images, generator(), share=1.0)
+    assert mixed.shape == images.shape
+    assert mixed.min() >= 0
+    assert mixed.max() <= 1
+    assert torch.cdist(mixed.flatten(1), images.flatten(1)).argmin(dim=1).tolist() == list(range(16))
+    assert (mixed != images).flatten(1).any(dim=1).all()
+
+
+def test_surfaces_take_each_others_light() -> None:
+    grain = torch.rand(2, 1, 44, 44, generator=generator(1)) * 0.1
+    falling = torch.linspace(0.2, 0.7, 44).expand(1, 44, 44)
+    images = torch.stack([falling + grain[0], falling.flip(-1) + grain[1]])
+    for seed in range(20):
+        lit = mix(images, generator(seed), share=1.0, most=0.0)
+        if lit[0, 0, :, 0].mean() > lit[0, 0, :, -1].mean():
+            break
+    else:
+        pytest.fail("the light never changed sides")
+    fine = (lit - lit.mean(dim=(-2), keepdim=True)).flatten(1)
+    before = (images - images.mean(dim=(-2), keepdim=True)).flatten(1)
+    assert torch.corrcoef(torch.stack([fine[0], before[0]]))[0, 1] > 0.8
+
+
+def test_only_a_share_of_the_images_is_mixed() -> None:
+    images = torch.rand(400, 1, 4, 4, generator=generator(1))
+    changed = (mix(images, generator(), share=0.25) != images).flatten(1).any(dim=1)
+    assert 130 <= int(changed.sum()) <= 220
+    assert torch.equal(mix(images, generator(), share=0.0), images)
+
+
+def test_mixing_follows_from_the_generator_and_takes_a_single_image() -> None:
+    images = torch.rand(8, 1, 6, 6, generator=generator(1))
+    assert torch.equal(mix(images, generator()), mix(images, generator()))
+    assert not torch.equal(mix(images, generator()), mix(images, generator(3)))
+    torch.testing.assert_close(mix(images[:1], generator(), share=1.0), images[:1])

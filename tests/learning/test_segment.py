@@ -2,12 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from learning.detectors.segment.inputs import standardise
 from learning.detectors.segment.losses import image_loss, pixel_loss
 from learning.detectors.segment.network import UNet
+from learning.detectors.segment.surface import is_surface
 
 
 def rand(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -93,3 +96,28 @@ class TestNetwork:
             pixel_loss(network(images), masks).backward()
             optimizer.step()
         assert ((network(images) > 0) == masks.bool()).float().mean() > 0.97
+
+
+def _surfaces(count: int, rng: np.random.Generator) -> torch.Tensor:
+    """Pieces of one brushed surface under different light, ``[count, 1, 48, 64]``."""
+    light = np.linspace(0.3, 0.6, 64)[None, None, None]
+    streaks = gaussian_filter1d(rng.standard_normal((count, 1, 48, 64)), 6, axis=-1)
+    return torch.from_numpy(light + 0.05 * streaks / streaks.std()).float()
+
+
+def test_a_surface_is_told_from_what_parts_have_in_common() -> None:
+    rng = np.random.default_rng(0)
+    surfaces = _surfaces(12, rng)
+    everywhere = torch.ones_like(surfaces)
+    assert is_surface(surfaces, everywhere)
+    printed = surfaces.clone()
+    printed[..., 10:20, 10:50] += 0.3
+    assert not is_surface(printed, everywhere)
+    assert not is_surface(surfaces[:1], everywhere[:1])
+
+
+def test_a_part_before_a_background_is_no_surface() -> None:
+    surfaces = _surfaces(12, np.random.default_rng(0))
+    outlines = torch.zeros_like(surfaces)
+    outlines[..., 10:30, 20:40] = 1
+    assert not is_surface(surfaces, outlines)

@@ -6,18 +6,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
+import numpy as np
 import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from learning.augmentation import augment
+from learning.augmentation import augment, mix
 from learning.curriculum import Curriculum, CurriculumConfig
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction, Traceable
 from learning.detectors.segment.inputs import standardise
 from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
+from learning.detectors.segment.surface import is_surface
 from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.loop import Schedule
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
 
 _WEIGHTS = "weights.safetensors"
+_MIXED = 0.5
+_LOOKED_AT = 32
 
 
 class SegmentConfig(DetectorConfig):
@@ -47,6 +51,13 @@ class SegmentConfig(DetectorConfig):
         default=None,
         description="Learn from mirrored images, and average the map over them when predicting; none means where "
         "pictures are taken whole, as a part that was cut out lies one way.",
+    )
+    mixed: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of the good parts that take the light of another one, and of those that are blended with "
+        "another one; none means half of them where pictures show a surface, and none of them elsewhere.",
     )
     families: tuple[str, ...] | None = Field(default=None, description="Flaw families to train on; none means all.")
     curriculum: CurriculumConfig | None = Field(
@@ -89,9 +100,10 @@ class Segment(Detector):
             msg = "a curriculum knows no confirmed defects; use one or the other (curriculum, in detector_config)"
             raise ConfigError(msg)
         draws = curriculum or sources.synthesizer(self.config.families)
+        mixed = _share_mixed(train) if self.config.mixed is None else self.config.mixed
         report = train_loop(
             self.network,
-            partial(_make_batch, train, sources, draws.draw, self.config, self._flips),
+            partial(_make_batch, train, sources, draws.draw, self.config, self._flips, mixed),
             partial(_compute_losses, self._inputs, self.config),
             budget,
             seed,
@@ -102,7 +114,14 @@ class Segment(Detector):
             device=self.device,
             callback=curriculum,
         )
-        return FitReport(report.steps, report.seconds, weights="scratch", history=report.losses, waited=report.waited)
+        return FitReport(
+            report.steps,
+            report.seconds,
+            weights="scratch",
+            history=report.losses,
+            waited=report.waited,
+            choices={} if self.config.mixed is not None else {"mixed": f"{mixed:g}"},
+        )
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
@@ -178,6 +197,12 @@ class Segment(Detector):
         return logits[..., :height, :width].sigmoid()
 
 
+def _share_mixed(train: "ImageSet") -> float:
+    """Half of the good parts where up to 32 show a surface: what objects have in common is no nuisance."""
+    looked = np.unique(np.linspace(0, len(train) - 1, min(_LOOKED_AT, len(train))).round().astype(int)).tolist()
+    return _MIXED if is_surface(train.batch(looked), train.outlines(looked)) else 0.0
+
+
 @dataclass(frozen=True)
 class _Batch:
     images: Tensor
@@ -190,12 +215,13 @@ def _make_batch(
     draw: Callable[[Generator, int], Recipe],
     config: SegmentConfig,
     flips: bool,
+    mixed: float,
     generator: Generator,
 ) -> _Batch:
     """Good parts, most of them flawed: images ``[B, C, h, w]`` and masks ``[B, 1, h, w]``."""
     chosen = torch.randint(len(train), (2 * config.batch,), generator=generator).tolist()
     pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator, flips)
-    good, others = pictures.chunk(2)
+    good, others = mix(pictures, generator, mixed).chunk(2)
     sound = round(config.batch * config.good_share)
     context = sources.context(generator, good[sound:], outlines[sound : config.batch], others)
     recipe = draw(generator, config.batch - sound)
