@@ -39,7 +39,7 @@ def test_exact_search_equals_brute_force(metric: Metric, rows: np.ndarray | None
     assert [len(hits) for hits in inside] == (expected <= np.median(expected)).sum(1).tolist()
 
 
-@pytest.mark.parametrize("kind", ["hnsw", "ivf", "ivfpq"])
+@pytest.mark.parametrize("kind", ["hnsw", "ivfpq"])
 @pytest.mark.parametrize("metric", METRICS)
 def test_approximate_search_finds_nearly_all(kind: Kind, metric: Metric) -> None:
     centres = 4 * _vectors(40, seed=2)
@@ -56,7 +56,7 @@ def test_approximate_search_finds_nearly_all(kind: Kind, metric: Metric) -> None
     assert all(set(hits) <= set(some) for hits in store.nearest(queries, 10, some)[0])
 
 
-@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf"])
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivfpq"])
 def test_replaced_and_removed_rows_are_never_found(kind: Kind) -> None:
     vectors, ids = _vectors(600), _ids(600)
     old = VectorStore.build(IndexOptions(kind=kind, approximate_from=0), vectors, ids)
