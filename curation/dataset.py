@@ -118,8 +118,8 @@ def index_similarity(
     """Make or bring up to date the similarity index of a data set from the ledger's embeddings. Repeatable.
 
     Only embeddings that changed are written; a damaged or lost index is built anew. It answers the App's sort by
-    similarity and ``dataset.sort_by_similarity(sample_id, brain_key="similar")``: exactly up to 10,000 images, by an
-    HNSW graph above.
+    similarity and ``dataset.sort_by_similarity(sample_id, brain_key="similar")``: exactly up to 10,000 images, by
+    4-bit codes above, as hard as it takes for a measured recall.
 
     Args:
         ledger: The truth.
@@ -174,7 +174,7 @@ def _new_index(dataset: Dataset, samples: np.ndarray, vectors: np.ndarray) -> Fa
     if dataset.has_brain_run(BRAIN_KEY):
         dataset.delete_brain_run(BRAIN_KEY)
     index: FaissSimilarityIndex = fob.compute_similarity(
-        dataset, brain_key=BRAIN_KEY, backend="faiss", embeddings=False, metric="cosine", index="hnsw"
+        dataset, brain_key=BRAIN_KEY, backend="faiss", embeddings=False, metric="cosine", index="ivfpq"
     )
     index.rebuild(vectors, samples)
     return index

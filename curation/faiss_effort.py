@@ -67,10 +67,10 @@ def measure_effort(index: faiss.Index, vectors: Floats, options: IndexOptions, n
     count, dims = vectors.shape
     asked = np.sort(np.random.default_rng(0).choice(count, min(ASKED, count), replace=False))
     queries = np.asarray(vectors[asked])
-    exact = np.concatenate([exact_distances(query[None], vectors, options.metric, norms) for query in queries])
-    exact[np.arange(len(asked)), asked] = np.inf
-    limits = np.partition(exact, NEAREST - 1, axis=1)[:, NEAREST - 1]
-    near = exact <= (limits + ROUNDING * (1 + np.abs(limits)))[:, None]
+    near = [
+        _nearest(exact_distances(query[None], vectors, options.metric, norms)[0], own)
+        for query, own in zip(queries, asked, strict=True)
+    ]
     prepared = prepare(queries, options.metric)
     found: list[tuple[float, Effort]] = []
     for probes in _ladder(index):
@@ -85,10 +85,16 @@ def measure_effort(index: faiss.Index, vectors: Floats, options: IndexOptions, n
     return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
-def _recall(hits: Rows, near: np.ndarray) -> float:
-    valid = hits >= 0
-    taken = np.take_along_axis(near, np.where(valid, hits, 0), axis=1) & valid
-    return float((np.minimum(taken.sum(1), NEAREST) / NEAREST).mean())
+def _nearest(distances: Floats, own: int) -> Rows:
+    """Rows that are as near as the last of the nearest, the one that asks left out."""
+    distances[own] = np.inf
+    limit = np.partition(distances, NEAREST - 1)[NEAREST - 1]
+    return np.flatnonzero(distances <= limit + ROUNDING * (1 + abs(limit)))
+
+
+def _recall(hits: Rows, near: list[Rows]) -> float:
+    counts = [min(int(np.isin(rows, hits_of).sum()), NEAREST) for rows, hits_of in zip(near, hits, strict=True)]
+    return float(np.mean(counts)) / NEAREST
 
 
 def _ladder(index: Any) -> tuple[int, ...]:

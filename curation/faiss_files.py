@@ -6,6 +6,7 @@ state or the new one and never a mixture.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -29,6 +30,7 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 INDEX = "index.faiss"
 CACHED_STORES = 4
+FULL_BYTES = 2**22
 Stamp = tuple[int, int, int]
 
 
@@ -41,29 +43,30 @@ def save_store(store: VectorStore, folder: Path) -> VectorStore:
 
     Returns:
         The store, its embeddings on disk: they leave memory.
+
+    Raises:
+        OSError: The disk is full or fails; what was there before stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
     generation = folder / uuid.uuid4().hex[:12]
-    generation.mkdir()
-    np.save(generation / "vectors.npy", store.vectors)
-    np.save(generation / "sample_ids.npy", store.sample_ids.astype("S"))
-    np.save(generation / "positions.npy", store.positions)
-    if store.label_ids is not None:
-        np.save(generation / "label_ids.npy", store.label_ids.astype("S"))
-    if store.index is not None:
-        faiss.write_index(store.index, str(generation / INDEX))
-    files = {file.name: _sha256(file) for file in sorted(generation.iterdir())}
-    effort = None if store.effort is None else asdict(store.effort)
-    manifest = {
-        "format": FORMAT,
-        "count": len(store),
-        "generation": generation.name,
-        "effort": effort,
-        "sha256": files,
-    }
     temporary = folder / f"{MANIFEST}.{generation.name}"
-    temporary.write_text(json.dumps(manifest, indent=1))
-    temporary.replace(folder / MANIFEST)
+    try:
+        _write(store, generation)
+        files = {file.name: _sha256(file) for file in sorted(generation.iterdir())}
+        manifest = {
+            "format": FORMAT,
+            "count": len(store),
+            "generation": generation.name,
+            "effort": None if store.effort is None else asdict(store.effort),
+            "sha256": files,
+        }
+        temporary.write_text(json.dumps(manifest, indent=1))
+        temporary.replace(folder / MANIFEST)
+    except BaseException:
+        # A full disk, or Ctrl-C: the old generation stays, and half a new one would only take room.
+        shutil.rmtree(generation, ignore_errors=True)
+        temporary.unlink(missing_ok=True)
+        raise
     for old in folder.iterdir():
         if old.is_dir() and old != generation:
             shutil.rmtree(old, ignore_errors=True)
@@ -72,6 +75,22 @@ def save_store(store: VectorStore, folder: Path) -> VectorStore:
     if now is not None:
         _keep(folder, now, saved)
     return saved
+
+
+def _write(store: VectorStore, generation: Path) -> None:
+    generation.mkdir()
+    np.save(generation / "vectors.npy", store.vectors)
+    np.save(generation / "sample_ids.npy", store.sample_ids.astype("S"))
+    np.save(generation / "positions.npy", store.positions)
+    if store.label_ids is not None:
+        np.save(generation / "label_ids.npy", store.label_ids.astype("S"))
+    if store.index is not None:
+        try:
+            faiss.write_index(store.index, str(generation / INDEX))
+        except RuntimeError as error:
+            # FAISS does not say which error it was; a full disk is the one that a person can do something about.
+            full = shutil.disk_usage(generation).free < FULL_BYTES
+            raise OSError(errno.ENOSPC if full else errno.EIO, str(error), str(generation / INDEX)) from error
 
 
 def load_store(folder: Path, options: IndexOptions) -> VectorStore:

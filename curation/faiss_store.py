@@ -17,6 +17,7 @@ import numpy as np
 
 from curation.faiss_effort import NEAREST, Effort, measure_effort, search_parameters
 from curation.faiss_index import (
+    BLOCK_ROWS,
     Floats,
     Ids,
     IndexOptions,
@@ -109,7 +110,7 @@ class VectorStore:
         if not len(vectors):
             return self
         keys = _text(sample_ids if label_ids is None else label_ids)
-        last = np.sort(len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1])
+        last = _last_of_each(keys)
         if len(last) < len(keys):
             keys, vectors, sample_ids = keys[last], vectors[last], _text(sample_ids)[last]
             label_ids = None if label_ids is None else _text(label_ids)[last]
@@ -185,11 +186,10 @@ class VectorStore:
 
     def distances(self, queries: Floats, rows: Rows | None = None) -> Floats:
         """Exact distances [Q, N] to all rows, or to those given."""
-        norms = self._norms
         if rows is None:
-            return exact_distances(queries, self.vectors, self.options.metric, norms)
-        chosen = None if norms is None else norms[rows]
-        return exact_distances(queries, self.vectors[rows], self.options.metric, chosen)
+            return exact_distances(queries, self.vectors, self.options.metric, self._norms)
+        # Lengths of these alone: those of all would be read from disk for the sake of a few candidates.
+        return exact_distances(queries, self.vectors[rows], self.options.metric)
 
     @property
     def is_exact(self) -> bool:
@@ -302,6 +302,16 @@ class VectorStore:
             found.append(hits)
             dists.append(exact)
         return found, dists
+
+
+def _last_of_each(keys: Ids) -> Rows:
+    """Places of the last occurrence of each key, in order; without copies of the keys, which may be a million."""
+    order = np.argsort(keys, kind="stable")
+    ends = np.ones(len(keys), dtype=bool)
+    for start in range(0, len(keys) - 1, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, len(keys) - 1)
+        ends[start:stop] = keys[order[start:stop]] != keys[order[start + 1 : stop + 1]]
+    return np.sort(order[ends])
 
 
 def _least(keys: Floats, k: int) -> Rows:

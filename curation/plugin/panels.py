@@ -19,6 +19,7 @@ LAYOUT: dict[str, Any] = {
     "margin": {"t": 30, "r": 50, "b": 50, "l": 60},
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
+    "showlegend": True,
     "legend": {"orientation": "h", "y": 1.1},
     "height": 380,
 }
@@ -58,7 +59,7 @@ class InspectionPanel(foo.Panel):
             panel.md(trouble, name="trouble_text")
         elif content:
             self.draw(ctx, panel, content)
-        return types.Property(panel, view=types.GridView(orientation="vertical", height=100, width=100))
+        return types.Property(panel, view=types.GridView(orientation="vertical", gap=2, pad=2))
 
     def read(self, ctx: Any) -> dict[str, Any]:
         """Plain data of what is drawn.
@@ -121,7 +122,7 @@ class ThresholdPanel(InspectionPanel):
         if content["now"] is not None:
             lines.append(_line(content["now"], SLATE, "dot"))
         layout = {**LAYOUT, "barmode": "stack", "bargap": 0.02, "shapes": lines}
-        layout |= {"xaxis": {"title": "decision score"}, "yaxis": {"title": "images"}}
+        layout |= {"xaxis": _axis("decision score"), "yaxis": _axis("images")}
         panel.plot("histogram", data=bars, layout=layout, config={"displayModeBar": False})
 
 
@@ -158,8 +159,8 @@ class DefectClassesPanel(InspectionPanel):
         }
         line = {"type": "scatter", "name": "up to here, %", "x": content["names"], "y": content["cumulative"]}
         line |= {"yaxis": "y2", "mode": "lines+markers", "line": {"color": AMBER}}
-        second = {"overlaying": "y", "side": "right", "range": [0, 105], "title": "%"}
-        layout = {**LAYOUT, "yaxis": {"title": "images"}, "yaxis2": second}
+        second = {**_axis("%"), "overlaying": "y", "side": "right", "range": [0, 105]}
+        layout = {**LAYOUT, "yaxis": _axis("images"), "yaxis2": second}
         panel.plot("pareto", data=[bars, line], layout=layout, config={"displayModeBar": False})
 
 
@@ -194,12 +195,16 @@ class DriftPanel(InspectionPanel):
         middle |= {"text": content["images"], "line": {"color": AMBER}}
         rejected = {"type": "bar", "name": "rejected, %", "x": content["days"], "y": content["rejected"], "yaxis": "y2"}
         rejected |= {"marker": {"color": RED, "opacity": 0.5}}
-        layout = {**LAYOUT, "yaxis": {"title": "decision score", "domain": [0.35, 1]}}
-        layout |= {"yaxis2": {"title": "rejected, %", "domain": [0, 0.28]}, "xaxis": {"anchor": "y2"}}
+        layout = {**LAYOUT, "yaxis": {**_axis("decision score"), "domain": [0.35, 1]}}
+        layout |= {"yaxis2": {**_axis("rejected, %"), "domain": [0, 0.28]}, "xaxis": {"anchor": "y2"}}
         panel.plot("over_time", data=[low, high, middle, rejected], layout=layout, config={"displayModeBar": False})
 
 
 PANELS: tuple[Callable[..., InspectionPanel], ...] = (ThresholdPanel, DefectClassesPanel, DriftPanel)
+
+
+def _axis(title: str) -> dict[str, Any]:
+    return {"title": {"text": title}}
 
 
 def _line(at: float, color: str, dash: str) -> dict[str, Any]:
