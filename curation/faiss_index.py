@@ -105,17 +105,28 @@ def _squared_distances(left: Floats, right: Floats) -> NDArray[np.float64]:
     return np.asarray((a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2.0 * (a @ b.T))
 
 
-def build_index(vectors: Floats, options: IndexOptions) -> faiss.Index | None:
+def code_bits(count: int, options: IndexOptions) -> tuple[int, ...]:
+    """Bits of the codes that are tried for so many embeddings, one after another; none where search is exact.
+
+    Those of 4 bits are the fastest. Embeddings that lie close together in few directions, as those of a network that
+    sees similar parts do, take 8.
+    """
+    if options.kind == "flat" or count < max(options.approximate_from, FEWEST_TRAINED):
+        return ()
+    return (4, 8) if options.kind == "ivfpq" else (8,)
+
+
+def build_index(vectors: Floats, options: IndexOptions, bits: int) -> faiss.Index:
     """A FAISS index over vectors [N, D]; ids are the row numbers. Seeded, so repeatable on one thread.
 
     Its memory is a fraction of the vectors', which are read in blocks and may lie on disk.
 
-    Returns:
-        The index; None where search is exact, which needs none.
+    Args:
+        vectors: [N, D].
+        options: Kind and metric.
+        bits: One of ``code_bits``.
     """
     count, dims = vectors.shape
-    if options.kind == "flat" or count < max(options.approximate_from, FEWEST_TRAINED):
-        return None
     metric = faiss.METRIC_L2 if options.metric == "euclidean" else faiss.METRIC_INNER_PRODUCT
     library: Any = faiss  # its stubs know of few arguments
     index: Any
@@ -125,11 +136,7 @@ def build_index(vectors: Floats, options: IndexOptions) -> faiss.Index | None:
         wanted = 100_000
     else:
         lists = max(1, min(options.lists or int(np.sqrt(count)), count // 39))
-        index = library.IndexIVFPQFastScan(
-            faiss.IndexFlat(dims, metric), dims, lists, _pq_parts(dims, options.pq_bytes), CODE_BITS, metric
-        )
-        index.cp.niter = 10
-        index.cp.max_points_per_centroid = PER_LIST
+        index = _lists_of_codes(dims, lists, options, bits)
         wanted = max(PER_LIST * lists, 20_000)
     chosen = np.sort(np.random.default_rng(0).choice(count, min(wanted, count), replace=False))
     index.train(prepare(vectors[chosen], options.metric))
@@ -137,6 +144,22 @@ def build_index(vectors: Floats, options: IndexOptions) -> faiss.Index | None:
         index.add(prepare(block, options.metric))
     made: faiss.Index = index
     return made
+
+
+def _lists_of_codes(dims: int, lists: int, options: IndexOptions, bits: int) -> Any:
+    library: Any = faiss
+    # Among vectors of one length both orders are the same; components of 8 bits lose less as differences.
+    angles = options.metric == "dotproduct" or (options.metric == "cosine" and bits == CODE_BITS)
+    metric = faiss.METRIC_INNER_PRODUCT if angles else faiss.METRIC_L2
+    coarse = faiss.IndexFlat(dims, metric)
+    if bits == CODE_BITS:
+        parts = _pq_parts(dims, options.pq_bytes)
+        index = library.IndexIVFPQFastScan(coarse, dims, lists, parts, bits, metric)
+    else:
+        index = library.IndexIVFScalarQuantizer(coarse, dims, lists, faiss.ScalarQuantizer.QT_8bit, metric)
+    index.cp.niter = 10
+    index.cp.max_points_per_centroid = PER_LIST
+    return index
 
 
 def _pq_parts(dims: int, pq_bytes: int | None) -> int:

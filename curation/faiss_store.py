@@ -24,6 +24,7 @@ from curation.faiss_index import (
     Rows,
     blocks_of,
     build_index,
+    code_bits,
     exact_distances,
     lengths,
     prepare,
@@ -80,12 +81,14 @@ class VectorStore:
 
     def indexed(self) -> VectorStore:
         """The same rows with an index built anew."""
-        index = build_index(self.vectors, self.options)
         plain = replace(self, positions=np.arange(len(self), dtype=np.int64), index=None, effort=None)
-        if index is None:
-            return plain
-        effort = measure_effort(index, self.vectors, self.options, plain._norms)
-        if effort is None:
+        tried = code_bits(len(self), self.options)
+        for bits in tried:
+            index = build_index(self.vectors, self.options, bits)
+            effort = measure_effort(index, self.vectors, self.options, plain._norms)
+            if effort is not None:
+                return replace(plain, index=index, effort=effort)
+        if tried:
             logger.warning(
                 "No search of a %s index finds %.0f %% of the true neighbours among these %d embeddings: search is "
                 "exact",
@@ -93,8 +96,7 @@ class VectorStore:
                 100 * self.options.min_recall,
                 len(self),
             )
-            return plain
-        return replace(plain, index=index, effort=effort)
+        return plain
 
     @property
     def ids(self) -> Ids:

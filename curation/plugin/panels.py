@@ -20,7 +20,7 @@ LAYOUT: dict[str, Any] = {
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
     "showlegend": True,
-    "legend": {"orientation": "h", "y": 1.1},
+    "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.15},
     "height": 380,
 }
 STEPS = 200

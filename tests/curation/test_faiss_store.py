@@ -1,13 +1,16 @@
 import errno
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
+from curation.faiss_effort import Effort, measure_effort
 from curation.faiss_files import DamagedIndexError, load_store, save_store
 from curation.faiss_index import IndexOptions, Kind, Metric
 from curation.faiss_store import VectorStore
@@ -192,3 +195,21 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     assert caught.value.errno == errno.ENOSPC
     assert len(load_store(tmp_path, options)) == 2000
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_where_coarse_codes_find_too_little_finer_ones_take_their_place(
+    metric: Metric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finer_alone(index: faiss.Index, *rest: Any) -> Effort | None:
+        return None if isinstance(index, faiss.IndexIVFPQFastScan) else measure_effort(index, *rest)
+
+    monkeypatch.setattr("curation.faiss_store.measure_effort", finer_alone)
+    vectors, options = _vectors(2000) + 3, IndexOptions(metric, "ivfpq", approximate_from=0)
+    store = VectorStore.build(options, vectors, _ids(2000)).remove(_ids(5))
+    assert isinstance(store.index, faiss.IndexIVFScalarQuantizer)
+    save_store(store, tmp_path)
+    store = load_store(tmp_path, options)
+    truth = np.argsort(_reference(vectors[5:45], vectors[5:], metric), axis=1)[:, :10]
+    found, _ = store.nearest(vectors[5:45], 10)
+    assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, truth, strict=True)]) >= 0.95
