@@ -44,7 +44,11 @@ class Harvest:
 
 
 def confirmed_regions(
-    ledger: Ledger, *, without_images: Collection[str] = (), without_groups: Collection[str] = ()
+    ledger: Ledger,
+    *,
+    only_images: Collection[str] | None = None,
+    without_images: Collection[str] = (),
+    without_groups: Collection[str] = (),
 ) -> tuple[list[ConfirmedRegion], list[str]]:
     """Masks of images that are resolved as defective, in the order of image ids.
 
@@ -52,6 +56,7 @@ def confirmed_regions(
 
     Args:
         ledger: Where the verdicts are.
+        only_images: Ids of the images to take; None for all.
         without_images: Ids of images that training must not see, such as a frozen set for judging challengers.
         without_groups: Groups of which it must see nothing.
 
@@ -64,6 +69,8 @@ def confirmed_regions(
     for resolution in ledger.resolved():
         image = images[resolution.image_id]
         if resolution.state != "defect" or resolution.mask_path is None:
+            continue
+        if only_images is not None and image.image_id not in only_images:
             continue
         if image.image_id in without_images or image.group in without_groups:
             continue
@@ -80,12 +87,15 @@ def confirmed_regions(
 def harvest(
     ledger: Ledger,
     *,
+    only_images: Collection[str] | None = None,
     without_images: Collection[str] = (),
     without_groups: Collection[str] = (),
     progress: Progress = silent,
 ) -> Harvest:
     """Cut all confirmed regions out of their images; arguments as for ``confirmed_regions``."""
-    regions, left_out = confirmed_regions(ledger, without_images=without_images, without_groups=without_groups)
+    regions, left_out = confirmed_regions(
+        ledger, only_images=only_images, without_images=without_images, without_groups=without_groups
+    )
     cuts = []
     for number, region in enumerate(regions):
         try:

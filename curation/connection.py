@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from curation.errors import DatabaseError
+from curation.plugin.binding import PLUGINS, install
 
 COLORSCALE = "inferno"
 LOCK_SECONDS = 600
@@ -38,7 +39,10 @@ def fiftyone_environment(uri: str, folder: Path) -> dict[str, str]:
         # The grid of FiftyOne 1.22 draws maps in this one, whatever a data set's own color scheme says.
         "FIFTYONE_APP_COLORSCALE": COLORSCALE,
         "FIFTYONE_DO_NOT_TRACK": "true",
+        "FIFTYONE_PLUGINS_DIR": str(folder / PLUGINS),
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
+        # Else the App reads all plugins anew at every click, which takes longer than a search.
+        "FIFTYONE_PLUGINS_CACHE_ENABLED": "true",
         "FIFTYONE_BRAIN_SIMILARITY_BACKENDS": "*,faiss",
         "FIFTYONE_BRAIN_SIMILARITY_FAISS_CONFIG_CLS": FAISS_CONFIG,
         "FIFTYONE_BRAIN_SIMILARITY_FAISS_FOLDER": str(folder / "faiss"),
@@ -52,6 +56,7 @@ def point_fiftyone_at(uri: str, folder: Path) -> None:
         uri: Address of the database.
         folder: Folder of the installation.
     """
+    install(folder)
     for key, value in fiftyone_environment(uri, folder).items():
         os.environ[key] = value
     logging.getLogger("fiftyone.core.odm.database").addFilter(_not_about_oldest_mongodb)
@@ -63,6 +68,7 @@ def point_fiftyone_at(uri: str, folder: Path) -> None:
 
     fob.brain_config.similarity_backends["faiss"] = {"config_cls": FAISS_CONFIG, "folder": str(folder / "faiss")}
     fo.config.default_dataset_dir = str(folder / "datasets")
+    fo.config.plugins_dir = str(folder / PLUGINS)
     if fo.config.database_uri != uri or database._client is None:
         # A name of FiftyOne's own module: it has no public way to change the database of a running process.
         database._disconnect()

@@ -13,6 +13,7 @@ import numpy as np
 from curation.app import App, open_app
 from curation.connection import database_errors, dataset_lock, require_database
 from curation.errors import LedgerError
+from curation.plugin.binding import bind
 from curation.rows import Row, rows_of
 from learning.progress import Progress, silent
 
@@ -92,8 +93,23 @@ def sync(ledger: Ledger, name: str, model_id: str | None = None, progress: Progr
             dataset.delete_samples(gone)
             progress(total, total, "removing images from FiftyOne")
         _dress(dataset)
+        bind(dataset, ledger, model_id)
     missing = [Path(row.values["filepath"]) for row in rows.values() if row.values["file_missing"]]
     return SyncReport(len(new), len(changed), len(rows) - len(new) - len(changed), len(gone), missing)
+
+
+def show_rows(dataset: Dataset, rows: Sequence[Row]) -> None:
+    """Write rows into the samples that the data set has for them; the rest is left alone.
+
+    Args:
+        dataset: That ``sync`` made.
+        rows: Of some images.
+    """
+    found = dataset.select_by("image_id", [row.image_id for row in rows])
+    samples = dict(zip(*found.values(["image_id", "id"]), strict=True))
+    known = {samples[row.image_id]: row for row in rows if row.image_id in samples}
+    if known:
+        _update(dataset, known)
 
 
 def index_similarity(
@@ -102,8 +118,8 @@ def index_similarity(
     """Make or bring up to date the similarity index of a data set from the ledger's embeddings. Repeatable.
 
     Only embeddings that changed are written; a damaged or lost index is built anew. It answers the App's sort by
-    similarity and ``dataset.sort_by_similarity(sample_id, brain_key="similar")``: exactly up to 10,000 images, by an
-    HNSW graph above.
+    similarity and ``dataset.sort_by_similarity(sample_id, brain_key="similar")``: exactly up to 10,000 images, by
+    4-bit codes above, as hard as it takes for a measured recall.
 
     Args:
         ledger: The truth.
@@ -158,7 +174,7 @@ def _new_index(dataset: Dataset, samples: np.ndarray, vectors: np.ndarray) -> Fa
     if dataset.has_brain_run(BRAIN_KEY):
         dataset.delete_brain_run(BRAIN_KEY)
     index: FaissSimilarityIndex = fob.compute_similarity(
-        dataset, brain_key=BRAIN_KEY, backend="faiss", embeddings=False, metric="cosine", index="hnsw"
+        dataset, brain_key=BRAIN_KEY, backend="faiss", embeddings=False, metric="cosine", index="ivfpq"
     )
     index.rebuild(vectors, samples)
     return index

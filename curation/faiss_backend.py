@@ -19,6 +19,7 @@ from fiftyone.brain.similarity import DuplicatesMixin, Similarity, SimilarityCon
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from curation.faiss_effort import Effort
 from curation.faiss_files import DamagedIndexError, Stamp, open_store, save_store, stamp
 from curation.faiss_index import Floats, Ids, IndexOptions, Kind, Metric, Rows
 from curation.faiss_store import VectorStore
@@ -37,16 +38,16 @@ class FaissSimilarityConfig(SimilarityConfig):
 
     Args:
         metric: "cosine", "euclidean" or "dotproduct".
-        index: "flat" (exact), "hnsw", "ivf" or "ivfpq".
+        index: "flat" (exact), "hnsw" or "ivfpq".
+        min_recall: Share of the true 25 nearest that a search has to find. How hard it searches is measured when the
+            index is built; where that is not enough search is exact.
         folder: Folder of all indexes; by default the parameter of the back end
             (``FIFTYONE_BRAIN_SIMILARITY_FAISS_FOLDER``), else ``faiss`` in FiftyOne's folder of data sets.
         location: Where in the folder this index lies; set when it is made.
         approximate_from: Number of embeddings from which an approximate kind is used.
         m: Links per node of the HNSW graph.
         ef_construction: Breadth of the search when the graph is built.
-        ef_search: Breadth of the search at a query.
         lists: Number of inverted lists, None for a number that fits.
-        probes: Number of lists that a query looks into, None for a number that fits.
         pq_bytes: Bytes of a quantised embedding, None for a number that fits.
         **kwargs: What :class:`fiftyone.brain.similarity.SimilarityConfig` takes.
     """
@@ -55,34 +56,35 @@ class FaissSimilarityConfig(SimilarityConfig):
         self,
         metric: Metric = "cosine",
         index: Kind = "flat",
+        min_recall: float = 0.97,
         folder: str | None = None,
         location: str | None = None,
         approximate_from: int = 10_000,
         m: int = 32,
         ef_construction: int = 80,
-        ef_search: int = 128,
         lists: int | None = None,
-        probes: int | None = None,
         pq_bytes: int | None = None,
         **kwargs: Any,
     ) -> None:
         if metric not in ("cosine", "euclidean", "dotproduct"):
             msg = f"Unknown metric {metric!r}: cosine, euclidean and dotproduct are known"
             raise ValueError(msg)
-        if index not in ("flat", "hnsw", "ivf", "ivfpq"):
-            msg = f"Unknown index {index!r}: flat, hnsw, ivf and ivfpq are known"
+        if index not in ("flat", "hnsw", "ivfpq"):
+            msg = f"Unknown index {index!r}: flat, hnsw and ivfpq are known"
+            raise ValueError(msg)
+        if not 0 < min_recall <= 1:
+            msg = f"min_recall is {min_recall}; it is a share, above 0 and up to 1"
             raise ValueError(msg)
         super().__init__(**kwargs)
         self.metric = metric
         self.index = index
+        self.min_recall = min_recall
         self.folder = folder
         self.location = location
         self.approximate_from = approximate_from
         self.m = m
         self.ef_construction = ef_construction
-        self.ef_search = ef_search
         self.lists = lists
-        self.probes = probes
         self.pq_bytes = pq_bytes
 
     @property
@@ -111,12 +113,11 @@ class FaissSimilarityConfig(SimilarityConfig):
         return IndexOptions(
             metric=self.metric,
             kind=self.index,
+            min_recall=self.min_recall,
             approximate_from=self.approximate_from,
             m=self.m,
             ef_construction=self.ef_construction,
-            ef_search=self.ef_search,
             lists=self.lists,
-            probes=self.probes,
             pq_bytes=self.pq_bytes,
         )
 
@@ -144,7 +145,11 @@ class FaissSimilarity(Similarity):
 
     def initialize(self, samples: Any, brain_key: str | None) -> FaissSimilarityIndex:
         """Make an empty index for a collection."""
-        return FaissSimilarityIndex(samples, self.config, brain_key, backend=self)
+        index = FaissSimilarityIndex(samples, self.config, brain_key, backend=self)
+        if index.is_external and index.config.path is not None:
+            # FiftyOne saves the run before anything is added: no files would look like lost ones.
+            index.rebuild(np.empty((0, 0), np.float32), [], None if index.config.patches_field is None else [])
+        return index
 
     def cleanup(self, samples: Any, key: str) -> None:
         """Delete the files of a brain run; those of the data set that it was cloned from stay."""
@@ -192,6 +197,11 @@ class FaissSimilarityIndex(SimilarityIndex, DuplicatesMixin):
     def total_index_size(self) -> int:
         """Number of embeddings."""
         return len(self._refreshed())
+
+    @property
+    def effort(self) -> Effort | None:
+        """How hard the index is searched and the recall that was measured so; None where search is exact."""
+        return self._refreshed().effort
 
     def add_to_index(
         self,
@@ -397,7 +407,7 @@ class FaissSimilarityIndex(SimilarityIndex, DuplicatesMixin):
     def _put(self, store: VectorStore, path: Path | None) -> None:
         self._store = store
         if path is not None:
-            save_store(store, path)
+            self._store = save_store(store, path)
             self._stamp = stamp(path)
 
     def _current_store(self) -> VectorStore:

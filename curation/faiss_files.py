@@ -6,24 +6,31 @@ state or the new one and never a mixture.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import logging
 import shutil
 import threading
 import uuid
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import faiss
 import numpy as np
 
-from curation.faiss_index import IndexOptions, build_index
+from curation.faiss_effort import Effort
+from curation.faiss_index import Floats, IndexOptions
 from curation.faiss_store import VectorStore
 
-FORMAT = 1
+logger = logging.getLogger(__name__)
+
+FORMAT = 2
 MANIFEST = "manifest.json"
+INDEX = "index.faiss"
 CACHED_STORES = 4
+FULL_BYTES = 2**22
 Stamp = tuple[int, int, int]
 
 
@@ -31,26 +38,59 @@ class DamagedIndexError(RuntimeError):
     """The files of an index are missing or not what was written."""
 
 
-def save_store(store: VectorStore, folder: Path) -> None:
-    """Write a new generation into the folder, then drop the old one."""
+def save_store(store: VectorStore, folder: Path) -> VectorStore:
+    """Write a new generation into the folder, then drop the old one.
+
+    Returns:
+        The store, its embeddings on disk: they leave memory.
+
+    Raises:
+        OSError: The disk is full or fails; what was there before stays.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     generation = folder / uuid.uuid4().hex[:12]
+    temporary = folder / f"{MANIFEST}.{generation.name}"
+    try:
+        _write(store, generation)
+        files = {file.name: _sha256(file) for file in sorted(generation.iterdir())}
+        manifest = {
+            "format": FORMAT,
+            "count": len(store),
+            "generation": generation.name,
+            "effort": None if store.effort is None else asdict(store.effort),
+            "sha256": files,
+        }
+        temporary.write_text(json.dumps(manifest, indent=1))
+        temporary.replace(folder / MANIFEST)
+    except BaseException:
+        # A full disk, or Ctrl-C: the old generation stays, and half a new one would only take room.
+        shutil.rmtree(generation, ignore_errors=True)
+        temporary.unlink(missing_ok=True)
+        raise
+    for old in folder.iterdir():
+        if old.is_dir() and old != generation:
+            shutil.rmtree(old, ignore_errors=True)
+    saved = replace(store, vectors=_vectors(generation, len(store)))
+    now = stamp(folder)
+    if now is not None:
+        _keep(folder, now, saved)
+    return saved
+
+
+def _write(store: VectorStore, generation: Path) -> None:
     generation.mkdir()
     np.save(generation / "vectors.npy", store.vectors)
     np.save(generation / "sample_ids.npy", store.sample_ids.astype("S"))
     np.save(generation / "positions.npy", store.positions)
     if store.label_ids is not None:
         np.save(generation / "label_ids.npy", store.label_ids.astype("S"))
-    if store.index is not None and not store.is_exact:
-        faiss.write_index(store.index, str(generation / "index.faiss"))
-    files = {file.name: _sha256(file) for file in sorted(generation.iterdir())}
-    manifest = {"format": FORMAT, "count": len(store), "generation": generation.name, "sha256": files}
-    temporary = folder / f"{MANIFEST}.{generation.name}"
-    temporary.write_text(json.dumps(manifest, indent=1))
-    temporary.replace(folder / MANIFEST)
-    for old in folder.iterdir():
-        if old.is_dir() and old != generation:
-            shutil.rmtree(old, ignore_errors=True)
+    if store.index is not None:
+        try:
+            faiss.write_index(store.index, str(generation / INDEX))
+        except RuntimeError as error:
+            # FAISS does not say which error it was; a full disk is the one that a person can do something about.
+            full = shutil.disk_usage(generation).free < FULL_BYTES
+            raise OSError(errno.ENOSPC if full else errno.EIO, str(error), str(generation / INDEX)) from error
 
 
 def load_store(folder: Path, options: IndexOptions) -> VectorStore:
@@ -66,22 +106,25 @@ def load_store(folder: Path, options: IndexOptions) -> VectorStore:
             msg = f"The similarity index in {folder} has format {manifest['format']}, this version reads {FORMAT}"
             raise DamagedIndexError(msg)
         for name, expected in sums.items():
-            if _sha256(generation / name) != expected:
+            if name != INDEX and _sha256(generation / name) != expected:
                 msg = f"The similarity index is damaged: {generation / name} is not what was written; rebuild it"
                 raise DamagedIndexError(msg)
-        vectors = np.load(generation / "vectors.npy", mmap_mode="r" if manifest["count"] else None)
+        vectors = _vectors(generation, manifest["count"])
         samples = np.load(generation / "sample_ids.npy").astype("U")
         labels = np.load(generation / "label_ids.npy").astype("U") if "label_ids.npy" in sums else None
         positions = np.load(generation / "positions.npy")
-        index: faiss.Index | None = None
-        if "index.faiss" in sums:
-            index = faiss.read_index(str(generation / "index.faiss"))
-        elif len(vectors):
-            index = build_index(vectors, replace(options, kind="flat"))
+        store = VectorStore(options, vectors, samples, labels, positions, None)
+        if INDEX not in sums:
+            return store
+        if not _is_whole(generation / INDEX, sums[INDEX]):
+            # What it is made of is whole: no reason to trouble anybody.
+            logger.warning("%s is damaged or gone; it is built anew from the embeddings beside it", generation / INDEX)
+            return store.indexed()
+        effort = Effort(**manifest["effort"])
+        return replace(store, index=faiss.read_index(str(generation / INDEX)), effort=effort)
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"The similarity index in {folder} cannot be read ({error}); rebuild it"
         raise DamagedIndexError(msg) from error
-    return VectorStore(options, vectors, samples, labels, positions, index)
 
 
 _cache: OrderedDict[Path, tuple[Stamp, VectorStore]] = OrderedDict()
@@ -112,7 +155,9 @@ def open_store(folder: Path, options: IndexOptions) -> tuple[Stamp | None, Vecto
             known = _cache.get(folder)
             if known is not None and known[0] == now:
                 _cache.move_to_end(folder)
-                return now, replace(known[1], options=options)
+                store = known[1]
+                # A store of other options would forget what it has worked out.
+                return now, store if store.options == options else replace(store, options=options)
         try:
             store = load_store(folder, options)
         except DamagedIndexError:
@@ -121,11 +166,25 @@ def open_store(folder: Path, options: IndexOptions) -> tuple[Stamp | None, Vecto
             raise
         if now is None or stamp(folder) != now:
             continue
-        with _cache_lock:
-            _cache[folder] = (now, store)
-            while len(_cache) > CACHED_STORES:
-                _cache.popitem(last=False)
+        _keep(folder, now, store)
         return now, store
+
+
+def _keep(folder: Path, now: Stamp, store: VectorStore) -> None:
+    with _cache_lock:
+        _cache[folder] = (now, store)
+        _cache.move_to_end(folder)
+        while len(_cache) > CACHED_STORES:
+            _cache.popitem(last=False)
+
+
+def _vectors(generation: Path, count: int) -> Floats:
+    vectors: Floats = np.load(generation / "vectors.npy", mmap_mode="r" if count else None)
+    return vectors
+
+
+def _is_whole(file: Path, expected: str) -> bool:
+    return file.is_file() and _sha256(file) == expected
 
 
 def _sha256(file: Path) -> str:

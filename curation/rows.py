@@ -48,6 +48,24 @@ def rows_of(ledger: Ledger, model_id: str | None = None) -> dict[str, Row]:
     return rows
 
 
+def row_of(ledger: Ledger, image_id: str, model_id: str | None = None) -> Row:
+    """One image of the ledger.
+
+    Args:
+        ledger: The truth.
+        image_id: Which.
+        model_id: Whose score; by default the latest.
+
+    Raises:
+        LedgerError: If there is no such image.
+    """
+    known = ledger.history(image_id)
+    scores = [score for score in known.scores if model_id in (None, score.model_id)]
+    asks = known.asks
+    values = _values(known.image, scores[-1] if scores else None, asks[-1] if asks else None, known.resolution)
+    return Row(image_id, values, _hash(values))
+
+
 def _values(
     image: ImageRow, score: ScoreRow | None, ask: AskRow | None, resolution: Resolution | None
 ) -> dict[str, Any]:

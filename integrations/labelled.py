@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from curation.by_hand import BY_HAND, MARKED
 from learning.errors import DataError
 from learning.promises import Labelled
 from learning.sampling import AUDIT_SHARE
@@ -66,7 +67,7 @@ def labelled_parts(ledger: "Ledger", bundle: "Bundle", random_sample: bool = Fal
     scored_at: dict[tuple[str, str], datetime] = {}
     for row in history:
         scored_at.setdefault((row.model_id, images[row.image_id].part), row.recorded_at)
-    waves = sorted({(ask.created_at, ask.model_id) for ask in asks.values()})
+    waves = sorted({(ask.created_at, ask.model_id) for ask in asks.values() if ask.strategy != BY_HAND})
 
     highest: dict[str, float] = {}
     for image_id, score in scores.items():
@@ -83,13 +84,17 @@ def labelled_parts(ledger: "Ledger", bundle: "Bundle", random_sample: bool = Fal
     for part, verdicts in resolved.items():
         if part not in highest:
             continue  # of another camera, or scored by another model only
-        asked = [asks[v.ask_id] for one in verdicts for v in one.verdicts if v.ask_id is not None]
-        first = min(asked, key=lambda ask: ask.created_at, default=None)
+        answers = [verdict for one in verdicts for verdict in one.verdicts]
+        asked = [asks[v.ask_id] for v in answers if v.ask_id is not None]
+        first = min((ask for ask in asked if ask.strategy != BY_HAND), key=lambda ask: ask.created_at, default=None)
+        by_hand = any(ask.strategy == BY_HAND for ask in asked) or any(v.source == MARKED for v in answers)
         reason = ""
         if part in learnt:
             reason = "are among the parts that made the model"
         elif since is not None and any(v.at <= since for one in verdicts for v in one.verdicts):
             reason = "were decided on before the model or its fallback had learnt from verdicts"
+        elif first is None and by_hand:
+            reason = "were chosen by hand, not by a draw"
         elif random_sample and first is not None:
             reason = "were asked about, so that they are no random sample"
         elif not random_sample and first is None:
@@ -167,7 +172,7 @@ def _least_probabilities(
     scored_at: Mapping[tuple[str, str], datetime],
 ) -> dict[tuple[str, datetime], float]:
     """The least probability that the design of each draw gave to any part: the audits' even share."""
-    rows = list(asks)
+    rows = [ask for ask in asks if ask.strategy != BY_HAND]
     least = {}
     for model, time in waves:
         drawn = sum((ask.model_id, ask.created_at) == (model, time) for ask in rows)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from benchmarks.workers.jobs import Answer, Job
 
@@ -47,10 +47,18 @@ class Worker:
         Raises:
             RuntimeError: If the process ended, with what it said.
         """
+        return Answer(**self.ask(asdict(job)))
+
+    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Wait for the answer to a message, one JSON object for another.
+
+        Raises:
+            RuntimeError: If the process ended, with what it said.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps(asdict(job)) + "\n")
+            self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except BrokenPipeError:
@@ -58,6 +66,7 @@ class Worker:
         if not line:
             self._process.wait()
             self._said.seek(0)
-            msg = f"{' '.join(self._command)} ended at {job}: {self._said.read()[-2000:]}"
+            msg = f"{' '.join(self._command)} ended at {message}: {self._said.read()[-2000:]}"
             raise RuntimeError(msg)
-        return Answer(**json.loads(line))
+        answer: dict[str, Any] = json.loads(line)
+        return answer

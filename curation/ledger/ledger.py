@@ -64,6 +64,14 @@ class Ledger:
             raise
         return cls(engine)
 
+    @property
+    def place(self) -> str:
+        """Its URL, the path of a file absolute, and without a password: what ``curation.plugin`` finds it by."""
+        url = self._engine.url
+        if url.drivername == "sqlite" and url.database:
+            url = url.set(database=str(Path(url.database).resolve()))
+        return url.set(password=None).render_as_string()
+
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from integrations.cli.console import bar, print_json, say
+from integrations.cli.curate_images import COMMANDS
 from integrations.cli.options import (
     DEFAULT_HOME,
     DEFAULT_LEDGER,
@@ -25,6 +26,9 @@ app = typer.Typer(
     help="See images, maps, scores and verdicts in FiftyOne.\n\nFiftyOne is a window: the ledger has everything, and "
     "what was lost here is made again by [bold]curate sync[/bold].",
 )
+
+for _command in COMMANDS:
+    app.command()(_command)
 
 NameOption = Annotated[str, typer.Option(metavar="NAME", help="Name of the data set in FiftyOne.")]
 

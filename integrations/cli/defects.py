@@ -12,6 +12,9 @@ from integrations.cli.options import DEFAULT_LEDGER, LedgerOption, SeedOption, e
 def defects(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="BANK", help="Folder to write.", show_default=False)],
     ledger: LedgerOption = DEFAULT_LEDGER,
+    chosen: Annotated[
+        bool, typer.Option("--chosen", help="Only images chosen by curate source or in FiftyOne.")
+    ] = False,
     made: Annotated[
         int, typer.Option(help="Add so many that a network makes after the confirmed ones; it takes 50 of them.", min=0)
     ] = 0,
@@ -29,7 +32,7 @@ def defects(
     from learning.defects import save_bank
 
     with bar("run it again") as progress:
-        bank, reasons = defect_bank(ledger, progress)
+        bank, reasons = defect_bank(ledger, progress, chosen)
         if made:
             from learning.generative import DefectGenerator
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from curation.by_hand import BY_HAND
 from integrations.errors import ServerError
 from integrations.label_studio.client import ONCE, find_tasks, server_errors, url_of
 from integrations.label_studio.masks import propose_regions, region
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from curation.ledger import AskRow, ImageRow, Ledger, ScoreRow
 
 _REASONS = {
+    BY_HAND: "Somebody looking through the images chose this one.",
     "borderline": "Asked because the detector's score is close to its threshold.",
     "audit": "A random audit: asked about whatever its score.",
     "random": "A random audit: asked about whatever its score.",

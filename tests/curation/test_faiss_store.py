@@ -1,9 +1,17 @@
+import errno
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
+from curation.faiss_effort import Effort, measure_effort
+from curation.faiss_files import DamagedIndexError, load_store, save_store
 from curation.faiss_index import IndexOptions, Kind, Metric
 from curation.faiss_store import VectorStore
 
@@ -39,7 +47,7 @@ def test_exact_search_equals_brute_force(metric: Metric, rows: np.ndarray | None
     assert [len(hits) for hits in inside] == (expected <= np.median(expected)).sum(1).tolist()
 
 
-@pytest.mark.parametrize("kind", ["hnsw", "ivf", "ivfpq"])
+@pytest.mark.parametrize("kind", ["hnsw", "ivfpq"])
 @pytest.mark.parametrize("metric", METRICS)
 def test_approximate_search_finds_nearly_all(kind: Kind, metric: Metric) -> None:
     centres = 4 * _vectors(40, seed=2)
@@ -56,7 +64,7 @@ def test_approximate_search_finds_nearly_all(kind: Kind, metric: Metric) -> None
     assert all(set(hits) <= set(some) for hits in store.nearest(queries, 10, some)[0])
 
 
-@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf"])
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivfpq"])
 def test_replaced_and_removed_rows_are_never_found(kind: Kind) -> None:
     vectors, ids = _vectors(600), _ids(600)
     old = VectorStore.build(IndexOptions(kind=kind, approximate_from=0), vectors, ids)
@@ -116,3 +124,92 @@ def test_wrong_input_is_refused() -> None:
         store.add(_vectors(1, 8), _ids(1))
     with pytest.raises(ValueError, match="one row per id"):
         store.add(_vectors(2), _ids(1))
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "ivfpq"])
+def test_the_effort_is_measured_and_a_kind_that_cannot_reach_it_is_not_used(
+    kind: Kind, caplog: pytest.LogCaptureFixture
+) -> None:
+    vectors = _vectors(3000, 48)
+    store = VectorStore.build(IndexOptions(kind=kind, approximate_from=0, min_recall=0.9), vectors, _ids(3000))
+    assert store.effort is not None
+    assert store.effort.recall >= 0.9
+    assert not caplog.records
+    # Two directions alone, and thousands of twins of each: codes cannot tell them apart.
+    angles = 1e-5 * np.arange(3000)
+    twins = np.zeros((3000, 48), np.float32)
+    twins[:, 0], twins[:, 1] = np.cos(angles), np.sin(angles)
+    strict = IndexOptions("euclidean", kind, min_recall=1.0, approximate_from=0)
+    exact = VectorStore.build(strict, twins + 100 * _vectors(1, 48), _ids(3000))
+    if exact.is_exact:
+        assert "search is exact" in caplog.text
+    truth = np.argsort(_reference(exact.vectors[5:6], exact.vectors, "euclidean"))[0, 0]
+    assert exact.nearest(exact.vectors[5:6], 1)[0][0][0] == truth
+
+
+def test_a_damaged_graph_is_built_anew_and_damaged_embeddings_are_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = IndexOptions(kind="ivfpq", approximate_from=0)
+    vectors = _vectors(2000)
+    save_store(VectorStore.build(options, vectors, _ids(2000)), tmp_path)
+    expected = load_store(tmp_path, options).nearest(vectors[:3], 5)[0]
+    (codes,) = tmp_path.glob("*/index.faiss")
+    content = bytearray(codes.read_bytes())
+    content[len(content) // 2] ^= 1
+    codes.write_bytes(content)
+    mended = load_store(tmp_path, options)
+    assert "built anew" in caplog.text
+    assert mended.effort is not None
+    assert np.array_equal(mended.nearest(vectors[:3], 5)[0], expected)
+    codes.unlink()
+    assert load_store(tmp_path, options).index is not None
+    (file,) = tmp_path.glob("*/vectors.npy")
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(DamagedIndexError, match=r"vectors\.npy is not what was written; rebuild it"):
+        load_store(tmp_path, options)
+
+
+def test_a_saved_store_reads_its_embeddings_from_disk(tmp_path: Path) -> None:
+    saved = save_store(VectorStore.build(IndexOptions(), _vectors(100), _ids(100)), tmp_path)
+    assert isinstance(saved.vectors, np.memmap)
+    grown = saved.add(_vectors(1, seed=1), np.array(["f" * 24]))
+    assert len(save_store(grown, tmp_path)) == 101
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = IndexOptions(kind="ivfpq", approximate_from=0)
+    store = VectorStore.build(options, _vectors(2000), _ids(2000))
+    save_store(store, tmp_path)
+
+    def full(*_: object) -> None:
+        msg = "Error: could not write"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr("curation.faiss_files.faiss.write_index", full)
+    monkeypatch.setattr("curation.faiss_files.shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(OSError, match="could not write") as caught:
+        save_store(store.add(_vectors(5, seed=1), np.array([f"{9000 + number:024x}" for number in range(5)])), tmp_path)
+    assert caught.value.errno == errno.ENOSPC
+    assert len(load_store(tmp_path, options)) == 2000
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_where_coarse_codes_find_too_little_finer_ones_take_their_place(
+    metric: Metric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finer_alone(index: faiss.Index, *rest: Any) -> Effort | None:
+        return None if isinstance(index, faiss.IndexIVFPQFastScan) else measure_effort(index, *rest)
+
+    monkeypatch.setattr("curation.faiss_store.measure_effort", finer_alone)
+    vectors, options = _vectors(2000) + 3, IndexOptions(metric, "ivfpq", approximate_from=0)
+    store = VectorStore.build(options, vectors, _ids(2000)).remove(_ids(5))
+    assert isinstance(store.index, faiss.IndexIVFScalarQuantizer)
+    save_store(store, tmp_path)
+    store = load_store(tmp_path, options)
+    truth = np.argsort(_reference(vectors[5:45], vectors[5:], metric), axis=1)[:, :10]
+    found, _ = store.nearest(vectors[5:45], 10)
+    assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, truth, strict=True)]) >= 0.95

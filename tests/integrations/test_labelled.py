@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from curation.actions import mark, send_to_inspection
 from curation.ledger import ImageEntry, Ledger, ScoreEntry, VerdictEntry
 from integrations.asking import top_up_asks
 from integrations.labelled import labelled_parts
@@ -122,3 +123,24 @@ def test_scores_under_another_fallback_do_not_count(tmp_path: Path) -> None:
         assert labelled_parts(ledger, bundle()).labelled.n_groups() == 0
         with pytest.raises(DataError, match="no scores of bundle under its current fallback"):
             labelled_parts(ledger, bundle(fallback="0001"))
+
+
+def test_what_was_chosen_by_hand_is_left_out_and_spoils_no_draw(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        ids = fill(ledger, tmp_path, 80)
+        sent = send_to_inspection(ledger, ids[:3]).asked
+        for ask in ledger.asks():
+            say(ledger, ask.image_id, "defect", ask.ask_id)
+        mark(ledger, ids[3:5], "defect", "ina")
+        found = labelled_parts(ledger, bundle())
+        assert (len(found.labelled.scores), found.left_out) == (0, {"were chosen by hand, not by a draw": 5})
+        found = labelled_parts(ledger, bundle(), random_sample=True)
+        assert found.left_out == {"were chosen by hand, not by a draw": 5}
+        # They can still be drawn, and what was not drawn was not passed over by them.
+        assert top_up_asks(ledger, bundle(), 80) == 80
+        drawn = ledger.asks(state="created")
+        assert set(sent) <= {ask.image_id for ask in drawn}
+        for ask in drawn:
+            say(ledger, ask.image_id, "good", ask.ask_id, who="bob")
+        found = labelled_parts(ledger, bundle())
+        assert (len(found.labelled.scores), found.left_out) == (80, {})

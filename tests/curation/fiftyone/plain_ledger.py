@@ -17,6 +17,7 @@ class PlainLedger:
     ask_rows: dict[str, Any] = field(default_factory=dict)
     resolutions: dict[str, Any] = field(default_factory=dict)
     vectors: dict[str, tuple[list[str], np.ndarray]] = field(default_factory=dict)
+    place: str = "sqlite:///plain.db"
 
     def images(self) -> list[Any]:
         return list(self.image_rows.values())

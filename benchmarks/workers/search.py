@@ -1,0 +1,62 @@
+"""Searches for a worker process, timed the same way whatever engine does them. Needs NumPy alone."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+_STATUS = Path("/proc/self/status")
+
+
+class Engine(Protocol):
+    """Something that finds the nearest vectors by the cosine."""
+
+    def build(self, vectors: np.ndarray) -> str:
+        """Take vectors [N, D] in; says what was built."""
+
+    def ask(self, query: np.ndarray, k: int) -> list[int]:
+        """Row numbers of the k nearest to a query [D], the nearest first."""
+
+
+def serve(engine: Engine, vectors: Path, queries: Path) -> None:
+    """Answer messages on stdin, one JSON object a line, until it ends.
+
+    ``{"build": true}`` gives ``seconds``, ``built`` and ``peak_gib``; ``{"first": i, "count": n, "k": k}`` asks n
+    queries and gives ``rows``, ``seconds`` for each, and ``peak_gib``, the process's highest resident memory so far,
+    libraries and the vectors that were handed over included.
+    """
+    asked = np.load(queries)
+    # What engines print must not get between the answers.
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        message = json.loads(line)
+        answer = _build(engine, vectors) if message.get("build") else _ask(engine, asked, message)
+        answers.write(json.dumps(answer | {"peak_gib": peak_gib()}) + "\n")
+        answers.flush()
+
+
+def peak_gib() -> float | None:
+    """The process's highest resident memory, where the system tells."""
+    if not _STATUS.is_file():
+        return None
+    lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 2**20
+
+
+def _build(engine: Engine, vectors: Path) -> dict[str, Any]:
+    loaded = np.load(vectors)
+    started = time.perf_counter()
+    built = engine.build(loaded)
+    return {"seconds": time.perf_counter() - started, "built": built}
+
+
+def _ask(engine: Engine, queries: np.ndarray, message: dict[str, Any]) -> dict[str, Any]:
+    rows, seconds = [], []
+    for query in queries[message["first"] : message["first"] + message["count"]]:
+        started = time.perf_counter()
+        rows.append(engine.ask(query, message["k"]))
+        seconds.append(time.perf_counter() - started)
+    return {"rows": rows, "seconds": seconds}

@@ -1,0 +1,150 @@
+"""What a data team does to images, whether in the App, by a command or from Python; each can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from curation.by_hand import BY_HAND, MARKED
+from curation.errors import LedgerError
+from curation.ledger import AskEntry, Ledger, VerdictEntry
+
+SOURCE_TAG = "synthesis source"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of images that were to be sent to an inspector.
+
+    Attributes:
+        asked: Images about which somebody is now asked.
+        waiting: Images about which somebody was asked already, and has not answered.
+        unscored: Images that no model has scored, so that there is nothing to show beside them.
+    """
+
+    asked: list[str]
+    waiting: list[str]
+    unscored: list[str]
+
+
+def send_to_inspection(ledger: Ledger, image_ids: Sequence[str], reason: str = BY_HAND) -> Sent:
+    """Ask inspectors about images; ``flawsmith review push`` then brings them to Label Studio.
+
+    They were not drawn at random: their answers teach, but thresholds promise nothing from them.
+
+    Args:
+        ledger: With scores of the images.
+        image_ids: Which.
+        reason: What the inspector is told.
+
+    Raises:
+        LedgerError: An image is unknown.
+    """
+    image_ids = list(dict.fromkeys(image_ids))
+    _require(ledger, image_ids)
+    waiting = {ask.image_id for ask in ledger.asks() if ask.state in ("created", "pushed")}
+    scores = {score.image_id: score for score in ledger.scores()}
+    new = [key for key in image_ids if key not in waiting and key in scores]
+    ledger.create_asks(
+        [AskEntry(key, reason, 1.0, BY_HAND, scores[key].model_id, scores[key].threshold_version) for key in new]
+    )
+    return Sent(
+        asked=new,
+        waiting=[key for key in image_ids if key in waiting],
+        unscored=[key for key in image_ids if key not in waiting and key not in scores],
+    )
+
+
+def mark(
+    ledger: Ledger,
+    image_ids: Sequence[str],
+    verdict: Literal["good", "defect", "withdrawn"],
+    who: str,
+    defect_class: str | None = None,
+) -> int:
+    """Say what images show, without being asked; the latest word of each person counts, as in Label Studio.
+
+    Args:
+        ledger: Where it is written.
+        image_ids: Which.
+        verdict: ``withdrawn`` takes back what this person marked.
+        who: Name of the person.
+        defect_class: Kind of defect.
+
+    Returns:
+        How many images were given another verdict than this person's latest mark.
+
+    Raises:
+        LedgerError: An image is unknown, or the name is empty.
+    """
+    if not who.strip():
+        msg = "a verdict needs the name of who gives it"
+        raise LedgerError(msg)
+    image_ids = list(dict.fromkeys(image_ids))
+    _require(ledger, image_ids)
+    at = datetime.now(UTC)
+    entries = []
+    for key in image_ids:
+        # One annotation for each image and person, of which this is the next revision.
+        own = [v for v in ledger.verdicts(image_id=key) if (v.source, v.inspector) == (MARKED, who)]
+        said = (own[-1].verdict, own[-1].defect_class) if own else ("withdrawn", None)
+        if said == (verdict, defect_class):
+            continue
+        entries.append(
+            VerdictEntry(
+                ask_id=None,
+                image_id=key,
+                inspector=who,
+                verdict=verdict,
+                at=at,
+                source=MARKED,
+                external_id=f"{key}/{who}",
+                revision=f"{len(own) + 1}",
+                defect_class=defect_class,
+            )
+        )
+    return ledger.record_verdicts(entries) if entries else 0
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What became of images whose defects synthesis is to use.
+
+    Attributes:
+        tagged: Images whose defects are cut out by ``flawsmith defects --chosen``.
+        unmarked: Images tagged too, whose defect no inspector has confirmed and marked yet: they give nothing so far.
+    """
+
+    tagged: list[str]
+    unmarked: list[str]
+
+
+def use_as_source(ledger: Ledger, image_ids: Sequence[str], who: str) -> Sources:
+    """Choose images whose confirmed defects new flaws are made from.
+
+    Args:
+        ledger: Where they are tagged.
+        image_ids: Which.
+        who: Name of the person.
+
+    Raises:
+        LedgerError: An image is unknown.
+    """
+    image_ids = list(dict.fromkeys(image_ids))
+    _require(ledger, image_ids)
+    for key in image_ids:
+        ledger.add_tag(key, SOURCE_TAG, who)
+    marked = {one.image_id for one in ledger.resolved() if one.state == "defect" and one.mask_path is not None}
+    return Sources([key for key in image_ids if key in marked], [key for key in image_ids if key not in marked])
+
+
+def chosen_sources(ledger: Ledger) -> set[str]:
+    """Ids of the images that somebody chose as a source of flaws."""
+    return {tag.image_id for tag in ledger.tags() if tag.tag == SOURCE_TAG}
+
+
+def _require(ledger: Ledger, image_ids: Sequence[str]) -> None:
+    for key in image_ids:
+        ledger.image(key)

@@ -1,0 +1,212 @@
+"""Operators: what a data team does to the samples that it selected.
+
+Each is a thin layer over ``curation.actions`` and ``curation.lookalikes``, which do the same without the App. Run one
+from Python with ``foo.execute_operator("@flawsmith/inspection/mark_good", dict(dataset=…, selected=[…], params=…))``.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from curation.actions import mark, send_to_inspection, use_as_source
+from curation.dataset import BRAIN_KEY
+from curation.errors import DatabaseError
+from curation.lookalikes import why_decided
+from curation.plugin.binding import image_ids, ledger_of, refresh
+from learning.errors import UserError
+
+if TYPE_CHECKING:
+    from curation.ledger import Ledger
+
+NEAREST = 25
+
+
+class SelectedOperator(foo.Operator):
+    """An operator on the selected samples, or the one that is open; errors of users become a notice."""
+
+    name: str
+    label: str
+    icon: str
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """What the App lists."""
+        return foo.OperatorConfig(name=self.name, label=self.label, icon=self.icon, dynamic=True)
+
+    def resolve_placement(self, ctx: Any) -> types.Placement:
+        """A button above the grid."""
+        return types.Placement(
+            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
+            types.Button(label=self.label, icon=self.icon, prompt=True),
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        """A form that says how many samples are meant."""
+        inputs = types.Object()
+        count = len(_selected(ctx))
+        if count:
+            inputs.message("count", f"{count} selected" if count > 1 else "one sample")
+            self.ask(inputs)
+        else:
+            inputs.view("none", types.Warning(label="Select samples first", description="Nothing is selected."))
+        return types.Property(inputs, view=types.View(label=self.label))
+
+    def ask(self, inputs: types.Object) -> None:
+        """Add what the operator needs to know to its form."""
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        """Do it.
+
+        Returns:
+            ``text``, and what else the operator found.
+        """
+        try:
+            selected = _selected(ctx)
+            if not selected:
+                msg = "Select samples first"
+                raise DatabaseError(msg)
+            with ledger_of(ctx.dataset) as ledger:
+                answer = self.do(ctx, ledger, image_ids(ctx.dataset, selected))
+        except UserError as error:
+            ctx.ops.notify(str(error), variant="error")
+            return {"text": str(error), "failed": True}
+        ctx.ops.notify(answer["text"].splitlines()[0], variant="success")
+        return answer
+
+    def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
+        """Do it to images of the ledger."""
+        raise NotImplementedError
+
+
+class SendToInspection(SelectedOperator):
+    """The selected samples become asks."""
+
+    name, label, icon = "send_to_inspection", "Send to inspection", "/assets/inspect.svg"
+
+    def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
+        """Ask about them."""
+        sent = send_to_inspection(ledger, keys)
+        refresh(ctx.dataset, ledger, sent.asked)
+        ctx.ops.reload_samples()
+        more = [f"{len(sent.waiting)} are waiting for an answer already"] if sent.waiting else []
+        more += [f"{len(sent.unscored)} were never scored and left out"] if sent.unscored else []
+        text = "; ".join([f"{len(sent.asked)} sent to inspection", *more])
+        return {"text": text, "asked": sent.asked, "waiting": sent.waiting, "unscored": sent.unscored}
+
+
+class FindMore(SelectedOperator):
+    """Shows what looks like the selected samples, among all."""
+
+    name, label, icon = "find_more_like_this", "Find more like this", "/assets/search.svg"
+
+    def ask(self, inputs: types.Object) -> None:
+        """How many."""
+        inputs.int("k", label="How many", default=NEAREST, min=1, max=1000)
+
+    def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
+        """Search the whole data set, whatever view is open."""
+        if not ctx.dataset.has_brain_run(BRAIN_KEY):
+            msg = f"{ctx.dataset.name!r} has no search by similarity: score with a model and run curate sync"
+            raise DatabaseError(msg)
+        count = int(ctx.params.get("k") or NEAREST)
+        try:
+            view = ctx.dataset.sort_by_similarity(_selected(ctx), k=count, brain_key=BRAIN_KEY)
+        except (ValueError, RuntimeError) as error:
+            msg = f"The search failed: {error}. If files are damaged, flawsmith curate sync mends them"
+            raise DatabaseError(msg) from error
+        ctx.ops.clear_selected_samples()
+        ctx.ops.set_view(view)
+        found = view.values("id")
+        return {"text": f"{len(found)} most similar samples of the whole data set", "ids": found}
+
+
+class WhyDecided(SelectedOperator):
+    """Says why one sample was rejected or accepted, and shows its nearest good part and confirmed defect beside it."""
+
+    name, label, icon = "why_decided", "Why was this rejected?", "/assets/why.svg"
+
+    def resolve_output(self, ctx: Any) -> types.Property:
+        """The reasons, in words."""
+        outputs = types.Object()
+        outputs.str("text", label=self.label, view=types.MarkdownView())
+        return types.Property(outputs)
+
+    def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
+        """Explain the first one."""
+        reasons = why_decided(ledger, keys[0])
+        others = [one.image_id for one in (reasons.good, reasons.defect) if one is not None]
+        found = dict(zip(*ctx.dataset.values(["image_id", "id"]), strict=True))
+        ids = [found[key] for key in (keys[0], *others) if key in found]
+        ctx.ops.clear_selected_samples()
+        ctx.ops.set_view(ctx.dataset.select(ids, ordered=True))
+        return {"text": reasons.text.replace("\n", "\n\n"), "ids": ids}
+
+
+class _Mark(SelectedOperator):
+    """Gives the selected samples a verdict."""
+
+    verdict: Any
+
+    def ask(self, inputs: types.Object) -> None:
+        """By whom."""
+        inputs.str("who", label="Your name", default=getpass.getuser(), required=False)
+
+    def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
+        """Record verdicts."""
+        who = str(ctx.params.get("who") or getpass.getuser())
+        count = mark(ledger, keys, self.verdict, who, ctx.params.get("defect_class") or None)
+        refresh(ctx.dataset, ledger, keys)
+        ctx.ops.reload_samples()
+        text = f"{count} marked as {self.verdict} by {who}"
+        return {"text": text + (f"; {len(keys) - count} were so already" if count < len(keys) else ""), "marked": count}
+
+
+class MarkGood(_Mark):
+    """The selected samples are good."""
+
+    name, label, icon, verdict = "mark_good", "Mark as good", "/assets/good.svg", "good"
+
+
+class MarkDefect(_Mark):
+    """The selected samples are defective."""
+
+    name, label, icon, verdict = "mark_defect", "Mark as defect", "/assets/defect.svg", "defect"
+
+    def ask(self, inputs: types.Object) -> None:
+        """By whom, and what kind it is."""
+        super().ask(inputs)
+        inputs.str("defect_class", label="Kind of defect", required=False)
+
+
+class UseAsSource(SelectedOperator):
+    """New flaws are made from the confirmed defects of the selected samples."""
+
+    name, label, icon = "use_as_source", "Use as synthesis source", "/assets/source.svg"
+
+    def ask(self, inputs: types.Object) -> None:
+        """By whom."""
+        inputs.str("who", label="Your name", default=getpass.getuser(), required=False)
+
+    def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
+        """Tag them."""
+        chosen = use_as_source(ledger, keys, str(ctx.params.get("who") or getpass.getuser()))
+        text = f"{len(chosen.tagged)} are a source of flaws now"
+        if chosen.unmarked:
+            text += f"; {len(chosen.unmarked)} will be, once an inspector has confirmed and marked their defect"
+        return {"text": text, "tagged": chosen.tagged, "unmarked": chosen.unmarked}
+
+
+OPERATORS: tuple[Callable[..., SelectedOperator], ...] = (
+    SendToInspection, FindMore, WhyDecided, MarkGood, MarkDefect, UseAsSource,
+)  # fmt: skip
+
+
+def _selected(ctx: Any) -> list[str]:
+    """The selected samples, or the one that is open."""
+    chosen = list(ctx.selected or [])
+    return chosen or ([ctx.current_sample] if getattr(ctx, "current_sample", None) else [])

@@ -1,0 +1,147 @@
+"""``flawsmith curate inspect, similar, why, mark, source``: what the App's buttons do, on files."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import StrEnum
+from getpass import getuser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from integrations.cli.console import print_json, say
+from integrations.cli.options import DEFAULT_LEDGER, JsonOption, LedgerOption, existing_data, existing_ledger
+
+if TYPE_CHECKING:
+    from curation.ledger import Ledger
+
+
+class Said(StrEnum):
+    """What can be said of an image."""
+
+    GOOD = "good"
+    DEFECT = "defect"
+    WITHDRAWN = "withdrawn"
+
+
+ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="An image that was scored.", show_default=False)]
+ImagesArgument = Annotated[
+    list[Path], typer.Argument(metavar="IMAGE...", help="Images that were scored.", show_default=False)
+]
+WhoOption = Annotated[str, typer.Option(metavar="NAME", help="Your name.", show_default="the user's")]
+
+
+def inspect(images: ImagesArgument, ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
+    """Send images to the inspectors; [bold]flawsmith review push[/bold] then brings them to Label Studio.
+
+    Chosen by hand, their answers teach, but thresholds promise nothing from them.
+
+    Example: [bold]flawsmith curate inspect line3/today/part_0042.png --ledger line3.db[/bold]
+    """
+    from curation.actions import send_to_inspection
+
+    with _opened(ledger, images) as (opened, keys):
+        sent = send_to_inspection(opened, keys)
+    say(
+        f"{len(sent.asked)} sent to inspection, {len(sent.waiting)} waiting already, "
+        f"{len(sent.unscored)} never scored; next: flawsmith review push"
+    )
+    if as_json:
+        print_json(asdict(sent))
+
+
+def similar(
+    image: ImageArgument,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    count: Annotated[int, typer.Option("--count", "-n", help="How many.", min=1)] = 25,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the images most like one, among all that its model has scored.
+
+    Example: [bold]flawsmith curate similar part_0042.png -n 10[/bold]
+    """
+    from curation.lookalikes import find_more
+
+    with _opened(ledger, [image]) as (opened, keys):
+        found = find_more(opened, keys[0], count)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    for one in found:
+        known = one.verdict or (one.decision and f"{one.decision} by the model") or "nothing known"
+        say(f"{one.distance:.4f}  {one.path}  {known}")
+
+
+def why(image: ImageArgument, ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
+    """Say why an image was rejected or accepted, with the nearest good part and the nearest confirmed defect.
+
+    Example: [bold]flawsmith curate why part_0042.png[/bold]
+    """
+    from curation.lookalikes import why_decided
+
+    with _opened(ledger, [image]) as (opened, keys):
+        reasons = why_decided(opened, keys[0])
+    if as_json:
+        print_json(asdict(reasons))
+    else:
+        say(reasons.text)
+
+
+def mark(
+    verdict: Annotated[Said, typer.Argument(help="withdrawn takes back what you marked.", show_default=False)],
+    images: ImagesArgument,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    who: WhoOption = "",
+    defect_class: Annotated[
+        str | None, typer.Option("--kind", metavar="TEXT", help="Kind of defect.", show_default=False)
+    ] = None,
+) -> None:
+    """Mark images as good or defect without being asked; it can be repeated, and taken back.
+
+    Example: [bold]flawsmith curate mark defect part_0042.png --kind scratch[/bold]
+    """
+    from curation.actions import mark as mark_images
+
+    who = who or getuser()
+    with _opened(ledger, images) as (opened, keys):
+        count = mark_images(opened, keys, verdict.value, who, defect_class)
+    say(f"{count} marked as {verdict} by {who}, {len(set(keys)) - count} were so already")
+
+
+def source(images: ImagesArgument, ledger: LedgerOption = DEFAULT_LEDGER, who: WhoOption = "") -> None:
+    """Choose images whose confirmed defects new flaws are made from, by [bold]flawsmith defects --chosen[/bold].
+
+    Example: [bold]flawsmith curate source part_0042.png[/bold]
+    """
+    from curation.actions import use_as_source
+
+    with _opened(ledger, images) as (opened, keys):
+        chosen = use_as_source(opened, keys, who or getuser())
+    say(
+        f"{len(chosen.tagged)} are a source of flaws now, {len(chosen.unmarked)} will be once an inspector has "
+        "confirmed and marked their defect"
+    )
+
+
+@contextmanager
+def _opened(ledger: str, images: list[Path]) -> Iterator[tuple["Ledger", list[str]]]:
+    """The ledger, and what it calls these files."""
+    for image in images:
+        existing_data(image)
+    existing_ledger(ledger)
+    from curation.ledger import Ledger, LedgerError, image_id_of
+    from learning.errors import DataError
+
+    with Ledger.open(ledger) as opened:
+        keys = [image_id_of(image) for image in images]
+        for image, key in zip(images, keys, strict=True):
+            try:
+                opened.image(key)
+            except LedgerError as error:
+                msg = f"{image} is not in {ledger}: flawsmith score BUNDLE {image} --ledger {ledger}"
+                raise DataError(msg) from error
+        yield opened, keys
+
+
+COMMANDS = (inspect, similar, why, mark, source)

@@ -1,0 +1,111 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curation.dataset import index_similarity, sync
+from curation.ledger import Ledger
+from curation.mongo import MongoServer
+from tests.curation.test_actions import COUNT, ledger  # noqa: F401 (a fixture)
+
+pytestmark = pytest.mark.server
+PLUGIN = "@flawsmith/inspection"
+
+
+@pytest.fixture
+def dataset(server: MongoServer, ledger: Ledger) -> Iterator[Any]:  # noqa: F811
+    import fiftyone as fo
+
+    sync(ledger, "plugin test")
+    index_similarity(ledger, "plugin test", "m")
+    yield fo.load_dataset("plugin test")
+    server.start()
+    if fo.dataset_exists("plugin test"):
+        fo.delete_dataset("plugin test")
+
+
+def _run(dataset: Any, operator: str, selected: list[str], **params: Any) -> dict[str, Any]:
+    import fiftyone.operators as foo
+
+    ctx = {"dataset": dataset, "view": dataset.view(), "selected": selected, "params": params}
+    done = foo.execute_operator(f"{PLUGIN}/{operator}", ctx=ctx)
+    if hasattr(done, "raise_exceptions"):
+        done.raise_exceptions()
+    answer: dict[str, Any] = done.result
+    return answer
+
+
+def _ids(dataset: Any, ledger: Ledger) -> list[str]:  # noqa: F811
+    """Sample ids in the order in which the ledger has the images."""
+    found = dict(zip(*dataset.values(["image_id", "id"]), strict=True))
+    return [found[image.image_id] for image in ledger.images()]
+
+
+def test_all_that_is_named_is_registered(server: MongoServer) -> None:
+    import fiftyone.operators as foo
+    import yaml
+
+    import curation.plugin
+
+    named = yaml.safe_load((Path(curation.plugin.__file__).parent / "fiftyone.yml").read_text())
+    found = {one.name for one in foo.list_operators() if one.uri.startswith(f"{PLUGIN}/")}
+    assert found == {*named["operators"], *named["panels"]}
+    for one in foo.list_operators():
+        if one.uri.startswith(f"{PLUGIN}/"):
+            assert (Path(curation.plugin.__file__).parent / one.config.icon.lstrip("/")).is_file()
+
+
+def test_selected_samples_become_asks_and_show_it(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    ids = _ids(dataset, ledger)
+    answer = _run(dataset, "send_to_inspection", [ids[0], ids[-1]])
+    assert answer["text"] == "1 sent to inspection; 1 were never scored and left out"
+    assert len(ledger.asks("created")) == 1
+    dataset.reload()
+    assert dataset[ids[0]].ask_reason == "chosen by hand"
+    again = sync(ledger, "plugin test")
+    assert (again.updated, again.unchanged) == (0, COUNT)
+
+
+def test_marks_are_verdicts_and_show_at_once(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    ids = _ids(dataset, ledger)
+    assert _run(dataset, "mark_defect", ids[:2], who="ann", defect_class="dent")["marked"] == 2
+    assert _run(dataset, "mark_good", ids[1:2], who="ann")["text"] == "1 marked as good by ann"
+    dataset.reload()
+    assert [dataset[key].verdict for key in ids[:3]] == ["defect", "good", None]
+    assert {verdict.defect_class for verdict in ledger.verdicts()} == {"dent", None}
+
+
+def test_more_like_this_looks_at_the_whole_data_set(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    ids = _ids(dataset, ledger)
+    assert _run(dataset, "find_more_like_this", [ids[1]], k=3)["ids"] == [ids[1], ids[0], ids[2]]
+    dataset.delete_brain_run("similar")
+    assert "curate sync" in _run(dataset, "find_more_like_this", [ids[1]])["text"]
+
+
+def test_why_shows_the_neighbours_beside_it(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    ids = _ids(dataset, ledger)
+    _run(dataset, "mark_defect", [ids[1]], who="ann")
+    answer = _run(dataset, "why_decided", [ids[0]])
+    assert answer["ids"] == [ids[0], ids[4], ids[1]]
+    assert "nearest confirmed defect" in answer["text"]
+
+
+def test_sources_are_tagged_in_the_ledger(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    ids = _ids(dataset, ledger)
+    assert len(_run(dataset, "use_as_source", ids[:1], who="ann")["unmarked"]) == 1
+    assert [tag.who for tag in ledger.tags()] == ["ann"]
+
+
+def test_mistakes_are_words(dataset: Any, ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
+    ids = _ids(dataset, ledger)
+    assert _run(dataset, "mark_good", [])["text"] == "Select samples first"
+    ledger.close()
+    (tmp_path / "ledger.db").rename(tmp_path / "elsewhere.db")
+    answer = _run(dataset, "mark_good", ids[:1])
+    assert answer["failed"]
+    assert "is gone" in answer["text"]
+    (tmp_path / "elsewhere.db").rename(tmp_path / "ledger.db")
+    dataset.info.pop("flawsmith_ledger")
+    dataset.save()
+    assert "curate sync" in _run(dataset, "mark_good", ids[:1])["text"]

@@ -1,0 +1,42 @@
+"""What the App's buttons do, by commands on files."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from curation.ledger import Ledger
+from integrations.cli import app
+from tests.curation.test_actions import ledger  # noqa: F401 (a fixture)
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, ["curate", *map(str, arguments)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_files_are_known_by_content_and_acted_on(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
+    place, first, moved = ("--ledger", tmp_path / "ledger.db"), tmp_path / "0.png", tmp_path / "moved.png"
+    (tmp_path / "1.png").rename(moved)
+    sent = json.loads(run("inspect", first, moved, *place, "--json").stdout)
+    assert len(sent["asked"]) == 2
+    assert "2 waiting already" in run("inspect", first, moved, *place).stderr
+    assert "1 marked as defect by ann" in run("mark", "defect", moved, *place, "--who", "ann", "--kind", "dent").stderr
+    assert "nearest confirmed defect" in run("why", first, *place).stderr
+    near = json.loads(run("similar", first, *place, "-n", 2, "--json").stdout)
+    assert [one["verdict"] for one in near] == ["defect", None]
+    assert "0 are a source of flaws now, 1 will be" in run("source", moved, *place).stderr
+
+
+@pytest.mark.parametrize("command", [("inspect",), ("similar",), ("why",), ("mark", "good"), ("source",)])
+def test_mistakes_are_one_line(ledger: Ledger, tmp_path: Path, command: tuple[str, ...]) -> None:  # noqa: F811
+    stranger = tmp_path / "stranger.png"
+    stranger.write_bytes(b"not in the ledger")
+    for image, text in ((stranger, "is not in"), (tmp_path / "none.png", "no such file")):
+        result = run(*command, image, "--ledger", tmp_path / "ledger.db")
+        assert result.exit_code == 2
+        assert text in " ".join(result.stderr.split())
+        assert result.stderr.startswith("error:")
