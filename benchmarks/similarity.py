@@ -149,7 +149,8 @@ def figures(results: list[dict[str, Any]], app: dict[str, Any] | None) -> dict[s
     Returns:
         ``ratio_query_sklearn``: the least over the sources of the median over the rounds of sklearn's time over that of
         our fastest kind with the wanted recall; ``recall_at_10``: the least of those kinds; ``app_query_seconds``;
-        ``peak_gib_1m``: of the process with our kind on the largest set; ``sets``: everything.
+        ``peak_gib_1m``: of the process with our kind on the largest set, which has ``peak_count`` vectors: a million
+        unless less was asked for; ``sets``: everything.
     """
     chosen = [(found, _fastest(found["engines"])) for found in results]
     compared = [(found["engines"], kind) for found, kind in chosen if kind and SKLEARN in found["engines"]]
@@ -165,6 +166,7 @@ def figures(results: list[dict[str, Any]], app: dict[str, Any] | None) -> dict[s
         "app_sort_seconds": None if app is None else median(app["sort"]),
         "app_first_seconds": None if app is None else app["first"],
         "peak_gib_1m": largest["engines"][kind]["peak_gib"] if kind else None,
+        "peak_count": largest["count"],
         "kinds": [kind for _, kind in chosen],
         "sets": results,
     }
@@ -193,7 +195,8 @@ def tables(result: dict[str, Any]) -> list[Table]:
     summary = Table(title="what was asked for", show_header=False)
     for name in ("ratio_query_sklearn", "recall_at_10", "app_query_seconds", "app_sort_seconds", "peak_gib_1m"):
         value = result[name]
-        summary.add_row(name, "–" if value is None else f"{value:.3f}")
+        of = f" (of {result['peak_count']:,} vectors)" if name == "peak_gib_1m" else ""
+        summary.add_row(name + of, "–" if value is None else f"{value:.3f}")
     return [*drawn, summary]
 
 

@@ -74,7 +74,16 @@ def point_fiftyone_at(uri: str, folder: Path) -> None:
         database._disconnect()
         fo.config.database_uri = uri
         _forget_datasets()
+        _forget_repositories()
         database.establish_db_conn(fo.config)
+
+
+def _forget_repositories() -> None:
+    """Let go of collections that FiftyOne keeps once it has used them: deleting a data set goes through them."""
+    from fiftyone.factory import repo_factory
+
+    repo_factory._db = None
+    repo_factory.RepositoryFactory.repos.clear()
 
 
 def _not_about_oldest_mongodb(record: logging.LogRecord) -> bool:

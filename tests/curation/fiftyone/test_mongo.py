@@ -57,6 +57,17 @@ def test_killed_server_keeps_its_data_and_its_address(folder: Path) -> None:
     server.stop()
 
 
+def test_a_data_set_can_be_deleted_after_the_database_came_back_elsewhere(tmp_path: Path) -> None:
+    import fiftyone as fo
+
+    for place in ("first", "second"):
+        folder = tmp_path / place
+        folder.mkdir()
+        with MongoServer(folder):
+            fo.Dataset("short-lived").delete()
+            assert not fo.dataset_exists("short-lived")
+
+
 def test_two_users_share_one_server_and_the_last_one_ends_it(folder: Path) -> None:
     first, second = MongoServer(folder).start(), MongoServer(folder).start()
     pid = first.pid
