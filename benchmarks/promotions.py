@@ -87,11 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def config_for(primary: str, resamples: int) -> ChallengeConfig:
     """The default configuration with another primary metric, without made-up defects, which are not simulated."""
-    margins = {
-        metric: margin
-        for metric, margin in ChallengeConfig().margins.items()
-        if metric is not Metric.SYNTHETIC_ESCAPE and metric.value != primary
-    }
+    margins = dict(ChallengeConfig().margins)
+    for metric in (Metric.SYNTHETIC_ESCAPE, Metric(primary)):
+        margins.pop(metric, None)
     return ChallengeConfig(primary=Metric(primary), margins=margins, synthetic_each=0, resamples=resamples)
 
 

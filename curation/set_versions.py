@@ -90,6 +90,16 @@ def roles_of(version: SetVersion) -> Roles:
     )
 
 
+def new_since_last(ledger: Ledger, camera: str = "") -> int:
+    """Number of images about which something else is confirmed than when a challenger of a camera was last judged."""
+    judged = ledger.challenges(camera)
+    known: set[tuple[str, tuple[int, ...]]] = set()
+    if judged:
+        names = [name for name in (judged[-1].training_set, judged[-1].frozen_set) if name is not None]
+        known = {(one.image_id, one.verdicts) for name in names for one in ledger.set_version(name).members}
+    return sum((one.image_id, one.verdicts) not in known for one in resolved_members(ledger, camera))
+
+
 def make_training_set(
     ledger: Ledger,
     good: Sequence[ImageRecord],

@@ -203,6 +203,12 @@ def load_bundles(ledger: "Ledger", folder: Path | None = None) -> list[Bundle]:
 
 def models_in_use(ledger: "Ledger") -> list[str]:
     """The champion of each camera, or where none was appointed the model that scored last there; sorted by camera."""
+    chosen = models_by_camera(ledger)
+    return list(dict.fromkeys(chosen[camera] for camera in sorted(chosen)))
+
+
+def models_by_camera(ledger: "Ledger") -> dict[str, str]:
+    """Which model is in use at each camera; an image of no camera is of the camera without a name."""
     champions = _champions(ledger)
     cameras = {image.image_id: image.camera or "" for image in ledger.images()}
     last = {cameras[score.image_id]: score.model_id for score in ledger.scores()}
@@ -210,7 +216,7 @@ def models_in_use(ledger: "Ledger") -> list[str]:
     chosen = {camera: champions.get(camera, champions.get("", model)) for camera, model in last.items()} | champions
     if "" in champions and "" not in last and last:
         del chosen[""]
-    return list(dict.fromkeys(chosen[camera] for camera in sorted(chosen)))
+    return chosen
 
 
 def _champions(ledger: "Ledger") -> dict[str, str]:

@@ -6,14 +6,14 @@ sets, the same challenger and the same judgement. The champion changes by one ro
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from integrations.recording import load_bundle, record_model
+from integrations.recording import load_bundle, models_by_camera, record_model
 from learning.bundle import MANIFEST, Bundle, by_group
 from learning.challenge import ChallengeConfig, Judgement, Metric, Pairs, RegressionCase, check_carries, judge
 from learning.challenge.sitting import Confirmed as Judged
@@ -100,7 +100,7 @@ def champion_of(ledger: "Ledger", camera: str = "", folder: Path | None = None) 
     """
     row = ledger.champion(camera)
     if row is None:
-        bundle = load_bundle(ledger, folder)
+        bundle = Bundle.load(folder) if folder else load_bundle(ledger, _folder_in_use(ledger, camera))
         record_model(ledger, bundle)
         ledger.crown(bundle.fingerprint, None, "appointed", "the model that decided when challengers began", camera)
         return bundle
@@ -110,6 +110,18 @@ def champion_of(ledger: "Ledger", camera: str = "", folder: Path | None = None) 
         msg = f"{other} holds another model than the champion, {row.model_id}: leave --bundle out, or roll back first"
         raise DataError(msg)
     return bundle
+
+
+def _folder_in_use(ledger: "Ledger", camera: str) -> Path | None:
+    """Bundle of the model that scored last at a camera; None where nothing was scored there."""
+    models = models_by_camera(ledger)
+    if camera:
+        return folder_of(ledger, models[camera]) if camera in models else None
+    if len(set(models.values())) > 1:
+        named = ", ".join(sorted(name or "without a name" for name in models))
+        msg = f"the ledger has a model for each of several cameras ({named}): say whose champion it is, with --camera"
+        raise DataError(msg)
+    return None
 
 
 def folder_of(ledger: "Ledger", model_id: str) -> Path:
@@ -158,10 +170,35 @@ def challenge(
 
     Raises:
         PromiseError: If the frozen set cannot carry a decision; then nothing is set aside and nothing trained.
-        DataError: If images are gone or were changed, or there is nothing new to learn from.
+        DataError: If images are gone or were changed, there is nothing new to learn from, or another is being trained.
         LedgerError: If another champion was made meanwhile; it stays.
         BundleError: If a bundle is damaged.
     """
+    from filelock import FileLock, Timeout
+
+    folder = home / "challengers"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        # Let go of by the system when the process ends, however it does.
+        with FileLock(folder / ".lock", timeout=0):
+            return _challenge(ledger, data, home, options, rules, camera, champion, promote, progress, tell)
+    except Timeout as error:
+        msg = f"another challenger is being trained in {folder}: wait for it, or give another --home"
+        raise DataError(msg) from error
+
+
+def _challenge(
+    ledger: "Ledger",
+    data: Path,
+    home: Path,
+    options: Options,
+    rules: ChallengeConfig,
+    camera: str,
+    champion: Path | None,
+    promote: bool,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> Outcome:
     from curation.frozen import freeze, frozen_members
     from curation.set_versions import make_training_set, roles_of
 
@@ -304,8 +341,10 @@ def latest_challenger(ledger: "Ledger", camera: str = "") -> Bundle:
     raise DataError(msg)
 
 
-def no_champion(camera: str) -> str:
-    """What is said where a champion is asked for and none was appointed."""
+def no_champion(camera: str, others: Iterable[str] = ()) -> str:
+    """What is said where a champion is asked for and none was appointed; others are cameras that have one."""
+    if named := ", ".join(sorted(others)):
+        return f"there are champions of cameras ({named}): say whose it is, with --camera"
     whose = f" for camera {camera}" if camera else ""
     return f"no champion was appointed{whose}: flawsmith retrain challenger DATA does, at its first run"
 
@@ -383,10 +422,11 @@ def _record(
     camera: str,
 ) -> "ChallengeRow":
     from curation.ledger import ChallengeEntry
+    from curation.regressions import standing_cases
 
     written = rules.model_dump(mode="json")
-    # Cases may be added while frozen set and models stay.
-    asked = written | {"regression_cases": judgement.counts["regression_cases"]}
+    # Cases may come and go while frozen set and models stay.
+    asked = written | {"regression_cases": sorted(case.image_id for case in standing_cases(ledger, camera))}
     return ledger.record_challenge(
         ChallengeEntry(
             camera=camera,

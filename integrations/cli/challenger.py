@@ -37,6 +37,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("shadow")(shadow)
     app.command("sets")(sets)
     app.command("compare")(compare)
+    app.command("publish")(publish)
 
 
 def challenger(
@@ -57,6 +58,10 @@ def challenger(
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Of the training.", show_default="10")] = None,
     steps: Annotated[int | None, typer.Option(help="Train this many steps instead.", min=1)] = None,
+    if_new: Annotated[
+        int,
+        typer.Option(help="Do nothing unless so many images are newly confirmed since the last one.", min=0),
+    ] = 0,
     judge_only: Annotated[bool, typer.Option("--judge-only", help="Promote nothing, whatever comes of it.")] = False,
     groups: Annotated[
         str | None, typer.Option(metavar="FILE|REGEX", help="Which images belong together, as in train.")
@@ -88,8 +93,18 @@ def challenger(
     training = load_config(config) if config else None
 
     from curation.ledger import Ledger
+    from curation.set_versions import new_since_last
     from integrations.succession import Options, challenge
     from learning.detectors import Budget
+
+    if if_new:
+        with Ledger.open(ledger) as opened:
+            new = new_since_last(opened, camera or "")
+        if new < if_new:
+            if as_json:
+                print_json({"trained": False, "new": new})
+            say(f"{new} images are newly confirmed since the last challenger, fewer than {if_new}: nothing was done")
+            return
 
     budget = Budget(steps=steps) if steps else Budget(minutes=minutes or DEFAULT_MINUTES)
     options = Options(budget, training, seed, resolve_device(device), groups)
@@ -283,6 +298,43 @@ def compare(
     say(
         f"{len(found.added)} added, {len(found.removed)} removed, {len(found.changed)} changed, "
         f"{found.unchanged} the same"
+    )
+
+
+def publish(
+    to: Annotated[
+        str,
+        typer.Option(
+            envvar="MLFLOW_TRACKING_URI",
+            metavar="URI",
+            help="The registry: sqlite:///FILE, which takes no server, or http://…",
+            show_default=False,
+        ),
+    ],
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring an MLflow registry up to what the ledger says: versions, lineage, judgements, aliases. It can be repeated.
+
+    The aliases are [bold]champion[/bold] and [bold]challenger[/bold]. The ledger stays the truth: what is changed in
+    the registry changes nothing here.
+
+    Example: [bold]flawsmith retrain publish --to sqlite:///mlflow.db[/bold]
+    """
+    existing_ledger(ledger)
+    from dataclasses import asdict
+
+    from curation.ledger import Ledger
+    from integrations.registry import publish as bring_up_to_date
+
+    with Ledger.open(ledger) as opened:
+        found = bring_up_to_date(opened, to)
+    if as_json:
+        print_json(asdict(found))
+        return
+    say(
+        f"[green]{', '.join(found.models)}[/]: {found.versions} versions, {found.added} of them new; "
+        f"{found.judgements} new judgements"
     )
 
 

@@ -149,7 +149,7 @@ def _folder(bundle: Path, ledger: "Ledger | None", camera: str | None) -> Path:
         return latest_challenger(ledger, camera or "").folder
     row = ledger.champion(camera or "") or ledger.champion()
     if row is None:
-        raise DataError(no_champion(camera or ""))
+        raise DataError(no_champion(camera or "", {one.camera for one in ledger.champions()}))
     return folder_of(ledger, row.model_id)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -167,7 +168,12 @@ def test_too_few_verdicts_are_refused_before_anything_is_set_aside(make: Callabl
             plant.challenge(ledger, options(SHARP))
         assert ledger.sets() == []
         assert held_back_groups(ledger) == frozenset()
-        assert not (plant.home / "challengers").exists()
+        assert not list((plant.home / "challengers").glob("training-*"))
+        with (
+            FileLock(plant.home / "challengers" / ".lock"),
+            pytest.raises(DataError, match="another challenger is being trained"),
+        ):
+            plant.challenge(ledger, options(SHARP))
 
 
 def test_a_missed_regression_case_stops_an_otherwise_better_one(make: Callable[..., Plant]) -> None:
@@ -321,6 +327,8 @@ def test_the_commands_as_a_process_engineer_meets_them(make: Callable[..., Plant
     assert names == [found["frozen_set"], found["training_set"]]
     result = run("retrain", "compare", *names, *ledger, "--json")
     assert json.loads(result.stdout)["unchanged"] == 0
+    result = run(*train, "--config", sharp, "--if-new", 1, "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"trained": False, "new": 0})
     # The light path is as it was, and options in the wrong place are one line.
     assert run("retrain", *ledger, "--bundle", plant.bundle.folder, "--json").exit_code == 0
     result = run("retrain", *ledger, "status")
@@ -366,3 +374,23 @@ def test_a_bundle_that_is_not_the_champion_is_refused(make: Callable[..., Plant]
         with pytest.raises(DataError, match="holds another model than the champion"):
             champion_of(ledger, folder=other.folder)
         assert isinstance(champion_of(ledger), Bundle)
+
+
+def test_each_camera_has_a_champion_of_its_own(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    other = train_bundle(plant.good, plant.root / "other", config=config(SHARP), budget=Budget(steps=1))
+    with Ledger.open(plant.place) as ledger:
+        for camera, bundle in (("left", plant.bundle), ("right", other)):
+            files = [picture(plant.root / camera / f"{n}.png", 9000 + n + 10 * (camera == "left")) for n in range(2)]
+            records = [ImageRecord(path=file, camera=camera) for file in files]
+            score_images(bundle, records, ledger=ledger, home=plant.home)
+        with pytest.raises(DataError, match=r"several cameras \(left, right\): say whose"):
+            champion_of(ledger)
+        assert ledger.champions() == []
+        assert champion_of(ledger, "left").fingerprint == plant.bundle.fingerprint
+        assert champion_of(ledger, "right").fingerprint == other.fingerprint
+        ledger.crown("new", other.fingerprint, "promoted", "better", "right")
+        assert models_in_use(ledger) == [plant.bundle.fingerprint, "new"]
+    result = run("score", "champion", plant.root / "stream", "--ledger", plant.place)
+    assert result.exit_code == 2
+    assert "there are champions of cameras (left, right): say whose it is" in result.stderr
