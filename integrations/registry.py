@@ -90,6 +90,8 @@ def _client(uri: str) -> tuple["MlflowClient", tuple[type[Exception], ...]]:
     # Nothing is reported to anybody, and no repository is looked for.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    # By default a server that is not there is waited for for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     try:
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from learning.config import TrainConfig
 
 
+FIRST_THRESHOLD = 1
+"""Version of the threshold that training set."""
+
+
 @dataclass(frozen=True)
 class Options:
     """How a challenger is trained.
@@ -276,7 +280,8 @@ def train_challenger(
             training_set=TrainingSet(name=training.name, fingerprint=training.fingerprint),
             progress=progress,
         )
-    if len(bundle.thresholds.all()) == 1:
+    # Not whether there is a second one: the disk may have been full before it was made current.
+    if bundle.thresholds.current().version == FIRST_THRESHOLD:
         _set_threshold(bundle, roles.threshold, limit, rules, options.seed, progress)
     return bundle
 

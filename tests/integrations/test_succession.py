@@ -161,6 +161,16 @@ def test_better_on_confirmed_parts_and_worse_on_made_up_defects_is_refused(make:
         assert not outcome.promoted
 
 
+def test_a_threshold_that_was_written_and_not_made_current_is_set_again(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    with Ledger.open(plant.place) as ledger:
+        first = plant.challenge(ledger, options(SHARP), promote=False).challenger
+        first.thresholds.use(1)
+        again = plant.challenge(ledger, options(SHARP), promote=False).challenger
+        assert again.thresholds.current().version == 3
+        assert again.thresholds.current().value == first.thresholds.get(2).value
+
+
 def test_too_few_verdicts_are_refused_before_anything_is_set_aside(make: Callable[..., Plant]) -> None:
     plant = make(BLIND, stream=40)
     with Ledger.open(plant.place) as ledger:
