@@ -99,7 +99,7 @@ def test_a_better_challenger_takes_over_and_every_step_can_be_repeated(make: Cal
         outcome = plant.challenge(ledger, options(SHARP))
         assert outcome.promoted
         assert (outcome.row, outcome.training, outcome.frozen) == (judged.row, judged.training, judged.frozen)
-        assert len(list((plant.home / "challengers").iterdir())) == 1
+        assert len(list((plant.home / "challengers").glob("training-*"))) == 1
         now = champion_of(ledger)
         assert now.fingerprint == outcome.challenger.fingerprint == load_bundle(ledger).fingerprint
         assert models_in_use(ledger) == [now.fingerprint]
