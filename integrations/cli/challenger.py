@@ -342,7 +342,7 @@ def _tell(outcome: "Outcome") -> None:
     row = outcome.row
     if outcome.left_out:
         say(f"[yellow]{outcome.left_out} images of the data did not train[/]: they are held back for judging")
-    say(f"the challenger {'[green]' if row.wins else '[yellow]'}{row.text}[/]")
+    say(f"the challenger [green]{row.text}[/]" if row.wins else f"the challenger is [yellow]{row.text}[/]")
     decides = outcome.challenger if outcome.promoted else outcome.champion
     said = "decides from now on" if outcome.promoted else "decides as before"
     say(f"[bold]{decides.folder}[/] {said}: {decides.thresholds.current().promise.text}")
