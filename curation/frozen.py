@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from curation.by_hand import BY_HAND, MARKED
 from curation.errors import LedgerError
 from curation.ledger import ImageRow, Ledger, Resolution, SetMember, SetRow
 from curation.ledger.files import image_id_of
@@ -82,9 +83,11 @@ def frozen_members(
         raise LedgerError(msg)
     held = held_back(ledger) or HeldBack(share, frozenset(), _groups_of_cases(ledger))
     learnt = set(learnt_from)
+    by_hand = _chosen_by_hand(ledger)
     return [
         member
         for member in resolved_members(ledger, camera)
+        if member.image_id not in by_hand
         if member.group in held.frozen
         or (member.group in held and not learnt & {member.image_id, str(member.path), member.part, member.group})
     ]
@@ -145,6 +148,18 @@ def _member(image: ImageRow, resolution: Resolution) -> SetMember:
         mask=resolution.mask_path,
         mask_sha256=drawn[-1].regions_sha256 if drawn else None,
     )
+
+
+def _chosen_by_hand(ledger: Ledger) -> set[str]:
+    """Images that somebody picked, and no draw: they are no sample of anything."""
+    asks = {ask.ask_id: ask.strategy for ask in ledger.asks()}
+    picked = set()
+    for one in ledger.resolved():
+        drawn = any(asks.get(verdict.ask_id or "", BY_HAND) != BY_HAND for verdict in one.verdicts)
+        marked = any(asks.get(v.ask_id or "") == BY_HAND or v.source == MARKED for v in one.verdicts)
+        if marked and not drawn:
+            picked.add(one.image_id)
+    return picked
 
 
 def _groups_of_cases(ledger: Ledger) -> frozenset[str]:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+from curation.by_hand import MARKED
 from curation.frozen import freeze, frozen_members, held_back, held_back_groups, place_of
 from curation.ledger import (
     ChallengeEntry,
@@ -203,6 +204,14 @@ def test_whole_groups_are_frozen_and_stay_so(ledger: Ledger, line: list[str]) ->
     assert len(frozen_members(ledger, 0.3, learnt_from=[image_id])) == len(members)
     assert len(frozen_members(ledger, 0.3, learnt_from=[*groups, name])) == len(members)
     assert name in held_back_groups(ledger)
+
+
+def test_what_was_picked_by_hand_is_not_judged_on(ledger: Ledger, line: list[str]) -> None:
+    (first, *others) = frozen_members(ledger, 0.3)
+    ledger.record_verdicts(
+        [VerdictEntry(None, first.image_id, "ann", first.state, datetime.now(UTC), MARKED, first.image_id, "1")]
+    )
+    assert frozen_members(ledger, 0.3) == others
 
 
 def test_a_training_set_holds_nothing_that_is_frozen(ledger: Ledger, line: list[str], tmp_path: Path) -> None:
