@@ -28,10 +28,16 @@ def defect_bank(place: str, progress: Progress = silent, chosen: bool = False) -
     elif "://" in place or Path(place).is_file():
         from curation.actions import chosen_sources
         from curation.confirmed_defects import harvest
+        from curation.frozen import held_back_groups
         from curation.ledger import Ledger
 
         with Ledger.open(place) as ledger:
-            found = harvest(ledger, only_images=chosen_sources(ledger) if chosen else None, progress=progress)
+            found = harvest(
+                ledger,
+                only_images=chosen_sources(ledger) if chosen else None,
+                without_groups=held_back_groups(ledger),
+                progress=progress,
+            )
         bank, left_out = found.bank, found.left_out
     else:
         msg = f"{place} is neither a bank of defects nor a ledger; make a bank with: flawsmith defects --out {place}"

@@ -60,9 +60,12 @@ def labelled_parts(ledger: "Ledger", bundle: "Bundle", random_sample: bool = Fal
     Raises:
         DataError: If the ledger has no scores of the bundle.
     """
+    from curation.frozen import held_back_groups
+
     history = ledger.scores(latest=False)
     scores = _decision_scores(history, bundle)
     images = {image.image_id: image for image in ledger.images()}
+    held = held_back_groups(ledger)
     asks = {ask.ask_id: ask for ask in ledger.asks()}
     scored_at: dict[tuple[str, str], datetime] = {}
     for row in history:
@@ -89,7 +92,9 @@ def labelled_parts(ledger: "Ledger", bundle: "Bundle", random_sample: bool = Fal
         first = min((ask for ask in asked if ask.strategy != BY_HAND), key=lambda ask: ask.created_at, default=None)
         by_hand = any(ask.strategy == BY_HAND for ask in asked) or any(v.source == MARKED for v in answers)
         reason = ""
-        if part in learnt:
+        if images[verdicts[0].image_id].group in held:
+            reason = "are set aside for judging challengers"
+        elif part in learnt:
             reason = "are among the parts that made the model"
         elif since is not None and any(v.at <= since for one in verdicts for v in one.verdicts):
             reason = "were decided on before the model or its fallback had learnt from verdicts"

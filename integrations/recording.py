@@ -3,7 +3,7 @@
 import hashlib
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -167,14 +167,15 @@ def record_model(ledger: "Ledger", bundle: Bundle) -> None:
 
 
 def load_bundle(ledger: "Ledger", folder: Path | None = None) -> Bundle:
-    """Load a bundle by its folder, or the one that the ledger saw last.
+    """Load a bundle by its folder, or the champion, or where there is none the one that the ledger saw last.
 
     Raises:
         DataError: If no folder is given and the ledger knows no model.
         BundleError: If the bundle is damaged.
     """
     if folder is None:
-        model_id = last_model(ledger)
+        champions = _champions(ledger)
+        model_id = next(iter(champions.values())) if len(champions) == 1 else champions.get("", last_model(ledger))
         folder = next((model.path for model in ledger.models() if model.model_id == model_id), None)
         if folder is None:
             msg = "the ledger does not know where the bundle is: score images first, or say it with --bundle"
@@ -201,10 +202,26 @@ def load_bundles(ledger: "Ledger", folder: Path | None = None) -> list[Bundle]:
 
 
 def models_in_use(ledger: "Ledger") -> list[str]:
-    """The model that scored last at each camera, as each station has a bundle of its own; sorted by camera."""
+    """The champion of each camera, or where none was appointed the model that scored last there; sorted by camera."""
+    chosen = models_by_camera(ledger)
+    return list(dict.fromkeys(chosen[camera] for camera in sorted(chosen)))
+
+
+def models_by_camera(ledger: "Ledger") -> dict[str, str]:
+    """Which model is in use at each camera; an image of no camera is of the camera without a name."""
+    champions = _champions(ledger)
     cameras = {image.image_id: image.camera or "" for image in ledger.images()}
     last = {cameras[score.image_id]: score.model_id for score in ledger.scores()}
-    return list(dict.fromkeys(last[camera] for camera in sorted(last)))
+    # One that is for all cameras takes the place of what scored last at each.
+    chosen = {camera: champions.get(camera, champions.get("", model)) for camera, model in last.items()} | champions
+    if "" in champions and "" not in last and last:
+        del chosen[""]
+    return chosen
+
+
+def _champions(ledger: "Ledger") -> dict[str, str]:
+    """The champion of each camera that has one."""
+    return {row.camera: row.model_id for row in ledger.champions()}
 
 
 def last_model(ledger: "Ledger") -> str | None:
@@ -213,14 +230,27 @@ def last_model(ledger: "Ledger") -> str | None:
     return scores[-1].model_id if scores else None
 
 
-def confirmed_images(ledger: "Ledger", model_id: str) -> tuple[list[Confirmed], int]:
+def confirmed_images(ledger: "Ledger", model_id: str, taught: Collection[str] = ()) -> tuple[list[Confirmed], int]:
     """Images of a model's cameras about which inspectors agree, and the number of those about which they do not.
 
-    A model that has scored nothing yet, as it is new, is taken to be for all cameras.
+    A model that has scored nothing yet, as it is new, is taken to be for all cameras. What is held back for judging
+    challengers is left out: nothing may learn from it.
+
+    Args:
+        ledger: With verdicts.
+        model_id: The model.
+        taught: Groups that trained it: they tell nothing of its threshold, and are left out.
     """
+    from curation.frozen import held_back_groups
+
+    held = held_back_groups(ledger) | set(taught)
     images = {image.image_id: image for image in ledger.images()}
     cameras = {images[score.image_id].camera for score in ledger.scores(model_id=model_id)}
-    resolved = [one for one in ledger.resolved() if not cameras or images[one.image_id].camera in cameras]
+    resolved = [
+        one
+        for one in ledger.resolved()
+        if images[one.image_id].group not in held and (not cameras or images[one.image_id].camera in cameras)
+    ]
     confirmed = [
         Confirmed(
             path=Path(images[one.image_id].path),

@@ -23,7 +23,7 @@ from learning.config import TrainConfig
 from learning.detectors import Detector, FitReport, create
 from learning.errors import BundleError, ConfigError
 from learning.images.preprocessing import Preprocessing
-from learning.manifest import FORMAT, DefectsUsed, Manifest
+from learning.manifest import FORMAT, DefectsUsed, Manifest, TrainingSet
 from learning.sealed import file_sha256, read_sealed, write_sealed
 from learning.thresholds import Promise, Threshold, ThresholdStore
 
@@ -162,6 +162,7 @@ class Bundle:
         seed: int,
         data_fingerprint: str,
         defects: DefectsUsed | None = None,
+        training_set: TrainingSet | None = None,
         calibration: PartScores,
         selection: PartScores,
         embeddings: Mapping[str, tuple[Sequence[str], NDArray[np.floating]]],
@@ -180,6 +181,7 @@ class Bundle:
             seed: Of the run.
             data_fingerprint: SHA-256 over the training images.
             defects: Confirmed defects that flaws were made from.
+            training_set: The version in a ledger that it was trained on.
             calibration: Scores of the good parts that chose nothing.
             selection: Scores of the good parts that set scales.
             embeddings: Files and ``[N, D]``, by the name of the set.
@@ -218,6 +220,7 @@ class Bundle:
                 device=detector.device,
                 data_fingerprint=data_fingerprint,
                 defects=defects or DefectsUsed(),
+                training_set=training_set,
                 images={
                     "train": len(embeddings["train"][0]) if "train" in embeddings else 0,
                     "selection": len(selection.image),

@@ -38,6 +38,7 @@ def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
         "Training": f"{manifest.steps} steps in {manifest.seconds:.0f} s, seed {manifest.seed}, on {manifest.device}",
         "Machine": f"{manifest.machine.cpu}, {manifest.machine.threads} threads, torch {manifest.machine.torch}",
         "Data": f"`{manifest.data_fingerprint[:16]}`",
+        **({"Training set": f"`{manifest.training_set.name}`"} if manifest.training_set else {}),
         "Made": manifest.created,
         **({"Exported": manifest.export.text()} if manifest.export else {}),
         **{f"Chosen {name}": choice for name, choice in manifest.choices.items()},

@@ -67,6 +67,20 @@ class DefectsUsed(BaseModel):
         return cls(digest=bank_digest(bank) if bank else "", used=used, left_out=tuple(left_out))
 
 
+class TrainingSet(BaseModel):
+    """The version that a model was trained on.
+
+    Attributes:
+        name: In the ledger.
+        fingerprint: SHA-256 over its members.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    fingerprint: str
+
+
 class Manifest(BaseModel):
     """How a bundle came to be, and the checksums of what it holds.
 
@@ -85,6 +99,7 @@ class Manifest(BaseModel):
         machine: Where it was trained.
         data_fingerprint: SHA-256 over the training images, their parts and groups.
         defects: Confirmed defects that flaws were made from.
+        training_set: The version in the ledger that it was trained on; None for one that was trained on a folder.
         images: How many images each set had.
         groups: How many independent groups each set had.
         selection: Figures on held-out good parts and synthetic flaws.
@@ -114,6 +129,7 @@ class Manifest(BaseModel):
     machine: Machine = Field(default_factory=Machine.here)
     data_fingerprint: str
     defects: DefectsUsed = DefectsUsed()
+    training_set: TrainingSet | None = None
     images: dict[str, int]
     groups: dict[str, int]
     selection: dict[str, float]

@@ -125,6 +125,31 @@ def score_records(
             progress(done, len(records), "scoring images")
 
 
+def score_pictures(
+    bundle: "Bundle", pictures: Iterable[tuple[ImageRecord, Tensor]], batch: int = 16
+) -> Iterator[ImageScore]:
+    """Score pictures that lie in no file, such as good parts with made-up defects, by the current threshold.
+
+    Args:
+        bundle: A loaded bundle.
+        pictures: What each is to be called, and ``[C, H, W]``, 0..1, as a camera would give it.
+        batch: Pictures that are predicted at once, and held.
+
+    Raises:
+        BundleError: If the threshold names a fallback that is missing, damaged, or was never judged.
+    """
+    fallback = load_fallback(bundle, bundle.thresholds.current())
+    remaining = iter(pictures)
+    while chunk := list(islice(remaining, batch)):
+        loaded = [
+            _Loaded(record, bundle.preprocessing.look(image), (image.shape[-2], image.shape[-1]), 0.0)
+            for record, image in chunk
+        ]
+        for outcome in _score_batch(bundle, fallback, loaded):
+            if isinstance(outcome, ImageScore):
+                yield outcome
+
+
 def decide(scores: Iterable[ImageScore | ScoreFailure], threshold: Threshold) -> list[PartDecision]:
     """Decide on every part by the highest decision score of its images.
 

@@ -23,7 +23,7 @@ from learning.images.preprocessing import Preprocessing
 from learning.images.readers import of_camera, read_data
 from learning.images.records import ImageRecord
 from learning.images.view import choose_view
-from learning.manifest import DefectsUsed
+from learning.manifest import DefectsUsed, TrainingSet
 from learning.progress import Progress, silent
 from learning.splits import split_groups
 from learning.thresholds import smallest_promise_threshold
@@ -78,8 +78,64 @@ def train_bundle(
     started = time.monotonic()
     Bundle.check_writable(out)
     records = of_camera(read_data(data, groups=groups, seed=seed), camera)
-    good = _good_training_records(records, data)
+    if not good_records(records):
+        msg = f"{data} holds no good images to train on; put them into train/good, into good, or into the folder itself"
+        raise DataError(msg)
+    return train_on_records(
+        records,
+        out,
+        config=config,
+        budget=budget,
+        seed=seed,
+        device=device,
+        defects=defects,
+        progress=progress,
+        started=started,
+    )
+
+
+def train_on_records(
+    records: Sequence[ImageRecord],
+    out: Path,
+    *,
+    config: TrainConfig,
+    budget: Budget,
+    seed: int = 0,
+    device: str = "cpu",
+    confirmed_good: Sequence[ImageRecord] = (),
+    defects: DefectBank | None = None,
+    training_set: TrainingSet | None = None,
+    progress: Progress = silent,
+    started: float | None = None,
+) -> Bundle:
+    """As ``train_bundle``, from records.
+
+    Args:
+        records: The good ones that are not set aside for testing are split in three.
+        out: Folder of the bundle.
+        config: Detector and split.
+        budget: Minutes for everything; or optimiser steps.
+        seed: Every random choice follows from it.
+        device: ``cpu`` or ``cuda``.
+        confirmed_good: Good parts that inspectors were asked about. They train only: as they were chosen by their
+            scores, they are no sample to calibrate with. Those of groups that calibrate or select are left out.
+        defects: Confirmed defects to make flaws from.
+        training_set: The version that all of this is, for the manifest.
+        progress: Told how far it is.
+        started: When the budget began to run; by default now.
+
+    Raises:
+        DataError: If there are too few good parts or independent groups, or an image cannot be read.
+        BundleError: If ``out`` holds something that is not a bundle.
+    """
+    started = time.monotonic() if started is None else started
+    Bundle.check_writable(out)
+    good = good_records(records)
     parts = split_groups(good, {str(name): share for name, share in config.shares.items()}, seed)
+    held = {name for part in ("selection", "calibration") for one in parts[part] for name in (one.group, one.part)}
+    added = [one for one in confirmed_good if one.group not in held and one.part not in held]
+    parts["train"] += added
+    good = [*good, *added]
     held_back = [*parts["selection"], *parts["calibration"], *(one for one in records if one.split == "test")]
     defects, left_out = usable(defects or DefectBank(()), held_back)
     fingerprint = data_fingerprint(good)
@@ -127,6 +183,7 @@ def train_bundle(
         seed=seed,
         data_fingerprint=fingerprint,
         defects=DefectsUsed.of(defects, left_out),
+        training_set=training_set,
         calibration=calibration,
         selection=selection,
         embeddings=embeddings,
@@ -162,13 +219,9 @@ def _looks(paths: Sequence[Path], config: TrainConfig, defects: DefectBank) -> C
     return lambda name: at(config.size or detector_class(name).default_size)
 
 
-def _good_training_records(records: Sequence[ImageRecord], data: Path) -> list[ImageRecord]:
+def good_records(records: Sequence[ImageRecord]) -> list[ImageRecord]:
     """Those that may be learnt from: good or unlabelled, and not set aside for testing."""
-    good = [record for record in records if record.label in ("good", "unlabelled") and record.split != "test"]
-    if not good:
-        msg = f"{data} holds no good images to train on; put them into train/good, into good, or into the folder itself"
-        raise DataError(msg)
-    return good
+    return [record for record in records if record.label in ("good", "unlabelled") and record.split != "test"]
 
 
 def _budget_for_fit(budget: Budget, started: float, images: int, preprocessing: Preprocessing) -> Budget:

@@ -8,6 +8,9 @@ from typing import Literal
 Decision = Literal["accept", "reject"]
 Verdict = Literal["good", "defect", "unsure", "skipped", "withdrawn"]
 AskState = Literal["created", "pushed", "answered", "withdrawn"]
+SetKind = Literal["training", "frozen"]
+MemberState = Literal["good", "defect"]
+ChampionEvent = Literal["appointed", "promoted", "rolled back"]
 
 
 @dataclass(frozen=True)
@@ -131,3 +134,90 @@ class VerdictEntry:
     regions_mask: Path | str | None = None
     defect_class: str | None = None
     note: str | None = None
+
+
+@dataclass(frozen=True)
+class SetMember:
+    """One image of a set version.
+
+    Attributes:
+        image_id: First 32 hexadecimal digits of the SHA-256 of the file; the image need not be in the ledger.
+        path: Where it lay.
+        part: What gets one decision.
+        group: What is independent.
+        state: What it was taken for.
+        verdicts: Numbers of the verdicts that say so; empty where the data set does.
+        weight: One over the probability with which it was asked about; 1 where nobody was asked.
+        mask: Of the defect.
+        mask_sha256: Checksum of that file.
+    """
+
+    image_id: str
+    path: Path
+    part: str
+    group: str
+    state: MemberState
+    verdicts: tuple[int, ...] = ()
+    weight: float = 1.0
+    mask: Path | None = None
+    mask_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class ChallengeEntry:
+    """A judgement of a challenger.
+
+    Attributes:
+        camera: Whose models they are; empty for all cameras.
+        champion_id: The model that decides.
+        champion_threshold: Its threshold's version.
+        challenger_id: The model that would.
+        challenger_threshold: Its threshold's version.
+        training_set: Name of the version that the challenger was trained on; None where it was trained elsewhere.
+        frozen_set: Name of the version that both were judged on.
+        rules_sha256: Checksum of what the challenger had to show.
+        wins: Whether it showed it.
+        text: The judgement in words.
+        report: All figures, as JSON.
+    """
+
+    camera: str
+    champion_id: str
+    champion_threshold: int
+    challenger_id: str
+    challenger_threshold: int
+    training_set: str | None
+    frozen_set: str
+    rules_sha256: str
+    wins: bool
+    text: str
+    report: str
+
+
+@dataclass(frozen=True)
+class ShadowEntry:
+    """What champion and challenger say of one image; only the champion decides.
+
+    Attributes:
+        image_id: From ``Ledger.add_images``.
+        champion_id: The model that decides.
+        champion_threshold: Its threshold's version.
+        champion_score: Its decision score.
+        champion_decision: About the part.
+        challenger_id: The model in the shadow.
+        challenger_threshold: Its threshold's version.
+        challenger_score: Its decision score.
+        challenger_decision: What it would have decided about the part.
+        batch: Name of the run.
+    """
+
+    image_id: str
+    champion_id: str
+    champion_threshold: int
+    champion_score: float
+    champion_decision: Decision
+    challenger_id: str
+    challenger_threshold: int
+    challenger_score: float
+    challenger_decision: Decision
+    batch: str = ""

@@ -16,10 +16,18 @@ from curation.errors import LedgerError
 from curation.ledger import asking, embedding_files, history
 from curation.ledger.bulk import chunks, insert_new, select_in, upsert
 from curation.ledger.database import ledger_errors, make_engine, url_of
-from curation.ledger.entries import AskEntry, AskState, ImageEntry, ModelEntry, ScoreEntry, VerdictEntry
+from curation.ledger.entries import (
+    AskEntry,
+    AskState,
+    ImageEntry,
+    ModelEntry,
+    ScoreEntry,
+    VerdictEntry,
+)
 from curation.ledger.files import describe, text_of
 from curation.ledger.migrate import migrate
 from curation.ledger.reading import ask_row, image_row, model_row, score_row, tag_row, threshold_row, verdict_row
+from curation.ledger.registry import Registry, know_models
 from curation.ledger.rows import (
     AskRow,
     History,
@@ -31,11 +39,22 @@ from curation.ledger.rows import (
     ThresholdRow,
     VerdictRow,
 )
-from curation.ledger.tables import OPEN, asks, cursors, image_paths, images, models, scores, tags, thresholds, verdicts
+from curation.ledger.tables import (
+    OPEN,
+    asks,
+    cursors,
+    image_paths,
+    images,
+    models,
+    scores,
+    tags,
+    thresholds,
+    verdicts,
+)
 from curation.ledger.times import now, utc
 
 
-class Ledger:
+class Ledger(Registry):
     """A connection to a ledger; a context manager. Every method is one transaction and can be repeated.
 
     Several processes can use one ledger at once. Made by ``Ledger.open``.
@@ -173,7 +192,7 @@ class Ledger:
         """
         row = {"model_id": model_id, "version": version, "value": value, "promise_text": promise_text}
         with self._write() as connection:
-            _know_models(connection, {model_id})
+            know_models(connection, {model_id})
             full = row | {"parent": parent, "reason": reason, "recorded_at": now()}
             if insert_new(connection, thresholds, [full], "version"):
                 return
@@ -199,7 +218,7 @@ class Ledger:
         """
         rows = [asdict(entry) | {"map_path": text_of(entry.map_path), "recorded_at": now()} for entry in entries]
         with self._write() as connection:
-            _know_models(connection, {entry.model_id for entry in entries})
+            know_models(connection, {entry.model_id for entry in entries})
             return len(insert_new(connection, scores, rows, "number"))
 
     def scores(self, model_id: str | None = None, batch: str | None = None, latest: bool = True) -> list[ScoreRow]:
@@ -235,7 +254,7 @@ class Ledger:
         path = Path(file).resolve()
         checksum = embedding_files.check(path, len(image_ids))
         with self._write() as connection:
-            _know_models(connection, {model_id})
+            know_models(connection, {model_id})
             embedding_files.record(connection, model_id, path, checksum, image_ids)
 
     def embeddings(self, model_id: str) -> tuple[list[str], np.ndarray]:
@@ -256,7 +275,7 @@ class Ledger:
             Ask ids in the order given.
         """
         with self._write() as connection:
-            _know_models(connection, {entry.model_id for entry in entries})
+            know_models(connection, {entry.model_id for entry in entries})
             return asking.create(connection, entries)
 
     def asks(self, state: AskState | None = None) -> list[AskRow]:
@@ -354,11 +373,6 @@ class Ledger:
         """Remember how far somebody has read."""
         with self._write() as connection:
             upsert(connection, cursors, [{"name": name, "value": value, "set_at": now()}], ["value", "set_at"])
-
-
-def _know_models(connection: Connection, model_ids: set[str]) -> None:
-    """Make room for the facts about models that were not recorded yet."""
-    insert_new(connection, models, [{"model_id": key, "recorded_at": now()} for key in sorted(model_ids)], "model_id")
 
 
 def _time(value: datetime | str | None) -> datetime | None:

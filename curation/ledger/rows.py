@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from curation.ledger.entries import AskState, Decision, Verdict
+from curation.ledger.entries import AskState, ChampionEvent, Decision, SetKind, SetMember, Verdict
 
 State = Literal["good", "defect", "unresolved"]
 
@@ -190,3 +190,105 @@ class History:
     resolution: Resolution | None
     tags: tuple[TagRow, ...]
     events: tuple[Event, ...]
+
+
+@dataclass(frozen=True)
+class SetRow:
+    """A set version: a named list of images and verdicts that never changes.
+
+    Attributes:
+        name: Unique in the ledger.
+        kind: ``training``, or ``frozen``: judged on, never trained on.
+        fingerprint: SHA-256 over what the members are, wherever their files lie.
+        parent: Name of the version before, or None.
+        rule: How it was chosen, as JSON.
+        note: Free text.
+        created_at: When it was made.
+    """
+
+    name: str
+    kind: SetKind
+    fingerprint: str
+    parent: str | None
+    rule: str
+    note: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class SetVersion:
+    """A set version with its members, in the order of image ids."""
+
+    row: SetRow
+    members: tuple[SetMember, ...]
+
+
+@dataclass(frozen=True)
+class ChallengeRow:
+    """A judgement; fields as in ``ChallengeEntry``."""
+
+    number: int
+    camera: str
+    champion_id: str
+    champion_threshold: int
+    challenger_id: str
+    challenger_threshold: int
+    training_set: str | None
+    frozen_set: str
+    rules_sha256: str
+    wins: bool
+    text: str
+    report: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ChampionRow:
+    """Which model decides from a time on.
+
+    Attributes:
+        number: The highest number of a camera is in force.
+        camera: Whose model it is; empty for all cameras.
+        model_id: The champion.
+        previous: The model that it took over from.
+        event: How it came about.
+        reason: In words.
+        challenge: The judgement that promoted it.
+        at: Since when.
+    """
+
+    number: int
+    camera: str
+    model_id: str
+    previous: str | None
+    event: ChampionEvent
+    reason: str
+    challenge: int | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class RegressionRow:
+    """An image that every challenger has to reject."""
+
+    image_id: str
+    who: str
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ShadowRow:
+    """A comparison on live traffic; fields as in ``ShadowEntry``."""
+
+    image_id: str
+    champion_id: str
+    champion_threshold: int
+    champion_score: float
+    champion_decision: Decision
+    challenger_id: str
+    challenger_threshold: int
+    challenger_score: float
+    challenger_decision: Decision
+    batch: str
+    at: datetime

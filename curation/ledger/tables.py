@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -180,4 +181,114 @@ cursors = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
     Column("set_at", UtcTime, nullable=False),
+)
+
+set_versions = Table(
+    "set_versions",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kind", String(8), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("parent", Text),
+    Column("rule", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    CheckConstraint("kind IN ('training', 'frozen')", name="kind"),
+)
+
+set_members = Table(
+    "set_members",
+    metadata,
+    Column("version", Text, ForeignKey("set_versions.name"), primary_key=True),
+    Column("image_id", String(32), primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("group", Text, nullable=False),
+    Column("state", String(6), nullable=False),
+    Column("verdicts", Text, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("mask", Text),
+    Column("mask_sha256", String(64)),
+    CheckConstraint("state IN ('good', 'defect')", name="state"),
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("camera", Text, nullable=False),
+    Column("champion_id", Text, ForeignKey("models.model_id"), nullable=False),
+    Column("champion_threshold", Integer, nullable=False),
+    Column("challenger_id", Text, ForeignKey("models.model_id"), nullable=False),
+    Column("challenger_threshold", Integer, nullable=False),
+    Column("training_set", Text, ForeignKey("set_versions.name")),
+    Column("frozen_set", Text, ForeignKey("set_versions.name"), nullable=False),
+    Column("rules_sha256", String(64), nullable=False),
+    Column("wins", Boolean, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("report", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    # The same judgement again is no new one.
+    UniqueConstraint(
+        "camera",
+        "champion_id",
+        "champion_threshold",
+        "challenger_id",
+        "challenger_threshold",
+        "frozen_set",
+        "rules_sha256",
+        name="uq_challenges_judgement",
+    ),
+)
+
+champions = Table(
+    "champions",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("camera", Text, nullable=False),
+    Column("model_id", Text, ForeignKey("models.model_id"), nullable=False),
+    Column("previous", Text, ForeignKey("models.model_id")),
+    Column("event", String(11), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("challenge", Number, ForeignKey("challenges.number")),
+    Column("at", UtcTime, nullable=False),
+    CheckConstraint("event IN ('appointed', 'promoted', 'rolled back')", name="event"),
+    Index(None, "camera", "number"),
+)
+
+regression_cases = Table(
+    "regression_cases",
+    metadata,
+    Column("image_id", String(32), ForeignKey("images.image_id"), primary_key=True),
+    Column("who", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
+shadow_scores = Table(
+    "shadow_scores",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("image_id", String(32), ForeignKey("images.image_id"), nullable=False),
+    Column("champion_id", Text, ForeignKey("models.model_id"), nullable=False),
+    Column("champion_threshold", Integer, nullable=False),
+    Column("champion_score", Float, nullable=False),
+    Column("champion_decision", String(6), nullable=False),
+    Column("challenger_id", Text, ForeignKey("models.model_id"), nullable=False),
+    Column("challenger_threshold", Integer, nullable=False),
+    Column("challenger_score", Float, nullable=False),
+    Column("challenger_decision", String(6), nullable=False),
+    Column("batch", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    UniqueConstraint(
+        "image_id",
+        "champion_id",
+        "champion_threshold",
+        "challenger_id",
+        "challenger_threshold",
+        name="uq_shadow_scores_comparison",
+    ),
+    CheckConstraint("champion_decision IN ('accept', 'reject')", name="champion_decision"),
+    CheckConstraint("challenger_decision IN ('accept', 'reject')", name="challenger_decision"),
 )

@@ -3,6 +3,7 @@
 import typer
 
 from integrations.cli import (
+    challenger,
     clusters,
     curate,
     defects,
@@ -50,7 +51,8 @@ app.command("synth", rich_help_panel="Learn and decide")(synth.synth)
 app.command("defects", rich_help_panel="Ask and improve")(defects.defects)
 app.add_typer(curate.app, name="curate", rich_help_panel="Ask and improve")
 app.add_typer(review.app, name="review", rich_help_panel="Ask and improve")
-app.command("retrain", rich_help_panel="Ask and improve")(retrain.retrain)
+challenger.add_to(retrain.app)
+app.add_typer(retrain.app, name="retrain", rich_help_panel="Ask and improve")
 app.command("explain", rich_help_panel="Ask and improve")(explain.explain)
 
 

@@ -23,7 +23,10 @@ BundleArgument = Annotated[
 BundleOption = Annotated[
     Path | None,
     typer.Option(
-        "--bundle", metavar="BUNDLE", help="The model.", show_default="the one that scored last, by the ledger"
+        "--bundle",
+        metavar="BUNDLE",
+        help="The model.",
+        show_default="the champion, or the one that scored last, by the ledger",
     ),
 ]
 LedgerOption = Annotated[

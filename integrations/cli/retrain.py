@@ -13,9 +13,14 @@ from integrations.cli.options import (
     SeedOption,
     existing_ledger,
 )
+from learning.errors import ConfigError
+
+app = typer.Typer(no_args_is_help=False)
 
 
+@app.callback(invoke_without_command=True)
 def retrain(
+    context: typer.Context,
     ledger: LedgerOption = DEFAULT_LEDGER,
     bundle: BundleOption = None,
     cost_escape: Annotated[float, typer.Option(help="What a bad part that is let through costs.", min=0.0)] = 20.0,
@@ -27,23 +32,37 @@ def retrain(
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn from the verdicts in the ledger. The detector's weights stay as they are.
+    """Learn from the verdicts in the ledger: at once by a new threshold, or by a challenger that is trained anew.
+
+    Without a further command the detector's weights stay as they are.
 
     The threshold moves to where wrong decisions cost least, within its promise. A fallback that learned from confirmed
     defects is switched on only if the pair catches more of them at the same rate of false rejects. Parts about which
     inspectors disagree or are unsure are left out.
 
+    [bold]retrain challenger[/bold] trains a whole model, which replaces the champion only if it proves to be better.
+
     Example: [bold]flawsmith retrain --cost-escape 50[/bold]
     """
+    if context.invoked_subcommand is not None:
+        # By its name: typer brings a click of its own.
+        sources = {name: context.get_parameter_source(name) for name in context.params}
+        given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+        if given:
+            option = f"--{given[0].replace('_', '-').replace('as-json', 'json')}"
+            msg = f"{option} comes after the command: flawsmith retrain {context.invoked_subcommand} {option} …"
+            raise ConfigError(msg)
+        return
     existing_ledger(ledger)
     from curation.ledger import Ledger
     from integrations.recording import confirmed_images, load_bundles, record_model
+    from integrations.succession import groups_that_taught
     from learning.relearn import Costs, relearn
 
     with Ledger.open(ledger) as opened:
         reports = []
         for loaded in load_bundles(opened, bundle):
-            confirmed, unresolved = confirmed_images(opened, loaded.fingerprint)
+            confirmed, unresolved = confirmed_images(opened, loaded.fingerprint, groups_that_taught(opened, loaded))
             with bar("the bundle has its old threshold; run it again") as progress:
                 costs = Costs(cost_escape, cost_false_reject)
                 learned = relearn(loaded, confirmed, costs, seed, progress, max_false_reject)

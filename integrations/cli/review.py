@@ -131,6 +131,80 @@ def status(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -
 
 
 @app.command()
+def add(
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="Picture of a part that got through.", show_default=False)
+    ],
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    home: HomeOption = DEFAULT_HOME,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where the defect is, white on black; it then is a source of flaws.",
+            show_default=False,
+        ),
+    ] = None,
+    defect: Annotated[str | None, typer.Option(metavar="KIND", help="Kind of defect.", show_default=False)] = None,
+    who: Annotated[str, typer.Option(metavar="NAME", help="Who says that it is defective.")] = "customer",
+    note: Annotated[str, typer.Option(help="Kept in the ledger: complaint, order.")] = "",
+    part: Annotated[str | None, typer.Option(metavar="NAME", help="The part.", show_default="the picture")] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What is not independent of it: a lot.", show_default="the part")
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which camera took it.", show_default=False)
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Take it back: it is no case any more.")] = False,
+) -> None:
+    """Add a defect that got through to a customer: every later challenger must reject it.
+
+    It becomes a verdict, with a mask a source of flaws for the next training, and a regression case. The picture is
+    copied into the home folder. Cases are kept apart from the estimates: they are no sample of what the line makes.
+
+    Example: [bold]flawsmith review add complaint-17.png --mask complaint-17-mask.png --defect crack[/bold]
+    """
+    import shutil
+
+    from curation.frozen import held_back_groups
+    from curation.ledger import ImageEntry, Ledger, image_id_of
+    from curation.regressions import add_returned, withdraw_returned
+    from learning.images.pixels import read_image, read_mask
+
+    pixels = read_image(image)
+    if mask is not None:
+        read_mask(mask, (pixels.shape[-2], pixels.shape[-1]))
+    key = image_id_of(image)
+    with Ledger.open(ledger) as opened:
+        if undo:
+            taken = withdraw_returned(opened, key)
+            say(f"{image} is no case any more" if taken else f"{image} was no case: nothing was changed")
+            return
+        kept = home / "returned" / f"{key}{image.suffix.lower()}"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        copies = [(image, kept)]
+        if mask is not None:
+            copies.append((mask, kept.with_name(f"{key}_mask{mask.suffix.lower()}")))
+        for source, target in copies:
+            if source.resolve() != target.resolve():
+                shutil.copyfile(source, target)
+        known = key in {row.image_id for row in opened.images()}
+        entry = ImageEntry(kept, part or str(image), group or part or str(image), camera=camera)
+        row = add_returned(opened, entry, who, None if mask is None else copies[1][1], defect, note)
+        state = next(one.state for one in opened.resolved() if one.image_id == key)
+        held = row.group in held_back_groups(opened)
+    say(f"[green]{image}[/] is a regression case: every later challenger has to reject it")
+    if known:
+        say(f"the ledger knew the picture, as part {row.part} of group {row.group}")
+    if state == "unresolved":
+        say("[yellow]inspectors said otherwise[/]: until they agree it trains nothing; it is a case all the same")
+    elif held:
+        say("its group is held back for judging, so that it is no source of flaws")
+    elif mask is None:
+        say("without --mask it is no source of flaws for the next training")
+
+
+@app.command()
 def serve(home: HomeOption = DEFAULT_HOME) -> None:
     """Keep Label Studio open on this machine until Ctrl-C, for inspectors to answer.
 

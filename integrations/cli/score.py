@@ -9,7 +9,6 @@ import typer
 from integrations.cli.console import bar, say
 from integrations.cli.options import (
     DEFAULT_HOME,
-    BundleArgument,
     CameraOption,
     Device,
     HomeOption,
@@ -17,18 +16,32 @@ from integrations.cli.options import (
     existing_data,
     resolve_device,
 )
+from learning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from curation.ledger import Ledger
     from integrations.recording import ScoredImage
     from learning.images.records import ImageRecord
 
 SOME_FAILED = 1
 
 
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+
+
 def score(
-    bundle: BundleArgument,
+    bundle: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BUNDLE",
+            help="Folder that [bold]flawsmith train[/bold] wrote, or [bold]champion[/bold]: the model that the ledger "
+            "says decides.",
+            show_default=False,
+        ),
+    ],
     images: Annotated[
         list[Path],
         typer.Argument(
@@ -60,6 +73,15 @@ def score(
     ] = None,
     camera: CameraOption = None,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+    shadow: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BUNDLE",
+            help="Score with this model too, and record where it would have decided otherwise; it decides nothing. "
+            "[bold]challenger[/bold] is the one that was judged last.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Score images and decide which parts are rejected. A part with several images gets one decision.
 
@@ -68,7 +90,13 @@ def score(
 
     Example: [bold]flawsmith score runs/bracket line3/today --out today.csv --ledger line3.db[/bold]
     """
-    existing_bundle(bundle)
+    if (str(bundle) == CHAMPION or shadow is not None) and ledger is None:
+        msg = "champion, challenger and --shadow are about what a ledger knows: give it with --ledger"
+        raise ConfigError(msg)
+    if str(bundle) != CHAMPION:
+        existing_bundle(bundle)
+    if shadow is not None and str(shadow) != CHALLENGER:
+        existing_bundle(shadow)
     for path in images:
         existing_data(path)
     from contextlib import nullcontext
@@ -78,19 +106,27 @@ def score(
     from learning.bundle import Bundle
     from learning.images.readers import of_camera
 
-    loaded = Bundle.load(bundle, device=resolve_device(device))
     records = of_camera(_read(images, groups), camera)
+    compared = None
     with (
         Ledger.open(ledger) if ledger else nullcontext() as opened,
         bar("run it again: what is in the ledger is not scored twice" if ledger else "run it again") as progress,
     ):
+        loaded = Bundle.load(_folder(bundle, opened, camera), device=resolve_device(device))
         map_paths = _below(maps, records) if maps else None
         result = score_images(loaded, records, maps=map_paths, ledger=opened, home=home, batch=batch, progress=progress)
+        if shadow is not None and opened is not None:
+            from integrations.shadow import run_shadow
+
+            other = Bundle.load(_folder(shadow, opened, camera), device=resolve_device(device))
+            compared = run_shadow(opened, loaded, other, records, result.scored, batch, progress)
     _write(result.scored, out)
     rejected = len({image.part for image in result.scored if image.decision == "reject"})
     parts = len({image.part for image in result.scored})
     promise = loaded.thresholds.current().promise.text
     say(f"{len(result.scored)} images of {parts} parts: {rejected} rejected ({promise})")
+    if compared is not None:
+        say(f"in the shadow: {compared.text()}")
     review = len({image.part for image in result.scored if image.review})
     if review:
         say(f"{review} of those rejected are for a person to decide ([bold]review[/] in the table)")
@@ -101,6 +137,20 @@ def score(
         say(f"[red]not scored:[/] {failure.record.path}: {failure.reason}")
     if result.failures:
         raise typer.Exit(SOME_FAILED)
+
+
+def _folder(bundle: Path, ledger: "Ledger | None", camera: str | None) -> Path:
+    """Folder of a bundle, or of the champion or challenger that a ledger knows."""
+    if ledger is None or str(bundle) not in (CHAMPION, CHALLENGER):
+        return bundle
+    from integrations.succession import folder_of, latest_challenger, no_champion
+
+    if str(bundle) == CHALLENGER:
+        return latest_challenger(ledger, camera or "").folder
+    row = ledger.champion(camera or "") or ledger.champion()
+    if row is None:
+        raise DataError(no_champion(camera or "", {one.camera for one in ledger.champions()}))
+    return folder_of(ledger, row.model_id)
 
 
 def _read(images: list[Path], groups: str | None) -> list["ImageRecord"]:

@@ -25,6 +25,14 @@ NESTED = (
     ("review", "push"),
     ("review", "pull"),
     ("review", "status"),
+    ("review", "add"),
+    ("retrain", "challenger"),
+    ("retrain", "status"),
+    ("retrain", "rollback"),
+    ("retrain", "shadow"),
+    ("retrain", "sets"),
+    ("retrain", "compare"),
+    ("retrain", "publish"),
 )
 
 
@@ -83,7 +91,7 @@ def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    heavy = "torch fiftyone label_studio_sdk pandas sqlalchemy timm kornia lightning"
+    heavy = "torch fiftyone label_studio_sdk mlflow pandas sqlalchemy timm kornia lightning"
     code = (
         "import sys; from integrations.cli import app\n"
         "try: app(['--help'])\n"

@@ -1,0 +1,348 @@
+"""``flawsmith retrain challenger`` and what belongs to it: champions, set versions, the shadow."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from integrations.cli.console import bar, print_json, say
+from integrations.cli.options import (
+    DEFAULT_HOME,
+    DEFAULT_LEDGER,
+    BundleOption,
+    CameraOption,
+    Device,
+    HomeOption,
+    JsonOption,
+    LedgerOption,
+    SeedOption,
+    existing_data,
+    existing_ledger,
+    resolve_device,
+)
+from learning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from integrations.succession import Outcome
+
+DEFAULT_MINUTES = 10.0
+_SHOWN = 10
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to ``flawsmith retrain``."""
+    app.command("challenger")(challenger)
+    app.command("status")(status)
+    app.command("rollback")(rollback)
+    app.command("shadow")(shadow)
+    app.command("sets")(sets)
+    app.command("compare")(compare)
+    app.command("publish")(publish)
+
+
+def challenger(
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Good parts, as for [bold]train[/bold].", show_default=False)
+    ],
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    home: HomeOption = DEFAULT_HOME,
+    bundle: BundleOption = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="YAML", help="What it has to show, as configs/challenge.yaml.", show_default="that file's"
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="Of the training.", show_default="as the champion's")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of the training.", show_default="10")] = None,
+    steps: Annotated[int | None, typer.Option(help="Train this many steps instead.", min=1)] = None,
+    if_new: Annotated[
+        int,
+        typer.Option(help="Do nothing unless so many images are newly confirmed since the last one.", min=0),
+    ] = 0,
+    judge_only: Annotated[bool, typer.Option("--judge-only", help="Promote nothing, whatever comes of it.")] = False,
+    groups: Annotated[
+        str | None, typer.Option(metavar="FILE|REGEX", help="Which images belong together, as in train.")
+    ] = None,
+    camera: CameraOption = None,
+    seed: SeedOption = 0,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a challenger on all that inspectors confirmed; it replaces the champion only if it proves to be better.
+
+    A share of the confirmed parts is held back for good: nothing learns from them, and both models are judged on them.
+    It can be stopped and repeated at any moment: the champion decides until the challenger has won.
+
+    Example: [bold]flawsmith retrain challenger photos/good --ledger plant.db --minutes 30[/bold]
+    """
+    existing_ledger(ledger)
+    existing_data(data)
+    if minutes is not None and steps is not None:
+        msg = "--minutes and --steps exclude each other: give one of them"
+        raise ConfigError(msg)
+    if minutes is not None and minutes <= 0:
+        msg = f"--minutes must be above 0; got {minutes:g}"
+        raise ConfigError(msg)
+    from learning.challenge import ChallengeConfig, load_challenge
+    from learning.config import load_config
+
+    asked = load_challenge(rules) if rules else ChallengeConfig()
+    training = load_config(config) if config else None
+
+    from curation.ledger import Ledger
+    from curation.set_versions import new_since_last
+    from integrations.succession import Options, challenge
+    from learning.detectors import Budget
+
+    if if_new:
+        with Ledger.open(ledger) as opened:
+            new = new_since_last(opened, camera or "")
+        if new < if_new:
+            if as_json:
+                print_json({"trained": False, "new": new})
+            say(f"{new} images are newly confirmed since the last challenger, fewer than {if_new}: nothing was done")
+            return
+
+    budget = Budget(steps=steps) if steps else Budget(minutes=minutes or DEFAULT_MINUTES)
+    options = Options(budget, training, seed, resolve_device(device), groups)
+    with (
+        Ledger.open(ledger) as opened,
+        bar("the champion decides as before; the same command goes on from where it was") as progress,
+    ):
+        outcome = challenge(
+            opened,
+            data,
+            home,
+            options,
+            asked,
+            camera=camera or "",
+            champion=bundle,
+            promote=not judge_only,
+            progress=progress,
+            tell=lambda text: None if as_json else say(text),
+        )
+    if as_json:
+        print_json(outcome.report())
+    else:
+        _tell(outcome)
+
+
+def status(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
+    """Say which models decide, how they came to, and what became of the challengers.
+
+    Example: [bold]flawsmith retrain status --json[/bold]
+    """
+    existing_ledger(ledger)
+    from curation.ledger import Ledger
+
+    with Ledger.open(ledger) as opened:
+        paths = {model.model_id: str(model.path) for model in opened.models()}
+        champions = opened.champions()
+        challenges = opened.challenges()
+    current = {row.camera: row for row in champions}
+    if as_json:
+        print_json(
+            {
+                "champions": [
+                    {"camera": row.camera, "model": row.model_id, "bundle": paths.get(row.model_id), "since": row.at}
+                    for row in current.values()
+                ],
+                "history": [
+                    {
+                        "camera": row.camera,
+                        "model": row.model_id,
+                        "event": row.event,
+                        "at": row.at,
+                        "reason": row.reason,
+                    }
+                    for row in champions
+                ],
+                "challenges": [
+                    {
+                        "camera": row.camera,
+                        "champion": row.champion_id,
+                        "challenger": row.challenger_id,
+                        "training_set": row.training_set,
+                        "frozen_set": row.frozen_set,
+                        "wins": row.wins,
+                        "text": row.text,
+                        "at": row.at,
+                    }
+                    for row in challenges
+                ],
+            }
+        )
+        return
+    if not current:
+        say("no champion was appointed: the model that scored last decides")
+    for row in current.values():
+        camera = f"camera {row.camera}: " if row.camera else ""
+        say(f"{camera}[bold]{row.model_id}[/] in {paths.get(row.model_id)}, {row.event} {row.at:%Y-%m-%d %H:%M} UTC")
+    for one in challenges[-_SHOWN:]:
+        say(f"{one.at:%Y-%m-%d %H:%M} {one.challenger_id}: {one.text}")
+
+
+def rollback(
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    camera: CameraOption = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "",
+) -> None:
+    """Let the model decide again that decided before the champion.
+
+    Example: [bold]flawsmith retrain rollback --reason "rejects too much since Monday"[/bold]
+    """
+    existing_ledger(ledger)
+    from curation.ledger import Ledger
+    from integrations.succession import folder_of
+    from integrations.succession import rollback as roll_back
+
+    with Ledger.open(ledger) as opened:
+        row = roll_back(opened, camera or "", reason)
+        say(f"[green]{row.model_id}[/] decides again, instead of {row.previous}: {folder_of(opened, row.model_id)}")
+
+
+def shadow(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
+    """Say where challengers in the shadow would have decided otherwise; [bold]score --shadow[/bold] records it.
+
+    Example: [bold]flawsmith retrain shadow[/bold]
+    """
+    existing_ledger(ledger)
+    from dataclasses import asdict
+
+    from curation.ledger import Ledger
+    from integrations.shadow import report_on
+
+    with Ledger.open(ledger) as opened:
+        rows = opened.shadow()
+        pairs = dict.fromkeys((row.champion_id, row.challenger_id) for row in rows)
+        paths = {image.image_id: str(image.path) for image in opened.images()}
+        reports = {
+            pair: report_on(opened, [row for row in rows if (row.champion_id, row.challenger_id) == pair])
+            for pair in pairs
+        }
+    if as_json:
+        print_json(
+            {
+                "comparisons": [
+                    {"champion": champion, "challenger": challenger}
+                    | asdict(report)
+                    | {"differing": [paths[image_id] for image_id in report.differing]}
+                    for (champion, challenger), report in reports.items()
+                ]
+            }
+        )
+        return
+    if not reports:
+        say("nothing was scored in the shadow yet: flawsmith score champion IMAGES --shadow challenger --ledger …")
+    for (champion, challenger), report in reports.items():
+        say(f"[bold]{challenger}[/] beside {champion}: {report.text()}")
+        for image_id in report.differing[-_SHOWN:]:
+            say(f"  {paths[image_id]}")
+
+
+def sets(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
+    """List the set versions: what models were trained on, and what they are judged on.
+
+    Example: [bold]flawsmith retrain sets[/bold]
+    """
+    existing_ledger(ledger)
+    from dataclasses import asdict
+
+    from curation.ledger import Ledger
+
+    with Ledger.open(ledger) as opened:
+        rows = [(row, opened.set_version(row.name).members) for row in opened.sets()]
+    if as_json:
+        print_json({"sets": [asdict(row) | {"images": len(members)} for row, members in rows]})
+        return
+    for row, members in rows:
+        defective = sum(member.state == "defect" for member in members)
+        say(f"{row.created_at:%Y-%m-%d %H:%M} [bold]{row.name}[/]: {len(members)} images, {defective} defective")
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="SET", help="Name of the one.", show_default=False)],
+    second: Annotated[str, typer.Argument(metavar="SET", help="Name of the other.", show_default=False)],
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how one set version differs from another: images added, removed, and judged otherwise.
+
+    Example: [bold]flawsmith retrain compare training-0123456789ab training-ba9876543210[/bold]
+    """
+    existing_ledger(ledger)
+    from curation.ledger import Ledger
+    from curation.set_versions import compare as compare_sets
+
+    with Ledger.open(ledger) as opened:
+        found = compare_sets(opened.set_version(first), opened.set_version(second))
+    if as_json:
+        print_json(
+            {
+                "added": [str(member.path) for member in found.added],
+                "removed": [str(member.path) for member in found.removed],
+                "changed": [str(after.path) for _, after in found.changed],
+                "unchanged": found.unchanged,
+            }
+        )
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(soft_wrap=True)
+    for line in found.lines():
+        console.print(escape(line), highlight=False)
+    say(
+        f"{len(found.added)} added, {len(found.removed)} removed, {len(found.changed)} changed, "
+        f"{found.unchanged} the same"
+    )
+
+
+def publish(
+    to: Annotated[
+        str,
+        typer.Option(
+            envvar="MLFLOW_TRACKING_URI",
+            metavar="URI",
+            help="The registry: sqlite:///FILE, which takes no server, or http://…",
+            show_default=False,
+        ),
+    ],
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring an MLflow registry up to what the ledger says: versions, lineage, judgements, aliases. It can be repeated.
+
+    The aliases are [bold]champion[/bold] and [bold]challenger[/bold]. The ledger stays the truth: what is changed in
+    the registry changes nothing here.
+
+    Example: [bold]flawsmith retrain publish --to sqlite:///mlflow.db[/bold]
+    """
+    existing_ledger(ledger)
+    from dataclasses import asdict
+
+    from curation.ledger import Ledger
+    from integrations.registry import publish as bring_up_to_date
+
+    with Ledger.open(ledger) as opened:
+        found = bring_up_to_date(opened, to)
+    if as_json:
+        print_json(asdict(found))
+        return
+    say(
+        f"[green]{', '.join(found.models)}[/]: {found.versions} versions, {found.added} of them new; "
+        f"{found.judgements} new judgements"
+    )
+
+
+def _tell(outcome: "Outcome") -> None:
+    row = outcome.row
+    if outcome.left_out:
+        say(f"[yellow]{outcome.left_out} images of the data did not train[/]: they are held back for judging")
+    say(f"the challenger [green]{row.text}[/]" if row.wins else f"the challenger is [yellow]{row.text}[/]")
+    decides = outcome.challenger if outcome.promoted else outcome.champion
+    said = "decides from now on" if outcome.promoted else "decides as before"
+    say(f"[bold]{decides.folder}[/] {said}: {decides.thresholds.current().promise.text}")

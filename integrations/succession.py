@@ -1,0 +1,482 @@
+"""Champion and challenger: which model decides, and how another takes its place. See docs/champion.md.
+
+Every step can be repeated, and what it made is found again by its name: the same verdicts and options give the same
+sets, the same challenger and the same judgement. The champion changes by one row in the ledger, the last step of all.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from integrations.recording import load_bundle, models_by_camera, record_model
+from learning.bundle import MANIFEST, Bundle, by_group
+from learning.challenge import ChallengeConfig, Judgement, Metric, Pairs, RegressionCase, check_carries, judge
+from learning.challenge.sitting import Confirmed as Judged
+from learning.challenge.sitting import sit, sit_synthetic
+from learning.detectors import Budget
+from learning.errors import BundleError, DataError
+from learning.images.readers import of_camera, read_data
+from learning.images.records import GOOD, ImageRecord
+from learning.manifest import TrainingSet
+from learning.progress import Progress, silent
+from learning.relearn import Confirmed, Costs, relearn
+from learning.sealed import seal
+from learning.thresholds import Threshold, conformal_threshold, smallest_promise
+from learning.training import good_records, train_on_records
+
+if TYPE_CHECKING:
+    from curation.ledger import ChallengeRow, ChampionRow, Ledger, SetMember, SetRow
+    from curation.set_versions import Roles
+    from learning.config import TrainConfig
+
+
+FIRST_THRESHOLD = 1
+"""Version of the threshold that training set."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a challenger is trained.
+
+    Attributes:
+        budget: Of the training.
+        config: Detector and split; None for the champion's.
+        seed: Of the training.
+        device: ``cpu`` or ``cuda``.
+        groups: Which images belong together, as for training.
+    """
+
+    budget: Budget
+    config: "TrainConfig | None" = None
+    seed: int = 0
+    device: str = "cpu"
+    groups: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a challenge.
+
+    Attributes:
+        champion: The model that decided before.
+        challenger: The model that was trained.
+        row: The judgement in the ledger.
+        training: What the challenger was trained on.
+        frozen: What both were judged on.
+        left_out: Images of the data set that did not train, as they are in a frozen set.
+        promoted: Whether the challenger decides now.
+    """
+
+    champion: Bundle
+    challenger: Bundle
+    row: "ChallengeRow"
+    training: "SetRow"
+    frozen: "SetRow"
+    left_out: int
+    promoted: bool
+
+    def report(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "wins": self.row.wins,
+            "promoted": self.promoted,
+            "text": self.row.text,
+            "champion": self.champion.fingerprint,
+            "challenger": self.challenger.fingerprint,
+            "challenger_bundle": str(self.challenger.folder),
+            "training_set": self.training.name,
+            "frozen_set": self.frozen.name,
+            "promise": self.challenger.thresholds.current().promise.text,
+        } | json.loads(self.row.report)
+
+
+def champion_of(ledger: "Ledger", camera: str = "", folder: Path | None = None) -> Bundle:
+    """Load the champion of a camera; where none was appointed, the bundle given or the one that scored last becomes it.
+
+    Raises:
+        DataError: If there is none, the ledger does not know where it is, or another bundle is given than the champion.
+        BundleError: If it is damaged.
+    """
+    row = ledger.champion(camera)
+    if row is None:
+        bundle = Bundle.load(folder) if folder else load_bundle(ledger, _folder_in_use(ledger, camera))
+        record_model(ledger, bundle)
+        ledger.crown(bundle.fingerprint, None, "appointed", "the model that decided when challengers began", camera)
+        return bundle
+    bundle = Bundle.load(folder_of(ledger, row.model_id))
+    if bundle.fingerprint != row.model_id or (folder is not None and Bundle.load(folder).fingerprint != row.model_id):
+        other = folder or bundle.folder
+        msg = f"{other} holds another model than the champion, {row.model_id}: leave --bundle out, or roll back first"
+        raise DataError(msg)
+    return bundle
+
+
+def _folder_in_use(ledger: "Ledger", camera: str) -> Path | None:
+    """Bundle of the model that scored last at a camera; None where nothing was scored there."""
+    models = models_by_camera(ledger)
+    if camera:
+        return folder_of(ledger, models[camera]) if camera in models else None
+    if len(set(models.values())) > 1:
+        named = ", ".join(sorted(name or "without a name" for name in models))
+        msg = f"the ledger has a model for each of several cameras ({named}): say whose champion it is, with --camera"
+        raise DataError(msg)
+    return None
+
+
+def folder_of(ledger: "Ledger", model_id: str) -> Path:
+    """Where the bundle of a model lies.
+
+    Raises:
+        DataError: If the ledger does not know.
+    """
+    path = next((model.path for model in ledger.models() if model.model_id == model_id), None)
+    if path is None:
+        msg = f"the ledger does not know where the bundle of model {model_id} is"
+        raise DataError(msg)
+    return Path(path)
+
+
+def _say_nothing(text: str) -> None:
+    pass
+
+
+def challenge(
+    ledger: "Ledger",
+    data: Path,
+    home: Path,
+    options: Options,
+    rules: ChallengeConfig,
+    *,
+    camera: str = "",
+    champion: Path | None = None,
+    promote: bool = True,
+    progress: Progress = silent,
+    tell: Callable[[str], None] = _say_nothing,
+) -> Outcome:
+    """Train a challenger on all that is confirmed, judge it beside the champion, and promote it if it wins.
+
+    Args:
+        ledger: With verdicts.
+        data: Good parts, as for training.
+        home: Challengers are kept in its folder ``challengers``.
+        options: Of the training.
+        rules: What the challenger has to show.
+        camera: Whose model; empty for all cameras.
+        champion: The bundle that decides, where no champion was appointed yet.
+        promote: False to judge only.
+        progress: Told how far it is.
+        tell: Told what was done, a line for each step.
+
+    Raises:
+        PromiseError: If the frozen set cannot carry a decision; then nothing is set aside and nothing trained.
+        DataError: If images are gone or were changed, there is nothing new to learn from, or another is being trained.
+        LedgerError: If another champion was made meanwhile; it stays.
+        BundleError: If a bundle is damaged.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = home / "challengers"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        # Let go of by the system when the process ends, however it does.
+        with FileLock(folder / ".lock", timeout=0):
+            return _challenge(ledger, data, home, options, rules, camera, champion, promote, progress, tell)
+    except Timeout as error:
+        msg = f"another challenger is being trained in {folder}: wait for it, or give another --home"
+        raise DataError(msg) from error
+
+
+def _challenge(
+    ledger: "Ledger",
+    data: Path,
+    home: Path,
+    options: Options,
+    rules: ChallengeConfig,
+    camera: str,
+    champion: Path | None,
+    promote: bool,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> Outcome:
+    from curation.frozen import freeze, frozen_members
+    from curation.set_versions import make_training_set, roles_of
+
+    deciding = champion_of(ledger, camera, champion)
+    good = good_records(of_camera(read_data(data, groups=options.groups, seed=options.seed), camera or None))
+    if not good:
+        msg = f"{data} holds no good images to train on{f' of camera {camera}' if camera else ''}"
+        raise DataError(msg)
+    members = frozen_members(ledger, rules.frozen_share, camera, _learnt_from(deciding, good))
+    check_carries(_without_scores(members), rules)
+    frozen = freeze(ledger, members, rules.frozen_share, camera)
+    share = f"{100 * rules.frozen_share:g} %"
+    tell(f"judged on {frozen.name}: {_count(members)}, of {share} of the groups, held back for good")
+    training, left_out = make_training_set(ledger, good, camera, rules.threshold_share)
+    version = ledger.set_version(training.name)
+    tell(f"trained on {training.name}: {_count(version.members)}")
+    challenger = train_challenger(ledger, deciding, training, roles_of(version), home, options, rules, progress)
+    if challenger.fingerprint == deciding.fingerprint:
+        msg = (
+            f"the challenger is the champion again, as it was trained on {training.name} with the same options: there "
+            "is nothing new to learn from"
+        )
+        raise DataError(msg)
+    record_model(ledger, challenger)
+    judgement = judge_challenger(ledger, deciding, challenger, members, rules, camera, progress)
+    row = _record(ledger, deciding, challenger, training.name, frozen.name, judgement, rules, camera)
+    dismissed = was_rolled_back(ledger, challenger.fingerprint, camera)
+    if dismissed:
+        tell(f"{challenger.fingerprint} was the champion and was rolled back: it is not promoted again by itself")
+    if row.wins and promote and not dismissed:
+        ledger.crown(challenger.fingerprint, deciding.fingerprint, "promoted", row.text, camera, row.number)
+    now = ledger.champion(camera)
+    promoted = now is not None and now.model_id == challenger.fingerprint
+    return Outcome(deciding, challenger, row, training, frozen, left_out, promoted)
+
+
+def train_challenger(
+    ledger: "Ledger",
+    champion: Bundle,
+    training: "SetRow",
+    roles: "Roles",
+    home: Path,
+    options: Options,
+    rules: ChallengeConfig,
+    progress: Progress = silent,
+) -> Bundle:
+    """Train on a version, and set the threshold by what did not train; a challenger that is whole is taken as it is.
+
+    Its promise is the champion's, or the smallest that its calibration parts carry, if that is more.
+    """
+    config = options.config or champion.manifest.config
+    limit = _limit(champion)
+    rule = [
+        training.name,
+        config.model_dump_json(),
+        str(options.budget),
+        str(options.seed),
+        str(limit),
+        str(rules.costs),
+    ]
+    digest = hashlib.sha256("\n".join(rule).encode()).hexdigest()[:8]
+    folder = home / "challengers" / f"{training.name}-{digest}"
+    if (folder / MANIFEST).is_file():
+        bundle = Bundle.load(folder, device=options.device)
+    else:
+        bundle = train_on_records(
+            [_record_of(member) for member in roles.good],
+            folder,
+            config=config,
+            budget=options.budget,
+            seed=options.seed,
+            device=options.device,
+            confirmed_good=[_record_of(member) for member in roles.confirmed_good],
+            defects=_bank(ledger, roles, progress),
+            training_set=TrainingSet(name=training.name, fingerprint=training.fingerprint),
+            progress=progress,
+        )
+    # Not whether there is a second one: the disk may have been full before it was made current.
+    if bundle.thresholds.current().version == FIRST_THRESHOLD:
+        _set_threshold(bundle, roles.threshold, limit, rules, options.seed, progress)
+    return bundle
+
+
+def judge_challenger(
+    ledger: "Ledger",
+    champion: Bundle,
+    challenger: Bundle,
+    members: Sequence["SetMember"],
+    rules: ChallengeConfig,
+    camera: str = "",
+    progress: Progress = silent,
+) -> Judgement:
+    """Judge two bundles on frozen members, made-up defects on them, and the regression cases of a camera."""
+    images = [Judged(m.path, m.part, m.group, m.state == "defect", m.weight) for m in members]
+    synthetic = None
+    if Metric.SYNTHETIC_ESCAPE in rules.margins:
+        synthetic = sit_synthetic(champion, challenger, images, rules.synthetic_each, rules.seed, progress)
+    cases = _cases(ledger, champion, challenger, camera, progress)
+    return judge(sit(champion, challenger, images, progress), rules, synthetic, cases)
+
+
+def rollback(ledger: "Ledger", camera: str = "", reason: str = "") -> "ChampionRow":
+    """Let the model decide again that decided before the champion; once more goes one further back.
+
+    Raises:
+        DataError: If there is none before.
+        BundleError: If its bundle is damaged or gone; the champion stays.
+    """
+    reign: list[str] = []
+    for row in ledger.champions(camera):
+        if row.event == "rolled back":
+            reign.pop()
+        else:
+            reign.append(row.model_id)
+    if len(reign) < 2:
+        msg = "no model decided before the champion: there is nothing to roll back to" if reign else no_champion(camera)
+        raise DataError(msg)
+    folder = folder_of(ledger, reign[-2])
+    if Bundle.load(folder).fingerprint != reign[-2]:
+        msg = f"{folder} holds another model than {reign[-2]}, which decided before: restore it from a copy"
+        raise BundleError(msg)
+    return ledger.crown(reign[-2], reign[-1], "rolled back", reason or "rolled back by hand", camera)
+
+
+def was_rolled_back(ledger: "Ledger", model_id: str, camera: str = "") -> bool:
+    """Whether a model decided once and was taken back; what a person took back no schedule promotes again."""
+    return any(row.event == "rolled back" and row.previous == model_id for row in ledger.champions(camera))
+
+
+def latest_challenger(ledger: "Ledger", camera: str = "") -> Bundle:
+    """The challenger that was judged last and is not the champion.
+
+    Raises:
+        DataError: If there is none.
+    """
+    champion = ledger.champion(camera)
+    for row in reversed(ledger.challenges(camera)):
+        if champion is None or row.challenger_id != champion.model_id:
+            return Bundle.load(folder_of(ledger, row.challenger_id))
+    msg = "there is no challenger: train one with flawsmith retrain challenger DATA"
+    raise DataError(msg)
+
+
+def no_champion(camera: str, others: Iterable[str] = ()) -> str:
+    """What is said where a champion is asked for and none was appointed; others are cameras that have one."""
+    if named := ", ".join(sorted(others)):
+        return f"there are champions of cameras ({named}): say whose it is, with --camera"
+    whose = f" for camera {camera}" if camera else ""
+    return f"no champion was appointed{whose}: flawsmith retrain challenger DATA does, at its first run"
+
+
+def groups_that_taught(ledger: "Ledger", bundle: Bundle) -> frozenset[str]:
+    """Groups with verdicts that trained a bundle: they tell nothing of its threshold."""
+    from curation.set_versions import roles_of
+
+    named = bundle.manifest.training_set
+    if named is None or named.name not in {row.name for row in ledger.sets("training")}:
+        return frozenset()
+    return roles_of(ledger.set_version(named.name)).taught
+
+
+def _set_threshold(
+    bundle: Bundle, members: Sequence["SetMember"], limit: float, rules: ChallengeConfig, seed: int, progress: Progress
+) -> None:
+    groups = by_group(bundle.calibration)
+    current = bundle.thresholds.current()
+    carried = max(limit, smallest_promise(len(groups), current.promise.confidence))
+    known = set(bundle.calibration["group"]) | set(bundle.selection["group"])
+    confirmed = [
+        Confirmed(m.path, m.part, m.group, m.state == "defect", m.weight, m.mask)
+        for m in members
+        if m.group not in known
+    ]
+    costs = Costs(rules.costs.escape, rules.costs.false_reject)
+    if not relearn(bundle, confirmed, costs, seed, progress, carried).report["changed"]:
+        value, promise = conformal_threshold(groups, carried, current.promise.confidence)
+        text = "the champion's promise, by the calibration parts; too few confirmed parts to weigh costs by"
+        bundle.thresholds.add(Threshold(value=value, promise=promise, reason=text, parent=current.version))
+
+
+def _limit(champion: Bundle) -> float:
+    promise = champion.thresholds.current().promise
+    return promise.limit if promise.kind == "false_reject" else 0.0
+
+
+def _bank(ledger: "Ledger", roles: "Roles", progress: Progress) -> Any:
+    from curation.confirmed_defects import harvest
+    from curation.frozen import held_back_groups
+
+    chosen = {member.image_id for member in roles.defects}
+    bank = harvest(ledger, without_groups=held_back_groups(ledger), progress=progress).bank
+    return bank.where(lambda defect: defect.image in chosen)
+
+
+def _cases(
+    ledger: "Ledger", champion: Bundle, challenger: Bundle, camera: str, progress: Progress
+) -> list[RegressionCase]:
+    from curation.frozen import refuse_changed
+    from curation.regressions import standing_cases
+
+    members = standing_cases(ledger, camera)
+    refuse_changed(members)
+    if not members:
+        return []
+    pairs = sit(champion, challenger, [Judged(m.path, m.image_id, m.group, True) for m in members], progress)
+    # Parts come back sorted by name, which is the image id here.
+    ordered = sorted(members, key=lambda member: member.image_id)
+    return [
+        RegressionCase(member.path.name, bool(before > 0), bool(after > 0))
+        for member, before, after in zip(ordered, pairs.champion, pairs.challenger, strict=True)
+    ]
+
+
+def _record(
+    ledger: "Ledger",
+    champion: Bundle,
+    challenger: Bundle,
+    training: str,
+    frozen: str,
+    judgement: Judgement,
+    rules: ChallengeConfig,
+    camera: str,
+) -> "ChallengeRow":
+    from curation.ledger import ChallengeEntry
+    from curation.regressions import standing_cases
+
+    written = rules.model_dump(mode="json")
+    # Cases may come and go while frozen set and models stay.
+    asked = written | {"regression_cases": sorted(case.image_id for case in standing_cases(ledger, camera))}
+    return ledger.record_challenge(
+        ChallengeEntry(
+            camera=camera,
+            champion_id=champion.fingerprint,
+            champion_threshold=champion.thresholds.current().version,
+            challenger_id=challenger.fingerprint,
+            challenger_threshold=challenger.thresholds.current().version,
+            training_set=training,
+            frozen_set=frozen,
+            rules_sha256=seal(asked),
+            wins=judgement.wins,
+            text=judgement.text,
+            report=json.dumps(judgement.report() | {"rules": written}),
+        )
+    )
+
+
+def _learnt_from(champion: Bundle, good: Sequence[ImageRecord]) -> set[str]:
+    """Paths, parts and groups that train, or have trained."""
+    from curation.ledger import image_id_of
+
+    made_of = [*champion.embeddings("train")[0], *champion.selection["image"], *champion.calibration["image"]]
+    names = {str(Path(name).resolve()) for name in made_of}
+    for record in good:
+        names |= {str(record.path.resolve()), record.part, record.group, image_id_of(record.path)}
+    return names
+
+
+def _without_scores(members: Sequence["SetMember"]) -> Pairs:
+    parts = {member.part: member for member in members} | {m.part: m for m in members if m.state == "defect"}
+    rows = list(parts.values())
+    zeros = np.zeros(len(rows))
+    return Pairs(
+        zeros,
+        zeros,
+        np.array([member.state == "defect" for member in rows], dtype=bool),
+        np.array([member.group for member in rows], dtype=str),
+        np.array([member.weight for member in rows], dtype=np.float64),
+    )
+
+
+def _record_of(member: "SetMember") -> ImageRecord:
+    return replace(ImageRecord(path=member.path), label=GOOD, split="train", part=member.part, group=member.group)
+
+
+def _count(members: Sequence["SetMember"]) -> str:
+    defective = sum(member.state == "defect" for member in members)
+    return f"{len(members) - defective} good and {defective} defective images"

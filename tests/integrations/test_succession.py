@@ -1,0 +1,406 @@
+"""Champion and challenger: a better one takes over, a worse one is refused and says why, a kill changes nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from curation.frozen import held_back_groups
+from curation.ledger import ImageEntry, Ledger, VerdictEntry
+from integrations import succession
+from integrations.cli import app
+from integrations.recording import confirmed_images, load_bundle, models_in_use, record_model, score_images
+from integrations.shadow import run_shadow
+from integrations.succession import Options, challenge, champion_of, groups_that_taught, rollback
+from learning.bundle import Bundle
+from learning.challenge import ChallengeConfig, Metric
+from learning.config import TrainConfig
+from learning.detectors import DETECTORS, Budget
+from learning.errors import BundleError, DataError, PromiseError
+from learning.images.records import ImageRecord
+from learning.training import train_bundle
+
+SIDE = 48
+BLIND, SHARP = {"sees": 0.4}, {"sees": 1.0}
+RULES = ChallengeConfig(
+    margins={Metric.ESCAPE: 0.2, Metric.FALSE_REJECT: 0.2}, synthetic_each=0, frozen_share=0.5, resamples=300
+)
+
+
+def picture(file: Path, seed: int, spot: int = 0) -> Path:
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(120, 6, (SIDE, SIDE))
+    if spot:
+        top, left = rng.integers(4, SIDE - 12, 2)
+        pixels[top : top + 5, left : left + 5] += spot
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(file)
+    return file
+
+
+def config(detector_config: dict[str, float]) -> TrainConfig:
+    return TrainConfig(detector="stub", detector_config=detector_config, view="whole")
+
+
+def options(detector_config: dict[str, float] | None = None, seed: int = 0) -> Options:
+    return Options(Budget(steps=1), None if detector_config is None else config(detector_config), seed)
+
+
+class Plant:
+    """A folder with good parts, a ledger with confirmed parts, and a model that decides."""
+
+    def __init__(self, root: Path, champion: dict[str, float], stream: int = 120) -> None:
+        self.root = root
+        self.good = root / "good"
+        self.home = root / "home"
+        self.place = str(root / "plant.db")
+        for number in range(40):
+            picture(self.good / f"{number}.png", number)
+        self.bundle = train_bundle(self.good, root / "bundle", config=config(champion), budget=Budget(steps=1))
+        with Ledger.open(self.place) as ledger:
+            record_model(ledger, self.bundle)
+            files = [picture(root / "stream" / f"{n}.png", 1000 + n, 45 * (n % 2)) for n in range(stream)]
+            ids = ledger.add_images([ImageEntry(file, f"part {n}") for n, file in enumerate(files)])
+            ledger.record_verdicts([self.verdict(key, "defect" if n % 2 else "good") for n, key in enumerate(ids)])
+
+    def verdict(self, image_id: str, said: str) -> VerdictEntry:
+        return VerdictEntry(None, image_id, "ann", said, datetime.now(UTC), "test", image_id, said)  # type: ignore[arg-type]
+
+    def challenge(
+        self, ledger: Ledger, opts: Options, rules: ChallengeConfig = RULES, **more: object
+    ) -> succession.Outcome:
+        return challenge(ledger, self.good, self.home, opts, rules, champion=self.bundle.folder, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plant]:
+    monkeypatch.setitem(DETECTORS, "stub", "tests.integrations.stub:StubDetector")
+    return lambda champion, **more: Plant(tmp_path, champion, **more)
+
+
+def test_a_better_challenger_takes_over_and_every_step_can_be_repeated(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    with Ledger.open(plant.place) as ledger:
+        judged = plant.challenge(ledger, options(SHARP), promote=False)
+        assert judged.row.wins
+        assert not judged.promoted
+        assert champion_of(ledger).fingerprint == plant.bundle.fingerprint
+
+        outcome = plant.challenge(ledger, options(SHARP))
+        assert outcome.promoted
+        assert (outcome.row, outcome.training, outcome.frozen) == (judged.row, judged.training, judged.frozen)
+        assert len(list((plant.home / "challengers").glob("training-*"))) == 1
+        now = champion_of(ledger)
+        assert now.fingerprint == outcome.challenger.fingerprint == load_bundle(ledger).fingerprint
+        assert models_in_use(ledger) == [now.fingerprint]
+        assert [row.event for row in ledger.champions()] == ["appointed", "promoted"]
+        assert ledger.champions()[-1].challenge == outcome.row.number
+
+        # Which set it was trained on is in the bundle, and nothing of the frozen one is in that.
+        assert now.manifest.training_set is not None
+        assert now.manifest.training_set.name == outcome.training.name
+        assert outcome.training.name in (now.folder / "card.md").read_text()
+        taught = {member.image_id for member in ledger.set_version(outcome.training.name).members}
+        frozen = ledger.set_version(outcome.frozen.name).members
+        assert not taught & {member.image_id for member in frozen}
+        # The light path leaves out both what is held back and what trained the model.
+        groups = groups_that_taught(ledger, now)
+        assert groups
+        confirmed, _ = confirmed_images(ledger, now.fingerprint, groups)
+        assert confirmed
+        assert not {one.group for one in confirmed} & (groups | held_back_groups(ledger))
+
+        with pytest.raises(DataError, match="the challenger is the champion again"):
+            challenge(ledger, plant.good, plant.home, options(SHARP), RULES)
+
+
+def test_a_worse_challenger_is_refused_and_says_why(make: Callable[..., Plant]) -> None:
+    plant = make(SHARP)
+    with Ledger.open(plant.place) as ledger:
+        outcome = plant.challenge(ledger, options(BLIND))
+        assert not outcome.row.wins
+        assert not outcome.promoted
+        assert outcome.row.text.startswith("refused: AUROC on the frozen set: ")
+        assert "defective parts of the frozen set accepted: " in outcome.row.text
+        assert champion_of(ledger).fingerprint == plant.bundle.fingerprint
+        assert [row.text for row in ledger.challenges()] == [outcome.row.text]
+        report = json.loads(ledger.challenges()[0].report)
+        assert report["rules"]["margins"] == {"escape_rate": 0.2, "false_reject_rate": 0.2}
+        with pytest.raises(DataError, match="there is nothing to roll back to"):
+            rollback(ledger)
+
+
+def test_the_same_again_is_not_promoted(make: Callable[..., Plant]) -> None:
+    plant = make(SHARP)
+    with Ledger.open(plant.place) as ledger:
+        outcome = plant.challenge(ledger, options(SHARP, seed=3))
+        assert not outcome.promoted
+        assert "not shown to be better" in outcome.row.text
+
+
+def test_better_on_confirmed_parts_and_worse_on_made_up_defects_is_refused(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    rules = RULES.model_copy(update={"synthetic_each": 2, "margins": RULES.margins | {Metric.SYNTHETIC_ESCAPE: 0.2}})
+    with Ledger.open(plant.place) as ledger:
+        outcome = plant.challenge(ledger, options(SHARP), rules)
+        gates = {gate["name"]: gate for gate in json.loads(outcome.row.report)["gates"]}
+        # Faint ones, which the narrow view rejects for its lower threshold.
+        assert gates["synthetic_escape_rate"]["challenger"] > gates["synthetic_escape_rate"]["champion"] + 0.1
+        assert [name for name, gate in gates.items() if not gate["passed"]] == ["synthetic_escape_rate"]
+        assert outcome.row.text.startswith("refused: made-up defects accepted: ")
+        assert not outcome.promoted
+
+
+def test_a_threshold_that_was_written_and_not_made_current_is_set_again(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    with Ledger.open(plant.place) as ledger:
+        first = plant.challenge(ledger, options(SHARP), promote=False).challenger
+        first.thresholds.use(1)
+        again = plant.challenge(ledger, options(SHARP), promote=False).challenger
+        assert again.thresholds.current().version == 3
+        assert again.thresholds.current().value == first.thresholds.get(2).value
+
+
+def test_too_few_verdicts_are_refused_before_anything_is_set_aside(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND, stream=40)
+    with Ledger.open(plant.place) as ledger:
+        with pytest.raises(PromiseError, match="no decision: it takes 20 independent defective parts"):
+            plant.challenge(ledger, options(SHARP))
+        assert ledger.sets() == []
+        assert held_back_groups(ledger) == frozenset()
+        assert not list((plant.home / "challengers").glob("training-*"))
+        with (
+            FileLock(plant.home / "challengers" / ".lock"),
+            pytest.raises(DataError, match="another challenger is being trained"),
+        ):
+            plant.challenge(ledger, options(SHARP))
+
+
+def test_a_missed_regression_case_stops_an_otherwise_better_one(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    good = picture(plant.root / "returned" / "invisible.png", 77)
+    with Ledger.open(plant.place) as ledger:
+        from curation.regressions import add_returned, withdraw_returned
+
+        row = add_returned(ledger, ImageEntry(good, "returned"), "customer")
+        outcome = plant.challenge(ledger, options(SHARP))
+        assert not outcome.promoted
+        assert outcome.row.text == "refused: 1 of 1 regression cases are missed: invisible.png"
+        withdraw_returned(ledger, row.image_id)
+        assert plant.challenge(ledger, options(SHARP)).promoted
+
+
+def test_rolling_back_goes_step_by_step_and_no_schedule_undoes_it(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    with Ledger.open(plant.place) as ledger:
+        outcome = plant.challenge(ledger, options(SHARP))
+        row = rollback(ledger, reason="rejects too much")
+        assert (row.model_id, row.event, row.reason) == (plant.bundle.fingerprint, "rolled back", "rejects too much")
+        assert champion_of(ledger).fingerprint == plant.bundle.fingerprint
+        again = plant.challenge(ledger, options(SHARP))
+        assert again.row.wins
+        assert not again.promoted
+        with pytest.raises(DataError, match="there is nothing to roll back to"):
+            rollback(ledger)
+        # A damaged bundle is not rolled back to.
+        ledger.crown(outcome.challenger.fingerprint, plant.bundle.fingerprint, "promoted", "by hand")
+        (plant.bundle.folder / "weights.safetensors").write_bytes(b"")
+        with pytest.raises(BundleError, match="damaged"):
+            rollback(ledger)
+        champion = ledger.champion()
+        assert champion is not None
+        assert champion.model_id == outcome.challenger.fingerprint
+
+
+def test_in_the_shadow_both_are_recorded_and_only_the_champion_decides(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    with Ledger.open(plant.place) as ledger:
+        sharp = plant.challenge(ledger, options(SHARP), promote=False).challenger
+        files = [picture(plant.root / "today" / f"{n}.png", 5000 + n, 60 * (n % 2)) for n in range(24)]
+        records = [ImageRecord(path=file, part=f"today {n}") for n, file in enumerate(files)]
+        decided = score_images(plant.bundle, records, ledger=ledger, home=plant.home).scored
+        for _ in range(2):
+            report = run_shadow(ledger, plant.bundle, sharp, records, decided, "shift")
+            assert report.parts == 24
+            assert report.challenger_only >= 2
+            assert len(report.differing) == report.champion_only + report.challenger_only
+        assert len(ledger.shadow(sharp.fingerprint)) == 24
+        assert {score.model_id for score in ledger.scores()} == {plant.bundle.fingerprint}
+        with pytest.raises(DataError, match="is the champion itself"):
+            run_shadow(ledger, plant.bundle, plant.bundle, records, decided)
+
+
+_KILLED_AT = (
+    "freeze",
+    "make_training_set",
+    "train_on_records",
+    "_set_threshold",
+    "judge_challenger",
+    "_record",
+    "crown",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", _KILLED_AT)
+def test_a_kill_after_any_step_leaves_the_champion_and_the_next_run_finishes(
+    make: Callable[..., Plant], step: str
+) -> None:
+    plant = make(BLIND)
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+from learning.detectors import DETECTORS
+DETECTORS["stub"] = "tests.integrations.stub:StubDetector"
+import curation.frozen, curation.set_versions, integrations.succession as succession
+from curation.ledger import Ledger
+from tests.integrations.test_succession import RULES, SHARP, options
+def killing(owner, name):
+    whole = getattr(owner, name)
+    def half(*arguments, **more):
+        if name == "crown" and arguments[3] == "appointed":
+            return whole(*arguments, **more)
+        whole(*arguments, **more)
+        os.kill(os.getpid(), signal.SIGKILL)
+    setattr(owner, name, half)
+step = {step!r}
+for owner in (curation.frozen, curation.set_versions, succession, Ledger):
+    if hasattr(owner, step) and (owner is Ledger) == (step == "crown"):
+        killing(owner, step)
+with Ledger.open({plant.place!r}) as ledger:
+    succession.challenge(ledger, Path({str(plant.good)!r}), Path({str(plant.home)!r}), options(SHARP), RULES,
+                         champion=Path({str(plant.bundle.folder)!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ})
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with Ledger.open(plant.place) as ledger:
+        decides = champion_of(ledger).fingerprint
+        if step == "crown":
+            assert decides != plant.bundle.fingerprint
+            return
+        assert decides == plant.bundle.fingerprint
+        outcome = plant.challenge(ledger, options(SHARP))
+        assert outcome.promoted
+        assert len(outcome.challenger.thresholds.all()) == 2
+        assert len(ledger.sets()) == 2
+        assert len(ledger.challenges()) == 1
+        assert len(list((plant.home / "challengers").glob("training-*"))) == 1
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_the_commands_as_a_process_engineer_meets_them(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    ledger = ("--ledger", plant.place)
+    rules, sharp = plant.root / "rules.yaml", plant.root / "sharp.yaml"
+    rules.write_text(
+        "margins: {escape_rate: 0.2, false_reject_rate: 0.2}\nsynthetic_each: 0\nfrozen_share: 0.5\nresamples: 300\n"
+    )
+    sharp.write_text("detector: stub\ndetector_config: {sees: 1.0}\nview: whole\n")
+    train = ("retrain", "challenger", plant.good, *ledger, "--home", plant.home, "--rules", rules, "--steps", 1)
+    train = (*train, "--bundle", plant.bundle.folder, "--device", "cpu")
+
+    assert "no champion was appointed" in run("retrain", "status", *ledger).stderr
+    result = run(*train, "--config", sharp, "--judge-only", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["wins"], found["promoted"]) == (True, False)
+    result = run("score", "champion", plant.root / "stream", *ledger, "--home", plant.home, "--shadow", "challenger")
+    assert result.exit_code == 0, result.output
+    assert "in the shadow: 120 parts" in result.stderr
+    assert json.loads(run("retrain", "shadow", *ledger, "--json").stdout)["comparisons"][0]["parts"] == 120
+
+    result = run(*train, "--config", sharp)
+    assert "wins: AUROC on the frozen set" in result.stderr
+    assert "decides from now on" in result.stderr
+    status = json.loads(run("retrain", "status", *ledger, "--json").stdout)
+    assert status["champions"][0]["bundle"] == found["challenger_bundle"]
+    assert [row["event"] for row in status["history"]] == ["appointed", "promoted"]
+    result = run("retrain", "rollback", *ledger, "--reason", "a test")
+    assert "decides again" in result.stderr
+    names = [row["name"] for row in json.loads(run("retrain", "sets", *ledger, "--json").stdout)["sets"]]
+    assert names == [found["frozen_set"], found["training_set"]]
+    result = run("retrain", "compare", *names, *ledger, "--json")
+    assert json.loads(result.stdout)["unchanged"] == 0
+    result = run(*train, "--config", sharp, "--if-new", 1, "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"trained": False, "new": 0})
+    # The light path is as it was, and options in the wrong place are one line.
+    assert run("retrain", *ledger, "--bundle", plant.bundle.folder, "--json").exit_code == 0
+    result = run("retrain", *ledger, "status")
+    assert result.exit_code == 2
+    assert result.stderr.strip() == "error: --ledger comes after the command: flawsmith retrain status --ledger …"
+    result = run("score", "champion", plant.root / "stream")
+    assert (result.exit_code, len(result.stderr.strip().splitlines())) == (2, 1)
+
+
+def test_review_add_makes_a_case_and_says_what_it_is_not(make: Callable[..., Plant], tmp_path: Path) -> None:
+    plant = make(BLIND)
+    returned = picture(tmp_path / "mail" / "complaint.png", 99, 80)
+    mask = tmp_path / "mail" / "mask.png"
+    Image.fromarray(np.pad(np.full((6, 6), 255, np.uint8), 21)).save(mask)
+    where = ("--ledger", plant.place, "--home", plant.home)
+    result = run("review", "add", returned, *where)
+    assert result.exit_code == 0, result.output
+    assert "is a regression case" in result.stderr
+    assert "without --mask it is no source" in result.stderr
+    assert "without" not in run("review", "add", returned, *where, "--mask", mask, "--defect", "spot").stderr
+    returned.unlink()
+    with Ledger.open(plant.place) as ledger:
+        (case,) = ledger.regression_cases()
+        image = ledger.image(case.image_id)
+        assert Path(image.path).is_relative_to(plant.home.resolve())
+        assert next(one for one in ledger.resolved() if one.image_id == case.image_id).mask_path is not None
+    kept = Path(image.path)
+    assert "is no case any more" in run("review", "add", kept, *where, "--undo").stderr
+    assert "was no case" in run("review", "add", kept, *where, "--undo").stderr
+    wrong = run("review", "add", tmp_path / "nothing.png", *where)
+    assert (wrong.exit_code, len(wrong.stderr.strip().splitlines())) == (2, 1)
+    small = tmp_path / "small.png"
+    Image.new("L", (5, 5)).save(small)
+    wrong = run("review", "add", kept, *where, "--mask", small)
+    assert (wrong.exit_code, len(wrong.stderr.strip().splitlines())) == (2, 1)
+
+
+def test_a_bundle_that_is_not_the_champion_is_refused(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    with Ledger.open(plant.place) as ledger:
+        champion_of(ledger, folder=plant.bundle.folder)
+        other = train_bundle(plant.good, plant.root / "other", config=config(SHARP), budget=Budget(steps=1))
+        with pytest.raises(DataError, match="holds another model than the champion"):
+            champion_of(ledger, folder=other.folder)
+        assert isinstance(champion_of(ledger), Bundle)
+
+
+def test_each_camera_has_a_champion_of_its_own(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    other = train_bundle(plant.good, plant.root / "other", config=config(SHARP), budget=Budget(steps=1))
+    with Ledger.open(plant.place) as ledger:
+        for camera, bundle in (("left", plant.bundle), ("right", other)):
+            files = [picture(plant.root / camera / f"{n}.png", 9000 + n + 10 * (camera == "left")) for n in range(2)]
+            records = [ImageRecord(path=file, camera=camera) for file in files]
+            score_images(bundle, records, ledger=ledger, home=plant.home)
+        with pytest.raises(DataError, match=r"several cameras \(left, right\): say whose"):
+            champion_of(ledger)
+        assert ledger.champions() == []
+        assert champion_of(ledger, "left").fingerprint == plant.bundle.fingerprint
+        assert champion_of(ledger, "right").fingerprint == other.fingerprint
+        ledger.crown("new", other.fingerprint, "promoted", "better", "right")
+        assert models_in_use(ledger) == [plant.bundle.fingerprint, "new"]
+    result = run("score", "champion", plant.root / "stream", "--ledger", plant.place)
+    assert result.exit_code == 2
+    assert "there are champions of cameras (left, right): say whose it is" in result.stderr
