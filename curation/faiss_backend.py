@@ -217,7 +217,7 @@ class FaissSimilarityIndex(SimilarityIndex, DuplicatesMixin):
         samples = np.asarray(sample_ids, dtype=np.str_)
         labels = None if self.config.patches_field is None else np.asarray(label_ids, dtype=np.str_)
         vectors = np.asarray(embeddings, dtype=np.float32)
-        with self._writing() as path:
+        with _Writing(self) as path:
             store = self._refreshed()
             if not overwrite:
                 rows = store.rows_of(samples if labels is None else labels)
@@ -248,7 +248,7 @@ class FaissSimilarityIndex(SimilarityIndex, DuplicatesMixin):
         reload: bool = True,
     ) -> None:
         """Remove embeddings, see :meth:`fiftyone.brain.similarity.SimilarityIndex.remove_from_index`."""
-        with self._writing() as path:
+        with _Writing(self) as path:
             store = self._refreshed()
             rows = self._rows(store, sample_ids, label_ids, allow_missing, warn_missing)
             samples = store.sample_ids[rows]
@@ -273,7 +273,7 @@ class FaissSimilarityIndex(SimilarityIndex, DuplicatesMixin):
             sample_ids: [N] ids of samples.
             label_ids: [N] ids of labels, where patches are indexed.
         """
-        with self._writing() as path:
+        with _Writing(self) as path:
             self._put(VectorStore.build(self.config.options, embeddings, sample_ids, label_ids), path)
         self.reload()
 
@@ -401,9 +401,6 @@ class FaissSimilarityIndex(SimilarityIndex, DuplicatesMixin):
         if count and warn:
             fbu.logger.warning("Ignoring %d ids that are %s", count, what)
 
-    def _writing(self) -> _Writing:
-        return _Writing(self)
-
     def _put(self, store: VectorStore, path: Path | None) -> None:
         self._store = store
         if path is not None:
@@ -497,9 +494,7 @@ def _without_self(hits: Rows, dists: Floats, me: int) -> tuple[Rows, Floats]:
 
 
 def _delete_files(config: FaissSimilarityConfig, samples: Any) -> None:
-    path = config.path
-    if path is None or config.location is None:
-        return
-    if config.location.split("/")[0] == str(samples._root_dataset._doc.id):
+    path, own = config.path, str(samples._root_dataset._doc.id)
+    if path is not None and (config.location or "").split("/")[0] == own:
         shutil.rmtree(path, ignore_errors=True)
         Path(f"{path}.lock").unlink(missing_ok=True)
