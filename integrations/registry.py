@@ -93,6 +93,9 @@ def _client(uri: str) -> tuple["MlflowClient", tuple[type[Exception], ...]]:
     # By default a server that is not there is waited for for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     try:
+        # MLflow brings importlib_metadata, which from then on answers in the place of Python's own; FiftyOne cannot be
+        # imported any more unless this part of it has read its own metadata before (KeyError: 'author').
+        import eta.constants  # noqa: F401
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
     except ImportError as error:

@@ -2,9 +2,12 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import eta.constants  # noqa: F401 (before MLflow, as integrations/registry.py explains: here are other tests, too)
 import pytest
 from typer.testing import CliRunner
 
@@ -104,3 +107,10 @@ def test_what_is_no_registry_is_one_line(place: str, tmp_path: Path) -> None:
         assert len([line for line in result.stderr.splitlines() if line.startswith("error:")]) == 1
     with Ledger.open(tmp_path / "empty.db") as ledger, pytest.raises(DataError, match="nothing to publish"):
         publish(ledger, f"sqlite:///{tmp_path / 'x.db'}")
+
+
+def test_fiftyone_can_be_imported_after_a_registry_was_opened(tmp_path: Path) -> None:
+    code = "import sys; from integrations.registry import _client; _client(sys.argv[1]); import eta.constants"
+    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path / 'registry.db'}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

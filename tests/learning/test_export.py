@@ -258,6 +258,8 @@ def test_nobody_is_told_of_an_export() -> None:
 def test_ctrl_c_after_exports_have_come_and_gone_is_no_crash(exports: dict[str, Bundle]) -> None:
     code = (
         "import gc, os, signal, sys, torch\n"
+        # A shell's background jobs are started with it ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import Path\n"
         "from learning.bundle import Bundle\n"
         "loaded = [Bundle.load(Path(sys.argv[1])) for _ in range(2)]\n"
