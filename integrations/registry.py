@@ -95,7 +95,7 @@ def _client(uri: str) -> tuple["MlflowClient", tuple[type[Exception], ...]]:
     try:
         # MLflow brings importlib_metadata, which from then on answers in the place of Python's own; FiftyOne cannot be
         # imported any more unless this part of it has read its own metadata before (KeyError: 'author').
-        import eta.constants  # noqa: F401
+        import eta.constants  # type: ignore[import-untyped]  # noqa: F401
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
     except ImportError as error:
