@@ -67,15 +67,14 @@ class Ground:
         mass = ring.sum(dim=2).cpu().numpy().cumsum(axis=1, dtype=np.float64)
         return _place(mass, lambda y: _at(ring, np.arange(len(rows)), y), fractions)
 
-    def background(self, images: Tensor, rows: Numbers) -> tuple[Tensor, Tensor]:
-        """Mean colour ``[N, C, 1, 1]`` of what is outside, and whether there is any, ``[N, 1, 1, 1]`` bool."""
+    def background(self, images: Tensor, rows: Numbers) -> tuple[Numbers, Numbers]:
+        """Mean colour ``[N, C]`` of what is outside, and whether there is any, ``[N]`` bool."""
         if self.mask is None:
-            colour = images.new_zeros(len(rows), images.shape[1], 1, 1)
-            return colour, torch.zeros_like(colour[:, :1], dtype=torch.bool)
+            return np.zeros((len(rows), images.shape[1]), np.float32), np.zeros(len(rows), bool)
         step = max(1, min(self.size) // _BACKGROUND)
         outside = 1 - _some(self.mask[:, :, ::step, ::step], rows)
         colour = mean_inside(_some(images[:, :, ::step, ::step], rows), outside)
-        return colour, outside.amax(dim=(-2, -1), keepdim=True) > 0
+        return colour.flatten(1).float().cpu().numpy(), (outside.amax(dim=(1, 2, 3)) > 0).cpu().numpy()
 
     def inward(self, rows: Numbers, centre: Numbers, reach: Numbers) -> Numbers:
         """Direction from places at the contour into the part.

@@ -10,11 +10,12 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from synth.compiled import kernels, usable
 from synth.errors import SynthError
 from synth.ground import Ground
 from synth.noise import Numbers
 from synth.sources.defects import DefectBank
-from synth.windows import Window, boxes, cuts, trimmed
+from synth.windows import Cut, Window, boxes, cuts, trimmed
 
 if TYPE_CHECKING:
     from synth.masks import FlawParameters
@@ -179,8 +180,8 @@ class Canvas:
     """
 
     def __init__(self, images: Tensor, context: Context) -> None:
-        size = (images.shape[-2], images.shape[-1])
-        self._ground = Ground(check(images, context), size)
+        mask = check(images, context)
+        self._ground = Ground(mask, (images.shape[-2], images.shape[-1]))
         self._context = Context(
             sources=_fit(context.sources, images),
             textures=_fit(context.textures, images),
@@ -232,19 +233,27 @@ class Canvas:
         ):
             window = cut.window
             chosen = parameters if len(cut.flaws) == len(rows) else select(parameters, cut.flaws)
-            content = family.paint(window, chosen, self._context).clamp_(0, 1)
-            corners = zip(window.left.tolist(), window.top.tolist(), strict=True)
-            for i, (row, (x, y, w, h), (left, top)) in enumerate(
-                zip(rows[cut.flaws].tolist(), cut.boxes, corners, strict=True)
-            ):
-                there = (slice(None), slice(y - top, y - top + h), slice(x - left, x - left + w))
-                canvas, part = self._flawed[row, :, y : y + h, x : x + w], content[i][there]
-                if window.allowed is None:
-                    canvas.copy_(part)
-                else:
-                    canvas.lerp_(part, window.allowed[i][there])
+            self._put_back(family.paint(window, chosen, self._context), window, cut, rows[cut.flaws])
         for row, box in zip(rows.tolist(), painted.tolist(), strict=True):
             self._touched[row].append(box)
+
+    def _put_back(self, content: Tensor, window: Window, cut: Cut, rows: Numbers) -> None:
+        """Write what was painted in a window to the images, where flaws are allowed."""
+        if usable(self._flawed):
+            allowed = content[:0] if window.allowed is None else window.allowed
+            corners = np.stack([window.left, window.top], axis=1)
+            where = corners, np.array(cut.boxes), rows
+            kernels().put_back(content.contiguous().numpy(), allowed.numpy(), *where, self._flawed.numpy())
+            return
+        content.clamp_(0, 1)
+        places = zip(rows.tolist(), cut.boxes, window.left.tolist(), window.top.tolist(), strict=True)
+        for i, (row, (x, y, w, h), left, top) in enumerate(places):
+            there = (slice(None), slice(y - top, y - top + h), slice(x - left, x - left + w))
+            canvas, part = self._flawed[row, :, y : y + h, x : x + w], content[i][there]
+            if window.allowed is None:
+                canvas.copy_(part)
+            else:
+                canvas.lerp_(part, window.allowed[i][there])
 
     def finish(self) -> tuple[Tensor, Tensor]:
         """The flawed images, and ``[B, 1, H, W]`` masks (0 or 1) of the pixels that visibly changed."""
@@ -255,12 +264,20 @@ class Canvas:
 
     @torch.inference_mode()
     def _find_changes(self, masks: Tensor) -> None:
+        depth = self._context.depth
+        levels = 2**depth - 1
+        compiled = usable(self._images) and self._images.is_contiguous()
         for row, touched in enumerate(self._touched):
             for left, top, width, height in _together(touched):
+                if compiled:
+                    arrays = (images.numpy() for images in (self._images, self._flawed, masks))
+                    box, seen = (left, top, width, height), (np.float32(levels), np.float32(VISIBLE * levels // 255))
+                    kernels().find_changes(*arrays, row, *box, *seen)
+                    continue
                 for first in range(top, top + height, max(1, _COMPARED // width)):
                     last = min(first + max(1, _COMPARED // width), top + height)
                     part = (slice(row, row + 1), slice(None), slice(first, last), slice(left, left + width))
-                    masks[part] = visible_change(self._images[part], self._flawed[part], self._context.depth)
+                    masks[part] = visible_change(self._images[part], self._flawed[part], depth)
 
 
 def _together(touched: list[list[int]]) -> list[list[int]]:
@@ -304,12 +321,34 @@ def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor | None:
     if context.foreground.shape != (images.shape[0], 1, *images.shape[-2:]):
         msg = f"foreground of shape {list(context.foreground.shape)} does not fit images {list(images.shape)}"
         raise SynthError(msg)
-    foreground = (context.foreground.to(images.device) > 0.5).to(images)
-    empty = (foreground.flatten(1).amax(dim=1) == 0).nonzero().flatten().tolist()
-    if empty:
+    foreground = _whole(context.foreground.to(images.device)).to(images)
+    empty = np.flatnonzero(~_any(foreground))
+    if len(empty):
         msg = f"foreground of image {empty[0]} is empty; give one with at least a pixel, or None for the whole image"
         raise SynthError(msg)
     return foreground
+
+
+def _whole(mask: Tensor) -> Tensor:
+    """A mask as 0 and 1; the mask itself if it is that already."""
+    if usable(mask) and mask.is_contiguous() and kernels().is_whole(mask.flatten().numpy()):
+        return mask
+    return mask > 0.5
+
+
+def _any(mask: Tensor) -> Numbers:
+    """Which masks of a batch have a pixel, ``[B]`` bool."""
+    if usable(mask) and mask.is_contiguous():
+        return mask.flatten(1).numpy().any(axis=1)
+    return (mask.flatten(1).amax(dim=1) > 0).cpu().numpy()
+
+
+def _in_range(pictures: Tensor) -> bool:
+    """Whether all numbers lie in 0..1."""
+    if usable(pictures) and pictures.is_contiguous():
+        return bool(kernels().in_range(pictures.flatten().numpy()))
+    low, high = (float(value) for value in pictures.aminmax())
+    return low >= 0 and high <= 1
 
 
 def _check_pictures(pictures: Tensor, what: str) -> None:
@@ -319,8 +358,8 @@ def _check_pictures(pictures: Tensor, what: str) -> None:
     if not pictures.is_floating_point():
         msg = f"{what} must be floating point in 0..1, not {pictures.dtype}; divide 8-bit values by 255"
         raise SynthError(msg)
-    low, high = (float(value) for value in pictures.aminmax())
-    if not (low >= 0 and high <= 1):
+    if not _in_range(pictures):
+        low, high = (float(value) for value in pictures.aminmax())
         msg = f"{what} must lie in 0..1, not in {low:g}..{high:g}"
         raise SynthError(msg)
 
@@ -357,24 +396,47 @@ def shade(window: Window, profile: Tensor, amount: Numbers) -> Tensor:
         profile: ``[B, 1, h, w]``.
         amount: ``[B]``, -1..1.
     """
-    level = window.level.mean(dim=1, keepdim=True)
-    amounts = window.column(amount)
-    bright = torch.where(level < 0.12, True, torch.where(level > 0.88, False, amounts > 0))
-    return torch.lerp(window.images, bright.to(window.images), profile * amounts.abs())
+    target = brightens(window, amount).astype(np.float32)
+    return mixed(window, profile, target[:, None].repeat(window.level.shape[1], axis=1), np.abs(amount))
 
 
-def relative(window: Window, share: Numbers) -> Tensor:
-    """A colour darker or brighter than the part around a flaw, ``[B, C, 1, 1]``.
+def mixed(window: Window, share: Tensor, colours: Numbers, amount: Numbers) -> Tensor:
+    """Images mixed with one colour each.
+
+    Args:
+        window: Whose images.
+        share: ``[B, 1, h, w]`` of the colour, 0..1.
+        colours: ``[B, C]``.
+        amount: ``[B]``, by which the share is multiplied.
+    """
+    images = window.images
+    if not usable(images):
+        return torch.lerp(images, window.colours(colours), share * window.column(amount))
+    pixels = np.empty(images.shape, np.float32)
+    colours, amount = (np.ascontiguousarray(values, np.float32) for values in (colours, amount))
+    kernels().mix(images.contiguous().numpy(), share.contiguous().numpy(), colours, amount, pixels)
+    return torch.from_numpy(pixels)
+
+
+def brightens(window: Window, amount: Numbers) -> Numbers:
+    """Whether flaws make the part brighter: amounts ``[B, ...]`` above 0 do, but where it is almost black or white."""
+    level = window.level.mean(axis=1).reshape(-1, *[1] * (amount.ndim - 1))
+    return np.where(level < np.float32(0.12), True, np.where(level > np.float32(0.88), False, amount > 0))
+
+
+def relative(window: Window, share: Numbers) -> Numbers:
+    """A colour darker or brighter than the part around a flaw, ``[B, C]``.
 
     Args:
         window: Whose level.
         share: ``[B]``: -1 is black, 0 the level, 1 white. Where the part is almost black or white already, the other
             direction is taken, as the colour could not be told from the part.
     """
-    level, shares = window.level, window.column(share)
-    grey = level.mean(dim=1, keepdim=True)
-    shares = torch.where(grey > 0.85, -shares.abs(), torch.where(grey < 0.15, shares.abs(), shares))
-    return torch.where(shares > 0, level + shares * (1 - level), level * (1 + shares))
+    level, shares = window.level, share[:, None]
+    grey = level.mean(axis=1, keepdims=True)
+    far = np.abs(shares)
+    shares = np.where(grey > np.float32(0.85), -far, np.where(grey < np.float32(0.15), far, shares))
+    return np.where(shares > 0, level + shares * (1 - level), level * (1 + shares))
 
 
 def light(images: Tensor, slope: Tensor) -> Tensor:

@@ -78,8 +78,8 @@ class Bite(Family[BiteParameters]):
         shade.mul_(window.column(parameters.facets)).add_(grain.mul_(window.column(parameters.grain)))
         # Deep places get less light; the edge that the break runs out in catches some.
         shade.sub_(inside.clamp(0, 1).mul_(0.4)).add_(1)
-        content = relative(window, parameters.brightness) * shade
-        hollow = torch.where(window.has_background, window.background, window.level * 0.15)
+        content = window.colours(relative(window, parameters.brightness)) * shade
+        hollow = window.colours(np.where(window.has_background[:, None], window.background, window.level * 0.15))
         # As soft as a pixel, in half axes.
         edge = window.column(1 / shorter)
         through = (inside - window.column(parameters.through)).div_(edge).add_(0.5).clamp_(0, 1)

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family
+from synth.families.base import Context, Family, brightens
 from synth.masks import FlawParameters
 from synth.noise import Numbers, normals, uniforms
 from synth.stamps import stamp
@@ -107,9 +107,8 @@ class Contamination(Family[ContaminationParameters]):
     def paint(self, window: Window, parameters: ContaminationParameters, context: Context) -> Tensor:
         """Cover the images with specks and fibres."""
         points, radii, strength = _dots(parameters, window.size)
-        level = window.level.mean(dim=(1, 2, 3))[:, None].cpu().numpy()
         dirt = parameters.contrast[:, None] * strength
-        bright = np.where(level < np.float32(0.12), True, np.where(level > np.float32(0.88), False, dirt > 0))
+        bright = brightens(window, dirt)
         origin = np.stack([window.left, window.top], axis=1) - window.centre
         places = (points - origin[:, None]).astype(np.float32)
         drawn = radii > 0

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, select
+from synth.families.base import Context, Family, brightens, select
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
 from synth.noise import Numbers, perlin, uniforms
 from synth.windows import Window, run
@@ -101,18 +101,12 @@ class Stain(Family[StainParameters]):
         share = share.clamp_(0, 0.97)
         if window.images.shape[1] == 3:
             share = share * window.tensor(parameters.tint[:, :, None, None])
-        return torch.lerp(window.images, _pale(window, parameters).to(share), share)
+        return torch.lerp(window.images, window.column(brightens(window, parameters.density)), share)
 
 
 def _turns(draws: Draws) -> Numbers:
     """Quarters of a turn by which runs leave the picture's vertical, ``[B]``: mostly 0."""
     return (draws.integers(0, 3) * draws.chance(0.3)).astype(np.float32)
-
-
-def _pale(window: Window, parameters: StainParameters) -> Tensor:
-    """Whether the stain is paler than the part, as it must be where that is almost black; ``[B, 1, 1, 1]`` bool."""
-    level = window.level.mean(dim=1, keepdim=True)
-    return torch.where(level < 0.12, True, torch.where(level > 0.88, False, window.column(parameters.density) > 0))
 
 
 def _runs(window: Window, parameters: StainParameters) -> Tensor:
