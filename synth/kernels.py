@@ -21,6 +21,8 @@ _NEXT_EVEN = np.float32(12582912.0)
 _ZERO, _HALF, _ONE, _QUARTER, _FOUR = (np.float32(value) for value in (0, 0.5, 1, 0.25, 4))
 _SIX, _TEN, _FIFTEEN = np.float32(6), np.float32(10), np.float32(15)
 _JACOBI = (np.float32(1.39 / 4), np.float32(0.562 / 4))
+_STEEP = np.float32(12)
+"""Slope at the edge of Perlin masks."""
 _LEAST = np.float32(1e-9)
 
 
@@ -349,6 +351,83 @@ def _mirrored(place: Any, length: int) -> Any:
     turns = np.floor(place / far)
     rest = place - turns * far
     return (rest if int(turns) % 2 == 0 else far - rest) - _HALF
+
+
+@compiled
+def shrink(images: Numbers, out: Numbers) -> None:
+    """Means over areas, ``[B, C, H, W]`` to ``[B, C, h, w]``; areas that share a pixel both count it."""
+    height, width = images.shape[2:]
+    high, wide = out.shape[2:]
+    columns = np.empty(width, np.float32)
+    for b in range(images.shape[0]):
+        for c in range(images.shape[1]):
+            for y in range(high):
+                first, last = (y * height) // high, -((-(y + 1) * height) // high)
+                columns[:] = images[b, c, first]
+                for row in range(first + 1, last):
+                    line = images[b, c, row]
+                    for x in range(width):
+                        columns[x] += line[x]
+                for x in range(wide):
+                    left, right = (x * width) // wide, -((-(x + 1) * width) // wide)
+                    total = _ZERO
+                    for column in range(left, right):
+                        total += columns[column]
+                    out[b, c, y, x] = total / np.float32((right - left) * (last - first))
+
+
+@compiled
+def reveal(
+    images: Numbers,
+    content: Numbers,
+    fields: Numbers,
+    others: Numbers,
+    lower: Numbers,
+    levels: Numbers,
+    opacity: Numbers,
+    regions: Numbers,
+    confined: Numbers,
+    out: Numbers,
+) -> None:
+    """Blend content in where noise is high; see ``synth.families.perlin``.
+
+    Args:
+        images: ``[B, C, h, w]``.
+        content: ``[B, C, h, w]``.
+        fields: ``[B + K, 1, h, w]``, noise, that of a second mask behind that of the first.
+        others: ``[B]`` int64, which field the second mask is; -1 for none.
+        lower: ``[B]`` bool, the lower of both counts, else the higher.
+        levels: ``[B]`` float32, from which on noise is high.
+        opacity: ``[B]`` float32.
+        regions: ``[L, 1, h, w]``, shares by which masks are multiplied.
+        confined: ``[B]`` int64, which region; -1 for none.
+        out: ``[B, C, h, w]``.
+    """
+    count, channels, height, width = images.shape
+    share = np.empty(width, np.float32)
+    for b in range(count):
+        for y in range(height):
+            one = fields[b, 0, y]
+            for x in range(width):
+                share[x] = one[x]
+            if others[b] >= 0:
+                other = fields[others[b], 0, y]
+                if lower[b]:
+                    for x in range(width):
+                        share[x] = min(share[x], other[x])
+                else:
+                    for x in range(width):
+                        share[x] = max(share[x], other[x])
+            for x in range(width):
+                share[x] = min(max((share[x] - levels[b]) * _STEEP, _ZERO), _ONE) * opacity[b]
+            if confined[b] >= 0:
+                region = regions[confined[b], 0, y]
+                for x in range(width):
+                    share[x] *= region[x]
+            for c in range(channels):
+                old, new, line = images[b, c, y], content[b, c, y], out[b, c, y]
+                for x in range(width):
+                    line[x] = old[x] + (new[x] - old[x]) * share[x]
 
 
 @compiled
