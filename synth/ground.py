@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from synth.compiled import kernels, usable
 from synth.noise import Numbers
 
 _SEEN_AROUND = 8
@@ -35,6 +36,11 @@ class Ground:
         assert self.mask is not None
         return self.mask[:, 0].sum(dim=2).double().cumsum(dim=1).cpu().numpy()
 
+    @cached_property
+    def _planes(self) -> Numbers:
+        assert self.mask is not None
+        return self.mask.contiguous().numpy()
+
     def place(self, rows: Numbers, fractions: Numbers) -> Numbers:
         """Turn fractions into places where flaws are allowed: uniformly if the fractions are uniform.
 
@@ -48,6 +54,10 @@ class Ground:
         if self.mask is None:
             height, width = self.size
             return np.floor(_within(fractions) * (width, height)).astype(np.float32)
+        if usable(self.mask):
+            places = np.empty((len(rows), 2), np.float32)
+            kernels().place(self._planes, self._mass, rows, _within(fractions), places)
+            return places
         masks = self.mask[:, 0]
         return _place(self._mass[rows], lambda y: _at(masks, rows, y), fractions)
 
@@ -62,6 +72,10 @@ class Ground:
             return _place(
                 lines.cumsum(axis=1), lambda y: np.where(((y == 0) | (y == height - 1))[:, None], 1.0, ends), fractions
             )
+        if usable(self.mask):
+            places = np.empty((len(rows), 2), np.float32)
+            kernels().place_at_border(self._planes, rows, _within(fractions), places)
+            return places
         # A byte for a pixel: there are many, and little is done with each.
         ring = border((self.mask if len(self.mask) == len(rows) else _some(self.mask, rows)).byte())[:, 0]
         mass = ring.sum(dim=2).cpu().numpy().cumsum(axis=1, dtype=np.float64)

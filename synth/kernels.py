@@ -19,6 +19,7 @@ _MASK = SIDE - 1
 _NEXT_EVEN = np.float32(12582912.0)
 """1.5 times 2^23: adding it to a smaller number and taking it away again rounds to whole numbers, halves to even."""
 _ZERO, _HALF, _ONE, _QUARTER, _FOUR = (np.float32(value) for value in (0, 0.5, 1, 0.25, 4))
+_TWO, _THREE = np.float32(2), np.float32(3)
 _SIX, _TEN, _FIFTEEN = np.float32(6), np.float32(10), np.float32(15)
 _JACOBI = (np.float32(1.39 / 4), np.float32(0.562 / 4))
 _STEEP = np.float32(12)
@@ -97,12 +98,84 @@ def find_changes(
 def cut(images: Numbers, rows: Numbers, boxes: Numbers, out: Numbers) -> None:
     """Copy boxes (left, top, width, height) of some images to ``[N, C, h, w]``."""
     for n in range(len(rows)):
-        left, top = boxes[n, 0], boxes[n, 1]
+        left, top, width, height = boxes[n]
         for c in range(out.shape[1]):
-            for y in range(out.shape[2]):
-                source, target = images[rows[n], c, top + y], out[n, c, y]
-                for x in range(out.shape[3]):
-                    target[x] = source[left + x]
+            for y in range(height):
+                source, target = images[rows[n], c, top + y, left : left + width], out[n, c, y]
+                for x in range(width):
+                    target[x] = source[x]
+
+
+@compiled
+def place(mask: Numbers, mass: Numbers, rows: Numbers, fractions: Numbers, out: Numbers) -> None:
+    """Places in masks; see ``synth.ground.Ground.place``.
+
+    Args:
+        mask: ``[B, 1, H, W]``, 0 or 1.
+        mass: ``[B, H]`` float64, pixels in all lines up to each.
+        rows: ``[N]`` which masks.
+        fractions: ``[N, 2]`` float64 (x, y), at least 0 and below 1.
+        out: ``[N, 2]`` float32.
+    """
+    for n in range(len(rows)):
+        counts = mass[rows[n]]
+        y, wanted = 0, fractions[n, 1] * counts[-1]
+        while y < len(counts) - 1 and counts[y] <= wanted:
+            y += 1
+        out[n, 0], out[n, 1] = _along(mask[rows[n], 0, y], fractions[n, 0]), y
+
+
+@compiled
+def place_at_border(mask: Numbers, rows: Numbers, fractions: Numbers, out: Numbers) -> None:
+    """As ``place``, on the outermost pixels of masks."""
+    height, width = mask.shape[2:]
+    narrow, line, counts = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(height)
+    for n in range(len(rows)):
+        plane = mask[rows[n], 0]
+        total = 0.0
+        for y in range(height):
+            _border_line(plane, y, narrow, line)
+            count = _ZERO
+            for x in range(width):
+                count += line[x]
+            total += count
+            counts[y] = total
+        y, wanted = 0, fractions[n, 1] * total
+        while y < height - 1 and counts[y] <= wanted:
+            y += 1
+        _border_line(plane, y, narrow, line)
+        out[n, 0], out[n, 1] = _along(line, fractions[n, 0]), y
+
+
+@_part_of_others
+def _border_line(plane: Numbers, y: int, narrow: Numbers, line: Numbers) -> None:
+    """Pixels of a line of a mask that have one of the eight around them outside of it, or lie at the picture's edge."""
+    height, width = plane.shape
+    if y == 0 or y == height - 1:
+        line[:] = plane[y]
+        return
+    above, here, below = plane[y - 1], plane[y], plane[y + 1]
+    for x in range(width):
+        narrow[x] = min(min(above[x], here[x]), below[x])
+    before, after, middle = narrow[:-2], narrow[2:], narrow[1:-1]
+    inner, outer = here[1:-1], line[1:-1]
+    for x in range(width - 2):
+        outer[x] = inner[x] - min(min(before[x], after[x]), middle[x])
+    line[0], line[width - 1] = here[0], here[width - 1]
+
+
+@_part_of_others
+def _along(line: Numbers, fraction: float) -> int:
+    """The first place of a line at which more than a share of its mass is reached."""
+    total = 0.0
+    for x in range(len(line)):
+        total += line[x]
+    wanted, reached = fraction * total, 0.0
+    for x in range(len(line)):
+        reached += line[x]
+        if reached > wanted:
+            return x
+    return len(line) - 1
 
 
 @compiled
@@ -169,7 +242,8 @@ def gradient_noise(
         out: ``[B, h, w]``.
     """
     count, height, width = out.shape
-    cell, part, fade = np.empty(width, np.int32), np.empty(width, np.float32), np.empty(width, np.float32)
+    # Without a sign, as places counted from the end would be looked for otherwise.
+    cell, part, fade = np.empty(width, np.uint32), np.empty(width, np.float32), np.empty(width, np.float32)
     upper_x = np.empty(width + 2, np.float32)
     upper_y, slope = np.empty_like(upper_x), np.empty_like(upper_x)
     lower_x, lower_y, level = np.empty_like(upper_x), np.empty_like(upper_x), np.empty_like(upper_x)
@@ -183,9 +257,10 @@ def gradient_noise(
                 place = (corners[b, 1] + (x + 0.5)) * across
                 whole = np.floor(place)
                 t = np.float32(place - whole)
-                cell[x], part[x] = np.int32(np.int64(whole) - first), t
+                cell[x], part[x] = np.uint32(np.int64(whole) - first), t
                 fade[x] = t * t * t * (t * (_SIX * t - _FIFTEEN) + _TEN)
-            points = cell[width - 1] + 2
+            points = np.int64(cell[width - 1]) + 2
+            slope_after, level_after = slope[1:], level[1:]
             here = np.int64(-1)
             for y in range(height):
                 place = (corners[b, 0] + (y + 0.5)) * steps[octave, b, 0]
@@ -208,7 +283,7 @@ def gradient_noise(
                 for x in range(width):
                     p, t = cell[x], part[x]
                     before = slope[p] * t + level[p]
-                    after = slope[p + 1] * (t - _ONE) + level[p + 1]
+                    after = slope_after[p] * (t - _ONE) + level_after[p]
                     value = strength * (before + fade[x] * (after - before))
                     line[x] = value if octave == 0 else line[x] + value
         strength *= _HALF
@@ -230,7 +305,7 @@ def values_between(
         out: ``[B, C, h, w]``.
     """
     count, channels, height, width = out.shape
-    cell, part = np.empty(width, np.int32), np.empty(width, np.float32)
+    cell, part = np.empty(width, np.uint32), np.empty(width, np.float32)
     upper = np.empty(width + 2, np.float32)
     lower, level = np.empty_like(upper), np.empty_like(upper)
     for b in range(count):
@@ -239,8 +314,9 @@ def values_between(
         for x in range(width):
             place = (corners[b, 1] + (x + 0.5)) * across
             whole = np.floor(place)
-            cell[x], part[x] = np.int32(np.int64(whole) - first), np.float32(place - whole)
-        points = cell[width - 1] + 2
+            cell[x], part[x] = np.uint32(np.int64(whole) - first), np.float32(place - whole)
+        points = np.int64(cell[width - 1]) + 2
+        level_after = level[1:]
         here = np.int64(-1)
         for y in range(height):
             place = (corners[b, 0] + (y + 0.5)) * steps[b, 0]
@@ -258,11 +334,69 @@ def values_between(
             line = out[b, 0, y]
             for x in range(width):
                 p = cell[x]
-                line[x] = level[p] + part[x] * (level[p + 1] - level[p])
+                line[x] = level[p] + part[x] * (level_after[p] - level[p])
             for c in range(channels - 1, -1, -1):
                 other, colour = out[b, c, y], colours[b, c]
                 for x in range(width):
                     other[x] = line[x] + colour
+
+
+@compiled
+def values_at(starts: Numbers, table: Numbers, u: Numbers, v: Numbers, out: Numbers) -> None:
+    """Random values of a lattice at places ``[B, h, w]``, in between smooth; see ``synth.sources.textures``."""
+    for b in range(u.shape[0]):
+        down, across = starts[b] // SIDE, starts[b]
+        for y in range(u.shape[1]):
+            columns, lines, values = u[b, y], v[b, y], out[b, y]
+            for x in range(len(values)):
+                whole_u, whole_v = np.floor(columns[x]), np.floor(lines[x])
+                s, t = columns[x] - whole_u, lines[x] - whole_v
+                s, t = s * s * (_THREE - _TWO * s), t * t * (_THREE - _TWO * t)
+                left, top = across + np.int64(whole_u), down + np.int64(whole_v)
+                above, below = np.uint32((top & _MASK) * SIDE), np.uint32(((top + 1) & _MASK) * SIDE)
+                here, beside = np.uint32(left & _MASK), np.uint32((left + 1) & _MASK)
+                upper = table[above + here] + s * (table[above + beside] - table[above + here])
+                lower = table[below + here] + s * (table[below + beside] - table[below + here])
+                values[x] = upper + t * (lower - upper)
+
+
+@compiled
+def nearest_points(
+    starts: Numbers, table: Numbers, u: Numbers, v: Numbers, nearest: Numbers, second: Numbers, number: Numbers
+) -> None:
+    """See ``synth.sources.textures``, ``_cells``.
+
+    Args:
+        starts: ``[3, B]`` int64: where in the table the points' places along u and v and their own numbers begin.
+        table: In one line.
+        u: ``[B, h, w]``.
+        v: ``[B, h, w]``.
+        nearest: ``[B, h, w]``, distance to the nearest point.
+        second: ``[B, h, w]``, to the second nearest.
+        number: ``[B, h, w]``, the nearest one's own.
+    """
+    for b in range(u.shape[0]):
+        first, other, own = starts[0, b], starts[1, b], starts[2, b]
+        for y in range(u.shape[1]):
+            for x in range(u.shape[2]):
+                left, top = np.int64(np.floor(u[b, y, x])), np.int64(np.floor(v[b, y, x]))
+                s, t = u[b, y, x] - np.float32(left), v[b, y, x] - np.float32(top)
+                near, next_, best_row, best_column = np.float32(81), np.float32(81), top, left
+                for down in range(-1, 2):
+                    for across in range(-1, 2):
+                        row, column = top + down, left + across
+                        at_u = ((first // SIDE + row) & _MASK) * SIDE + ((first + column) & _MASK)
+                        at_v = ((other // SIDE + row) & _MASK) * SIDE + ((other + column) & _MASK)
+                        du = table[np.uint32(at_u)] + np.float32(across) - s
+                        dv = table[np.uint32(at_v)] + np.float32(down) - t
+                        distance = du * du + dv * dv
+                        if distance < near:
+                            near, next_, best_row, best_column = distance, near, row, column
+                        elif distance < next_:
+                            next_ = distance
+                place = ((own // SIDE + best_row) & _MASK) * SIDE + ((own + best_column) & _MASK)
+                nearest[b, y, x], second[b, y, x] = np.sqrt(near), np.sqrt(next_)
+                number[b, y, x] = table[np.uint32(place)]
 
 
 @compiled

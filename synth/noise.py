@@ -183,6 +183,16 @@ def lattice(seeds: Numbers, rows: Numbers, columns: Numbers, device: torch.devic
     return _table(device).take(_places(seeds, rows, columns, device))
 
 
+def lattice_starts(seeds: Numbers) -> Numbers:
+    """Where in ``flat_table`` each field begins, as ``lattice`` has it."""
+    return _scramble(seeds)
+
+
+def flat_table() -> Numbers:
+    """The table of random numbers, in one line."""
+    return _flat()
+
+
 def _places(seeds: Numbers, rows: Numbers, columns: Numbers, device: torch.device) -> Tensor:
     """Where in the table, taken as one line, the lattice points are, ``[B, P, Q]``."""
     start = _scramble(seeds)[:, None]

@@ -137,6 +137,8 @@ class Window:
 
     def tensor(self, values: Numbers) -> Tensor:
         """Numbers as a tensor of the type and on the device of the images."""
+        if usable(self.images):
+            return torch.from_numpy(values.astype(np.float32, copy=False))
         return torch.from_numpy(values.astype(np.float32, copy=False)).to(self.images)
 
     def rows(self, index: Numbers) -> "Window":
@@ -285,7 +287,9 @@ def _widened(boxes: Numbers, width: int, height: int, size: tuple[int, int]) -> 
     side = np.array([width, height])
     start = boxes[:, :2] - (side - boxes[:, 2:]) // 2
     start = np.minimum(np.maximum(start, 0), np.array([size[1], size[0]]) - side)
-    return np.concatenate([start, np.broadcast_to(side, start.shape)], axis=1)
+    wide = boxes.copy()
+    wide[:, :2], wide[:, 2:] = start, side
+    return wide
 
 
 def _tiles(cutter: "_Cutter", flaws: Numbers, box: list[int], margin: int) -> Iterator[Cut]:

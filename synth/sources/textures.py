@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.noise import Numbers, lattice, uniforms
+from synth.compiled import kernels, usable
+from synth.noise import Numbers, flat_table, lattice, lattice_starts, uniforms
 from synth.windows import run
 
 Points = tuple[Tensor, Tensor, Tensor]
@@ -112,6 +113,11 @@ def _table(seed: Numbers, u: Tensor, v: Tensor, rim: int) -> tuple[Tensor, Tenso
 
 def _noise(seed: Numbers, u: Tensor, v: Tensor) -> Tensor:
     """Smooth noise with a bump for each unit; ``[B, h, w]``, 0..1."""
+    if usable(u):
+        values = np.empty(u.shape, np.float32)
+        places = (points.contiguous().numpy() for points in (u, v))
+        kernels().values_at(lattice_starts(seed), flat_table(), *places, values)
+        return torch.from_numpy(values)
     # Gathered and not by grid_sample, whose coordinates lose digits to the size of the table, and so to the batch.
     table, first_u, first_v = _table(seed, u, v, rim=0)
     width = table.shape[-1]
@@ -148,6 +154,13 @@ def _cells(seed: Numbers, points: Points) -> tuple[Tensor, Tensor, Tensor]:
         ``[B, h, w]`` each; distances are in units.
     """
     u, v, _ = points
+    if usable(u):
+        near = np.empty((3, *u.shape), np.float32)
+        places = (points.contiguous().numpy() for points in (u, v))
+        starts = lattice_starts(np.stack([seed, seed + 1, seed + 2]))
+        kernels().nearest_points(starts, flat_table(), *places, *near)
+        found = torch.from_numpy(near)
+        return found[0], found[1], found[2]
     tables, first_u, first_v = zip(*(_table(seed + k, u, v, rim=1) for k in range(3)), strict=True)
     height, width = tables[0].shape[-2:]
     column, row = u.floor().long() - first_u[0], v.floor().long() - first_v[0]
