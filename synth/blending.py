@@ -59,10 +59,10 @@ def membrane(values: Tensor, unknown: Tensor) -> Tensor:
         ``[B, C, h, w]``: the values where known; in a row where nothing is known, 0.
     """
     if usable(values):
-        filled = np.empty(values.shape, np.float32)
+        smooth = np.empty(values.shape, np.float32)
         arrays = values.contiguous().numpy(), unknown.contiguous().numpy()
-        kernels().fill_smoothly(*arrays, _LARGEST, _COARSEST, filled)
-        return torch.from_numpy(filled)
+        kernels().fill_smoothly(*arrays, _LARGEST, _COARSEST, smooth)
+        return torch.from_numpy(smooth)
     grid = (torch.where(unknown, 0.0, values), (~unknown).to(values))
     skipped = []
     while max(grid[0].shape[-2:]) > _LARGEST:

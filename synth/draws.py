@@ -11,7 +11,6 @@ from torch import Generator, Tensor
 
 from synth.noise import Numbers
 
-
 _BLOCK = 48
 """Numbers that are drawn at once for each row: about as many as a family takes."""
 
@@ -34,7 +33,7 @@ class Draws:
     def __init__(self, generator: Generator, count: int, severity: Tensor | None = None) -> None:
         self.generator = generator
         self.count = count
-        self._block = np.empty(0, np.float32)
+        self._block: Numbers = np.empty(0, np.float32)
         self.severity: Numbers = self._rolls() if severity is None else severity.float().cpu().numpy()
         trade = self.uniform(-0.5, 0.5)
         self._size = np.minimum(np.maximum(self.severity + trade, 0), 1)

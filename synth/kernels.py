@@ -138,7 +138,7 @@ def place_at_border(mask: Numbers, rows: Numbers, fractions: Numbers, out: Numbe
             count = _ZERO
             for x in range(width):
                 count += line[x]
-            total += count
+            total += float(count)
             counts[y] = total
         y, wanted = 0, fractions[n, 1] * total
         while y < height - 1 and counts[y] <= wanted:
@@ -711,7 +711,10 @@ def _halve_known(
 ) -> None:
     """Means of what is known, by its weight."""
     fine, weight = _plane(known, starts, heights, widths, level), _plane(weights, starts, heights, widths, level)
-    coarse, heavy = _plane(known, starts, heights, widths, level + 1), _plane(weights, starts, heights, widths, level + 1)
+    coarse, heavy = (
+        _plane(known, starts, heights, widths, level + 1),
+        _plane(weights, starts, heights, widths, level + 1),
+    )
     height, width = fine.shape
     for y in range(coarse.shape[0]):
         below = min(2 * y + 1, height - 1)

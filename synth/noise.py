@@ -97,9 +97,7 @@ def grain(seeds: Numbers, period: Numbers, window: "Window") -> Tensor:
     return _between(across.mT, cell[:count, :height], part[:count, :height])[:, None].to(window.images)
 
 
-def grain_in_colours(
-    seeds: Numbers, period: Numbers, window: "Window", colours: Numbers, amounts: Numbers
-) -> Tensor:
+def grain_in_colours(seeds: Numbers, period: Numbers, window: "Window", colours: Numbers, amounts: Numbers) -> Tensor:
     """Colours ``[B, C]`` plus ``grain`` times amounts ``[B]``; ``[B, C, h, w]``."""
     if not usable(window.images):
         noise = grain(seeds, period, window)

@@ -336,7 +336,10 @@ class _Cutter:
 
     def keep(self) -> None:
         """Cut from the pictures as they are now: tiles with a margin must not see what was painted beside them."""
-        self.images, self.rows = torch.stack([self.images[row] for row in self.rows.tolist()]), np.arange(len(self.rows))
+        self.images, self.rows = (
+            torch.stack([self.images[row] for row in self.rows.tolist()]),
+            np.arange(len(self.rows)),
+        )
 
     def window(self, boxes: list[list[int]]) -> Window:
         """The window in boxes of one size."""

@@ -339,7 +339,7 @@ def _whole(mask: Tensor) -> Tensor:
 def _any(mask: Tensor) -> Numbers:
     """Which masks of a batch have a pixel, ``[B]`` bool."""
     if usable(mask) and mask.is_contiguous():
-        return mask.flatten(1).numpy().any(axis=1)
+        return np.asarray(mask.flatten(1).numpy().any(axis=1))
     return (mask.flatten(1).amax(dim=1) > 0).cpu().numpy()
 
 

@@ -114,10 +114,10 @@ def _table(seed: Numbers, u: Tensor, v: Tensor, rim: int) -> tuple[Tensor, Tenso
 def _noise(seed: Numbers, u: Tensor, v: Tensor) -> Tensor:
     """Smooth noise with a bump for each unit; ``[B, h, w]``, 0..1."""
     if usable(u):
-        values = np.empty(u.shape, np.float32)
+        noise = np.empty(u.shape, np.float32)
         places = (points.contiguous().numpy() for points in (u, v))
-        kernels().values_at(lattice_starts(seed), flat_table(), *places, values)
-        return torch.from_numpy(values)
+        kernels().values_at(lattice_starts(seed), flat_table(), *places, noise)
+        return torch.from_numpy(noise)
     # Gathered and not by grid_sample, whose coordinates lose digits to the size of the table, and so to the batch.
     table, first_u, first_v = _table(seed, u, v, rim=0)
     width = table.shape[-1]
