@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from synth.compiled import kernels, usable
+from synth.compiled import multigrid, usable
 
 _WEIGHTS = (1.39, 0.562)
 """Of a pair of Jacobi steps, so that of what is too rough for the next coarser grid at most 22 % is left."""
@@ -61,7 +61,7 @@ def membrane(values: Tensor, unknown: Tensor) -> Tensor:
     if usable(values):
         smooth = np.empty(values.shape, np.float32)
         arrays = values.contiguous().numpy(), unknown.contiguous().numpy()
-        kernels().fill_smoothly(*arrays, _LARGEST, _COARSEST, smooth)
+        multigrid().fill_smoothly(*arrays, _LARGEST, _COARSEST, smooth)
         return torch.from_numpy(smooth)
     grid = (torch.where(unknown, 0.0, values), (~unknown).to(values))
     skipped = []

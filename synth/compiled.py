@@ -23,3 +23,11 @@ def kernels() -> ModuleType:
     from synth import kernels
 
     return kernels
+
+
+@lru_cache(maxsize=1)
+def multigrid() -> ModuleType:
+    """The loops that membranes are solved with; imported here, as ``kernels``."""
+    from synth import multigrid
+
+    return multigrid

@@ -11,6 +11,9 @@ from torch import Generator, Tensor
 
 from synth.noise import Numbers
 
+DRAWS = 2
+"""Raised when the same seed gives other flaws than it gave before, so that a set is not gone on with in another way."""
+
 _BLOCK = 48
 """Numbers that are drawn at once for each row: about as many as a family takes."""
 

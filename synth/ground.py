@@ -86,6 +86,10 @@ class Ground:
         if self.mask is None:
             return np.zeros((len(rows), images.shape[1]), np.float32), np.zeros(len(rows), bool)
         step = max(1, min(self.size) // _BACKGROUND)
+        if usable(self.mask) and usable(images):
+            means, found = np.empty((len(rows), images.shape[1]), np.float32), np.empty(len(rows), bool)
+            kernels().mean_outside(images.contiguous().numpy(), self._planes, rows, step, means, found)
+            return means, found
         outside = 1 - _some(self.mask[:, :, ::step, ::step], rows)
         colour = mean_inside(_some(images[:, :, ::step, ::step], rows), outside)
         return colour.flatten(1).float().cpu().numpy(), (outside.amax(dim=(1, 2, 3)) > 0).cpu().numpy()

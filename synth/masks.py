@@ -63,6 +63,16 @@ class RegionParameters(PlacedParameters):
     square: Numbers
 
 
+def place_columns(parameters: PlacedParameters) -> tuple[Numbers, ...]:
+    """What loops that paint in place are told of a place, after its centre."""
+    return parameters.size, parameters.aspect, parameters.angle, parameters.roughness, parameters.seed
+
+
+def region_columns(parameters: RegionParameters) -> tuple[Numbers, ...]:
+    """As ``place_columns``, of a region."""
+    return *place_columns(parameters), parameters.softness, parameters.square
+
+
 def draw_place(
     draws: Draws,
     size: tuple[float, float],

@@ -23,8 +23,11 @@ Numbers = NDArray[Any]
 SIDE = 1024
 """Side of the table; fields repeat after so many lattice points, which is farther than pictures reach."""
 
-_MOST_CELLS = 64.0
-_LEAST_PERIOD = 1.5
+MOST_CELLS = 64.0
+"""Finest lattice of Perlin noise along a picture's side."""
+
+LEAST_PERIOD = 1.5
+"""Finest lattice of grain, in pixels."""
 
 
 def perlin(seeds: Numbers, cells: Numbers, window: "Window", octaves: int = 1) -> Tensor:
@@ -48,7 +51,7 @@ def perlin(seeds: Numbers, cells: Numbers, window: "Window", octaves: int = 1) -
     half = len(seeds)
     if usable(window.images):
         number = np.arange(octaves)[:, None]
-        steps = np.minimum(scale * 2.0 ** number[:, :, None], _MOST_CELLS) / np.array(window.size)
+        steps = np.minimum(scale * 2.0 ** number[:, :, None], MOST_CELLS) / np.array(window.size)
         cosines, sines = _flat_directions()
         noise = np.empty((half, 1, height, width), np.float32)
         starts = _scramble(seeds + 0x9E37 * number)
@@ -56,7 +59,7 @@ def perlin(seeds: Numbers, cells: Numbers, window: "Window", octaves: int = 1) -
         return torch.from_numpy(noise)
     field = None
     for octave in range(octaves):
-        points, weights = _slopes(window, np.minimum(scale * 2**octave, _MOST_CELLS) / np.array(window.size))
+        points, weights = _slopes(window, np.minimum(scale * 2**octave, MOST_CELLS) / np.array(window.size))
         count = points.shape[1]
         down, across = weights[:half, :height], weights[half:, :width].mT
         at = _places(seeds + 0x9E37 * octave, points[:half], points[half:], device)
@@ -88,7 +91,7 @@ def grain(seeds: Numbers, period: Numbers, window: "Window") -> Tensor:
         return grain_in_colours(seeds, period, window, nothing, all_of_it)
     height, width = window.shape
     device = window.images.device
-    points, *lines = _lattice(window, 1 / np.maximum(period, _LEAST_PERIOD, dtype=np.float64))
+    points, *lines = _lattice(window, 1 / np.maximum(period, LEAST_PERIOD, dtype=np.float64))
     cell, part = torch.from_numpy(lines[0]).to(device), torch.from_numpy(lines[1]).to(device, torch.float32)
     count = len(seeds)
     values = _table(device).take(_places(seeds, points[:count], points[count:], device)).sub_(0.5)
@@ -103,7 +106,7 @@ def grain_in_colours(seeds: Numbers, period: Numbers, window: "Window", colours:
         noise = grain(seeds, period, window)
         return window.tensor(colours[:, :, None, None]) + noise.mul_(window.column(amounts))
     pixels = np.empty((*colours.shape, *window.shape), np.float32)
-    steps = 1 / np.maximum(period, _LEAST_PERIOD, dtype=np.float64)
+    steps = 1 / np.maximum(period, LEAST_PERIOD, dtype=np.float64)
     colours, amounts = (values.astype(np.float32) for values in (colours, amounts))
     kernels().values_between(_scramble(seeds), _corners(window), steps, _flat(), colours, amounts, pixels)
     return torch.from_numpy(pixels)
@@ -189,6 +192,16 @@ def lattice_starts(seeds: Numbers) -> Numbers:
 def flat_table() -> Numbers:
     """The table of random numbers, in one line."""
     return _flat()
+
+
+def directions() -> tuple[Numbers, Numbers]:
+    """Cosine and sine of the table's numbers, taken as turns, in one line each."""
+    return _flat_directions()
+
+
+def bell_table() -> Numbers:
+    """The table's numbers made normal, in one line."""
+    return _bell()
 
 
 def _places(seeds: Numbers, rows: Numbers, columns: Numbers, device: torch.device) -> Tensor:

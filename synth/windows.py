@@ -244,7 +244,7 @@ def cuts(
         contour: Whether the background's colour is wanted.
         tiled: Whether large windows may be cut in pieces, and small ones be widened to be painted with others.
     """
-    level = _level(images, ground, rows, boxes)
+    level = box_levels(images, ground, rows, boxes)
     for (width, height), kind in _kinds(painted[:, 2:].tolist(), _CALL if tiled else 0):
         pieces = tiled and max(width, height) > _TILE
         together = 1 if pieces else max(1, _TOGETHER // (width * height * images.shape[1]))
@@ -378,15 +378,15 @@ def _cut(images: Tensor, rows: Numbers, boxes: Numbers) -> Tensor:
     return torch.from_numpy(pixels)
 
 
-def _level(images: Tensor, ground: Ground, rows: Numbers, boxes: Numbers) -> Numbers:
+def box_levels(images: Tensor, ground: Ground, rows: Numbers, boxes: Numbers) -> Numbers:
     """Mean colour of the allowed pixels in each box, ``[N, C]``, from some hundred of them."""
     height, width = ground.size
-    x, y = looked_at(boxes)
     if usable(images):
         mask = images[:0] if ground.mask is None else ground.mask
-        means = np.empty((len(rows), images.shape[1]))
-        kernels().mean_colours(images.numpy(), mask.numpy(), rows, x, y, means)
-        return means.astype(np.float32)
+        means = np.empty((len(rows), images.shape[1]), np.float32)
+        kernels().mean_levels(images.numpy(), mask.numpy(), rows, boxes, _LOOKED_AT, means)
+        return means
+    x, y = looked_at(boxes)
     place = y[:, :, None] * width + x[:, None, :]
     channels = np.arange(images.shape[1]) * (height * width)
     first = rows * (height * width)

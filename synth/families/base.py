@@ -15,6 +15,7 @@ from synth.errors import SynthError
 from synth.ground import Ground
 from synth.noise import Numbers
 from synth.sources.defects import DefectBank
+from synth.spots import Spots
 from synth.windows import Cut, Window, boxes, cuts, trimmed
 
 if TYPE_CHECKING:
@@ -145,6 +146,21 @@ class Family(ABC, Generic[P]):
         """What each flaw shows, for the manifest; a family that borrows pixels says from where."""
         return [Content() for _ in parameters.severity]
 
+    def paint_in_place(self, spots: Spots, parameters: P, context: Context) -> Numbers:
+        """Paint flaws by a compiled loop, without cutting windows out and writing them back; for ``usable`` images.
+
+        The pixels are those of ``paint``, within 1/255.
+
+        Args:
+            spots: Where.
+            parameters: A row for each.
+            context: As for ``paint``.
+
+        Returns:
+            Which flaws are left to ``paint``, int64: all of them where a family has no such loop.
+        """
+        return np.arange(len(spots.rows))
+
     def margin(self, parameters: P, size: tuple[int, int]) -> int:
         """Pixels around a window that painting it needs to see, in pictures of that size."""
         return 0
@@ -218,24 +234,23 @@ class Canvas:
         reach = family.reach_with(parameters, ground.size, self._context)
         around = boxes(centre, reach, ground.size)
         painted = trimmed(around, centre, reach) if family.by_tiles else around
+        for row, box in zip(rows.tolist(), painted.tolist(), strict=True):
+            self._touched[row].append(box)
+        if usable(self._flawed):
+            spots = Spots(self._flawed, self._images, ground, rows, centre, around, painted)
+            left = family.paint_in_place(spots, parameters, self._context)
+            if not len(left):
+                return
+            if len(left) < len(rows):
+                parameters = select(parameters, left)
+                rows, centre, around, painted = (values[left] for values in (rows, centre, around, painted))
         margin = family.margin(parameters, ground.size)
-        for cut in cuts(
-            self._flawed,
-            self._good,
-            ground,
-            rows,
-            centre,
-            around,
-            painted,
-            margin,
-            contour=family.at_contour,
-            tiled=family.by_tiles,
-        ):
+        where = rows, centre, around, painted, margin
+        kind = {"contour": family.at_contour, "tiled": family.by_tiles}
+        for cut in cuts(self._flawed, self._good, ground, *where, **kind):
             window = cut.window
             chosen = parameters if len(cut.flaws) == len(rows) else select(parameters, cut.flaws)
             self._put_back(family.paint(window, chosen, self._context), window, cut, rows[cut.flaws])
-        for row, box in zip(rows.tolist(), painted.tolist(), strict=True):
-            self._touched[row].append(box)
 
     def _put_back(self, content: Tensor, window: Window, cut: Cut, rows: Numbers) -> None:
         """Write what was painted in a window to the images, where flaws are allowed."""
@@ -418,17 +433,17 @@ def mixed(window: Window, share: Tensor, colours: Numbers, amount: Numbers) -> T
     return torch.from_numpy(pixels)
 
 
-def brightens(window: Window, amount: Numbers) -> Numbers:
+def brightens(window: Window | Spots, amount: Numbers) -> Numbers:
     """Whether flaws make the part brighter: amounts ``[B, ...]`` above 0 do, but where it is almost black or white."""
     level = window.level.mean(axis=1).reshape(-1, *[1] * (amount.ndim - 1))
     return np.where(level < np.float32(0.12), True, np.where(level > np.float32(0.88), False, amount > 0))
 
 
-def relative(window: Window, share: Numbers) -> Numbers:
+def relative(window: Window | Spots, share: Numbers) -> Numbers:
     """A colour darker or brighter than the part around a flaw, ``[B, C]``.
 
     Args:
-        window: Whose level.
+        window: Whose level, or spots.
         share: ``[B]``: -1 is black, 0 the level, 1 white. Where the part is almost black or white already, the other
             direction is taken, as the colour could not be told from the part.
     """

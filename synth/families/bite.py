@@ -9,8 +9,9 @@ from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, relative
-from synth.masks import PlacedParameters, bumps, draw_place, half_axes
-from synth.noise import Numbers, perlin, uniforms
+from synth.masks import PlacedParameters, bumps, draw_place, half_axes, place_columns
+from synth.noise import Numbers, directions, flat_table, perlin, uniforms
+from synth.spots import NO_FLAWS, Spots, paint
 from synth.windows import Window
 
 _FACETS = 5
@@ -69,6 +70,16 @@ class Bite(Family[BiteParameters]):
         longer, _ = half_axes(parameters, size)
         # Neighbouring facets are at most 1.3 fifths of a turn apart: corners lie within 0.85 / cos(47°) half axes.
         return (longer * (1.25 + 1.2 * parameters.roughness) + 2)[:, None].repeat(2, axis=1)
+
+    def paint_in_place(self, spots: Spots, parameters: BiteParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        p = parameters
+        background, there = spots.ground.background(spots.images, spots.rows)
+        hollow = np.where(there[:, None], background, spots.level * np.float32(0.15))
+        surface = relative(spots, p.brightness).astype(np.float32, copy=False)
+        table = spots.table(*place_columns(p), p.facets, p.grain, p.through, p.opacity)
+        paint("paint_bites", spots, surface, hollow, _FACETS, table, flat_table(), *directions())
+        return NO_FLAWS
 
     def paint(self, window: Window, parameters: BiteParameters, context: Context) -> Tensor:
         """Replace what was broken out."""

@@ -14,9 +14,10 @@ from torch import Generator, Tensor
 from synth.compiled import kernels, usable
 from synth.draws import Draws
 from synth.families.base import EVERYWHERE, Content, Context, Family, select
-from synth.masks import RegionParameters, draw_region, region, region_reach
-from synth.noise import Numbers, perlin
-from synth.sources import procedural_textures, shifted_sources
+from synth.masks import RegionParameters, draw_region, region, region_columns, region_reach
+from synth.noise import Numbers, directions, flat_table, perlin
+from synth.sources import patterned, procedural_textures, shifted_sources
+from synth.spots import Spots, paint
 from synth.windows import Window, run
 
 SINGLE, INTERSECTION, UNION = 0, 1, 2
@@ -109,6 +110,23 @@ class Perlin(Family[PerlinParameters]):
             Content(borrowed[kind], place) if kind in borrowed else Content("procedural")
             for kind, place in zip(kinds, parameters.source.tolist(), strict=True)
         ]
+
+    def paint_in_place(self, spots: Spots, parameters: PerlinParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        kind = _kinds(parameters, context)
+        left = np.flatnonzero((kind == PROCEDURAL) & patterned(parameters.seed + 2))
+        here = np.setdiff1d(np.arange(len(kind)), left, assume_unique=True)
+        if not len(here):
+            return left
+        p, some = (parameters, spots) if not len(left) else (select(parameters, here), spots.some(here))
+        masks = p.algebra, p.cells, p.other_cells, p.level, p.local
+        shown = kind[here], p.grain, p.stretch, p.brightness, p.contrast, p.opacity, p.source, p.shift
+        parts = spots.good if context.sources is None else context.sources
+        pictures = parts if context.textures is None else context.textures
+        sources = (images.contiguous().numpy() for images in (parts, pictures))
+        table = some.table(*region_columns(p), *masks, *shown)
+        paint("paint_through_noise", some, table, *sources, context.sources is None, flat_table(), *directions())
+        return left
 
     def paint(self, window: Window, parameters: PerlinParameters, context: Context) -> Tensor:
         """Blend the textures in where the noise is high."""

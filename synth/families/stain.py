@@ -9,8 +9,9 @@ from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, brightens, select
-from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
-from synth.noise import Numbers, perlin, uniforms
+from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_columns, region_reach
+from synth.noise import Numbers, directions, flat_table, perlin, uniforms
+from synth.spots import NO_FLAWS, Spots, paint
 from synth.windows import Window, run
 
 _MOST_RUNS = 3
@@ -79,6 +80,13 @@ class Stain(Family[StainParameters]):
         longer, _ = half_axes(parameters, size)
         far = longer * (parameters.length + 0.5) * (parameters.runs > 0)
         return np.maximum(region_reach(parameters, size) * (1 + 3 * _RIM) + 2, far[:, None])
+
+    def paint_in_place(self, spots: Spots, parameters: StainParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        p = parameters
+        table = spots.table(*region_columns(p), p.density, p.rim, p.cloud, p.tint, p.runs, p.down, p.length)
+        paint("paint_stains", spots, spots.level, _RIM, table, flat_table(), *directions())
+        return NO_FLAWS
 
     def paint(self, window: Window, parameters: StainParameters, context: Context) -> Tensor:
         """Take light away, or add some, as far as the stain is dense."""

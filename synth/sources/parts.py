@@ -174,6 +174,11 @@ def _pieces(first: int, count: int, length: int, shift: float, mirrored: bool) -
     return pieces if fit == count else [*pieces, (slice(fit, count), slice(0, count - fit))]
 
 
+def patterned(seed: Numbers) -> Numbers:
+    """Which procedural textures are patterns, by their seeds; ``[B]`` bool."""
+    return np.asarray(uniforms(seed + 2, 3)[:, 2] < _PATTERNED)
+
+
 def procedural_textures(
     window: Window, seed: Numbers, grain: Numbers, stretch: Numbers, brightness: Numbers, contrast: Numbers
 ) -> Tensor:
@@ -190,13 +195,13 @@ def procedural_textures(
     Returns:
         ``[B, C, h, w]``, about 0..1.
     """
-    kind, angle, chance = uniforms(seed + 2, 3).T
-    patterned = chance < _PATTERNED
-    if not patterned.any():
+    kind, angle, _ = uniforms(seed + 2, 3).T
+    patterns = patterned(seed)
+    if not patterns.any():
         return _grainy(window, seed, grain, stretch, brightness, contrast)
     painted = torch.empty_like(window.images)
     for chosen in (True, False):
-        index = np.flatnonzero(patterned == chosen)
+        index = np.flatnonzero(patterns == chosen)
         if not len(index):
             continue
         part, rows = window.rows(index), run(index)

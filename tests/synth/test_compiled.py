@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from synth import kernels
+from synth import jit
 from synth.blending import membrane
 from synth.compiled import usable
 from synth.families import ANYWHERE, FAMILIES, Context
@@ -57,6 +57,31 @@ def test_other_devices_get_the_same_pixels_within_a_level(
     other = by_torch(lambda: family.apply(images, parameters, context)[0])
     assert (compiled - other).abs().max() < 1 / 255
     assert not torch.equal(compiled, images)
+
+
+@pytest.mark.parametrize("name", ["bite", "blob", "dent", "perlin", "stain", "uneven"])
+def test_large_flaws_are_painted_band_by_band(name: str, by_torch: Callable[[Callable[[], Any]], Any]) -> None:
+    images = parts(3, 1, (300, 260))
+    family = FAMILIES[name]()
+    parameters = family.draw(Generator().manual_seed(1), 3, torch.ones(3))
+    compiled = family.apply(images, parameters)[0]
+    assert (compiled - by_torch(lambda: family.apply(images, parameters)[0])).abs().max() < 1 / 255
+
+
+@pytest.mark.parametrize(("sources", "textures"), [(0, 0), (0, 3), (2, 0), (2, 3)])
+def test_content_is_taken_from_where_torch_takes_it(
+    sources: int, textures: int, by_torch: Callable[[Callable[[], Any]], Any]
+) -> None:
+    size, family = (60, 84), FAMILIES["perlin"]()
+    images = parts(24, 3, size)
+    context = Context(
+        discs(24, size), *(parts(n, 3, size, seed=n) if n else None for n in (sources, textures)), depth=16
+    )
+    parameters = family.draw(Generator().manual_seed(3), 24)
+    compiled = family.apply(images, parameters, context)
+    other = by_torch(lambda: family.apply(images, parameters, context))
+    assert (compiled[0] - other[0]).abs().max() < 1 / 255
+    assert (compiled[1] != other[1]).float().mean() < 1e-3
 
 
 @pytest.mark.parametrize("size", [(1, 30), (5, 7), (40, 33), (129, 64), (200, 177)])
@@ -109,7 +134,7 @@ def test_without_a_folder_to_write_to_loops_are_compiled_each_time(monkeypatch: 
         return lambda function: function
 
     monkeypatch.setattr(numba, "njit", njit)
-    assert kernels.compiled(lambda: 1)() == 1
+    assert jit.compiled(lambda: 1)() == 1
     assert [options.get("cache", False) for options in asked] == [True, False]
 
 
@@ -123,4 +148,4 @@ def test_a_full_disk_does_not_stop_what_is_compiled(monkeypatch: pytest.MonkeyPa
         return 1
 
     monkeypatch.setattr(numba, "njit", lambda **options: lambda function: compiled_but_not_kept)
-    assert kernels.compiled(lambda: 0)() == 1
+    assert jit.compiled(lambda: 0)() == 1
