@@ -460,7 +460,7 @@ def draw_dots(layers: Numbers, points: Numbers, reach: Numbers, strength: Number
 @compiled
 def sample(picture: Numbers, columns: Numbers, rows: Numbers, mirrored: bool, out: Numbers) -> None:
     """A picture ``[C, H, W]`` at places ``[h, w]``, in between bilinear; see ``synth.sources.sampled``."""
-    channels, height, width = picture.shape
+    height, width = picture.shape[1:]
     for y in range(out.shape[1]):
         for x in range(out.shape[2]):
             across, down = columns[y, x], rows[y, x]

@@ -196,7 +196,8 @@ class Canvas:
     """
 
     def __init__(self, images: Tensor, context: Context) -> None:
-        mask = check(images, context)
+        flawed = images.new_empty(images.shape) if usable(images) and images.is_contiguous() else None
+        mask = check(images, context, flawed)
         self._ground = Ground(mask, (images.shape[-2], images.shape[-1]))
         self._context = Context(
             sources=_fit(context.sources, images),
@@ -206,7 +207,7 @@ class Canvas:
         )
         self._images = images
         self._good = images.unbind()
-        self._flawed = images.clone(memory_format=torch.contiguous_format)
+        self._flawed = images.clone(memory_format=torch.contiguous_format) if flawed is None else flawed
         self._touched: list[list[list[int]]] = [[] for _ in images]
 
     @property
@@ -227,6 +228,7 @@ class Canvas:
             SynthError: If the family needs confirmed defects and there are none.
         """
         ground = self._ground
+        rows = np.ascontiguousarray(rows)  # loops are compiled anew for numbers that lie apart
         if family.needs_defects and not self._context.defects:
             msg = f"the flaw family {family.name} needs confirmed defects, and there are none; give a bank with some"
             raise SynthError(msg)
@@ -305,8 +307,13 @@ def _together(touched: list[list[int]]) -> list[list[int]]:
     return [whole] if width * height <= sum(box[2] * box[3] for box in touched) else touched
 
 
-def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor | None:
+def check(images: Tensor, context: Context = NO_CONTEXT, copy: Tensor | None = None) -> Tensor | None:
     """Refuse what flaws cannot be put on.
+
+    Args:
+        images: ``[B, C, H, W]``.
+        context: Of these images.
+        copy: The images are copied to it meanwhile; only for ``usable`` ones, contiguous as it is.
 
     Returns:
         The foreground ``[B, 1, H, W]``, 0 or 1, of the images' type and on their device; None is everywhere.
@@ -314,7 +321,7 @@ def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor | None:
     Raises:
         SynthError: If shape, type or range of the images, the foreground, the sources or the textures is wrong.
     """
-    _check_pictures(images, "images")
+    _check_pictures(images, "images", copy)
     if min(images.shape[-2:]) < SMALLEST_SIDE:
         height, width = images.shape[-2:]
         msg = (
@@ -358,22 +365,24 @@ def _any(mask: Tensor) -> Numbers:
     return (mask.flatten(1).amax(dim=1) > 0).cpu().numpy()
 
 
-def _in_range(pictures: Tensor) -> bool:
-    """Whether all numbers lie in 0..1."""
+def _in_range(pictures: Tensor, copy: Tensor | None) -> bool:
+    """Whether all numbers lie in 0..1; copies them meanwhile, which reads them once and not twice."""
+    if copy is not None:
+        return bool(kernels().copy_in_range(pictures.flatten().numpy(), copy.view(-1).numpy()))
     if usable(pictures) and pictures.is_contiguous():
         return bool(kernels().in_range(pictures.flatten().numpy()))
     low, high = (float(value) for value in pictures.aminmax())
     return low >= 0 and high <= 1
 
 
-def _check_pictures(pictures: Tensor, what: str) -> None:
+def _check_pictures(pictures: Tensor, what: str, copy: Tensor | None = None) -> None:
     if pictures.ndim != 4 or pictures.shape[1] not in (1, 3) or 0 in pictures.shape:
         msg = f"{what} must be [B, C, H, W] with 1 or 3 channels, not {list(pictures.shape)}"
         raise SynthError(msg)
     if not pictures.is_floating_point():
         msg = f"{what} must be floating point in 0..1, not {pictures.dtype}; divide 8-bit values by 255"
         raise SynthError(msg)
-    if not _in_range(pictures):
+    if not _in_range(pictures, copy):
         low, high = (float(value) for value in pictures.aminmax())
         msg = f"{what} must lie in 0..1, not in {low:g}..{high:g}"
         raise SynthError(msg)
