@@ -1227,3 +1227,57 @@ def paint_through_noise(
                         for x in range(fit, width):
                             values[x] = old[x] + (new[x - fit] - old[x]) * one[x]
                     _write(values, images, allowed, row, c, top + first + y, left)
+
+
+@compiled
+def paint_dots(
+    images: Numbers,
+    allowed: Numbers,
+    rows: Numbers,
+    boxes: Numbers,
+    ends: Numbers,
+    dots: Numbers,
+    colours: Numbers,
+) -> None:
+    """See ``synth.stamps``: dots of two colours, those of the second over those of the first.
+
+    Args:
+        images: See above.
+        allowed: See above.
+        rows: See above.
+        boxes: See above.
+        ends: ``[N]`` int64, where the dots of each flaw end.
+        dots: ``[D, 5]`` float32: x and y in pixels, where a dot has run out, strength, and which colour, 0 or 1.
+        colours: ``[2, N, C]`` float32.
+    """
+    channels = images.shape[1]
+    for n in range(len(rows)):
+        left, top, width, height = boxes[n]
+        row, begin = rows[n], ends[n - 1] if n else 0
+        lines = max(1, min(_BAND // width, height))
+        layers = np.empty((2, lines, width), np.float32)
+        seen = np.empty((2, lines), np.bool_)
+        for first in range(top, top + height, lines):
+            here = min(lines, top + height - first)
+            layers[:] = _ZERO
+            seen[:] = False
+            for d in range(begin, ends[n]):
+                px, py, far, strength = (
+                    dots[d, 0] - np.float32(left),
+                    dots[d, 1] - np.float32(first),
+                    dots[d, 2],
+                    dots[d, 3],
+                )
+                layer = np.int64(dots[d, 4])
+                for y in range(max(np.int64(np.floor(py - far)), 0), min(np.int64(np.ceil(py + far)) + 1, here)):
+                    line, dy = layers[layer, y], np.float32(y) - py
+                    seen[layer, y] = True
+                    for x in range(max(np.int64(np.floor(px - far)), 0), min(np.int64(np.ceil(px + far)) + 1, width)):
+                        dx = np.float32(x) - px
+                        value = min(max(far - np.sqrt(dx * dx + dy * dy), _ZERO), _ONE) * strength
+                        line[x] = max(line[x], value)
+            for layer in range(2):
+                for y in range(here):
+                    if seen[layer, y]:
+                        for c in range(channels):
+                            _mix_line(layers[layer, y], colours[layer, n, c], images, allowed, row, c, first + y, left)

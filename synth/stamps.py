@@ -11,6 +11,11 @@ _TOGETHER = 2**20
 """Pixels stamped at once."""
 
 
+def extent(radii: Numbers) -> Numbers:
+    """Where dots have run out, in pixels from their middle; float32."""
+    return (np.maximum(radii, 0.25) + 0.6).astype(np.float32)
+
+
 def stamp(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers, strength: Numbers) -> None:
     """Draw dots, soft over a pixel at the edge, in place; where several meet, the strongest counts.
 
@@ -23,7 +28,7 @@ def stamp(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers, stre
         radii: ``[N]`` in pixels, above 0.
         strength: ``[N]`` value in the middle of a dot.
     """
-    reach = (np.maximum(radii, 0.25) + 0.6).astype(np.float32)
+    reach = extent(radii)
     if usable(canvas):
         points, strength = (np.ascontiguousarray(values, np.float32) for values in (points, strength))
         kernels().draw_dots(layers.astype(np.int64), points, reach, strength, canvas.numpy())
