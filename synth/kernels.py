@@ -355,6 +355,31 @@ def values_at(starts: Numbers, table: Numbers, u: Numbers, v: Numbers, out: Numb
 
 
 @compiled
+def in_two_colours(
+    fields: Numbers, brightness: Numbers, contrast: Numbers, low: Numbers, high: Numbers, out: Numbers
+) -> None:
+    """See ``synth.sources.textures``, ``_coloured``.
+
+    Args:
+        fields: ``[B, h, w]``, about -1..1.
+        brightness: ``[B]`` float32.
+        contrast: ``[B]`` float32.
+        low: ``[B, C]`` float32, added where the field is -1.
+        high: ``[B, C]`` float32, added where it is 1.
+        out: ``[B, C, h, w]``, cut to 0..1.
+    """
+    for b in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            # Along the field from one colour to the other.
+            middle = brightness[b] + _HALF * (low[b, c] + high[b, c])
+            slope = contrast[b] + _HALF * (high[b, c] - low[b, c])
+            for y in range(out.shape[2]):
+                field, line = fields[b, y], out[b, c, y]
+                for x in range(out.shape[3]):
+                    line[x] = min(max(middle + slope * field[x], _ZERO), _ONE)
+
+
+@compiled
 def nearest_points(
     starts: Numbers, table: Numbers, u: Numbers, v: Numbers, nearest: Numbers, second: Numbers, number: Numbers
 ) -> None:
@@ -1213,6 +1238,11 @@ def paint_through_noise(
             for y in range(here):
                 one, two = share[y], spare[y]
                 line = (top + first + y - down) % size[0]
+                most = _ZERO
+                for x in range(width):
+                    most = max(most, one[x])
+                if most == _ZERO:
+                    continue
                 for c in range(channels):
                     old = images[row, c, top + first + y, left : left + width]
                     if kind == 0:

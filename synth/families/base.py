@@ -196,7 +196,9 @@ class Canvas:
     """
 
     def __init__(self, images: Tensor, context: Context) -> None:
-        flawed = images.new_empty(images.shape) if usable(images) and images.is_contiguous() else None
+        copied = usable(images) and images.is_contiguous()
+        # By NumPy, which asks for large pages: they are handed out in less time than they are written to.
+        flawed = torch.from_numpy(np.empty(images.shape, np.float32)) if copied else None
         mask = check(images, context, flawed)
         self._ground = Ground(mask, (images.shape[-2], images.shape[-1]))
         self._context = Context(
@@ -275,7 +277,8 @@ class Canvas:
     def finish(self) -> tuple[Tensor, Tensor]:
         """The flawed images, and ``[B, 1, H, W]`` masks (0 or 1) of the pixels that visibly changed."""
         # Made here, as nothing can be trained on what is made in inference mode.
-        masks = torch.zeros_like(self._images[:, :1])
+        images = self._images[:, :1]
+        masks = torch.from_numpy(np.zeros(images.shape, np.float32)) if usable(images) else torch.zeros_like(images)
         self._find_changes(masks)
         return self._flawed, masks
 
