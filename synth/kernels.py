@@ -215,12 +215,12 @@ def gradient_noise(
 
 @part_of_others
 def _noise(
-    start: int,
-    top: float,
-    left: float,
-    down: float,
-    across: float,
-    octave: int,
+    start: Any,
+    top: Any,
+    left: Any,
+    down: Any,
+    across: Any,
+    octave: Any,
     cosines: Numbers,
     sines: Numbers,
     out: Numbers,
@@ -302,7 +302,7 @@ def values_between(
 
 
 @part_of_others
-def _values(start: int, top: float, left: float, down: float, across: float, table: Numbers, out: Numbers) -> None:
+def _values(start: Any, top: Any, left: Any, down: Any, across: Any, table: Numbers, out: Numbers) -> None:
     """Random values of a lattice in a plane, less a half, in between bilinear."""
     height, width = out.shape
     cell, part = np.empty(width, np.uint32), np.empty(width, np.float32)
@@ -648,7 +648,7 @@ def mean_outside(images: Numbers, mask: Numbers, rows: Numbers, step: int, means
 
 
 @part_of_others
-def _scrambled(seed: int) -> int:
+def _scrambled(seed: Any) -> Any:
     """See ``synth.noise``."""
     x = np.uint32(seed)
     x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D))
@@ -657,17 +657,17 @@ def _scrambled(seed: int) -> int:
 
 
 @part_of_others
-def _roll(table: Numbers, seed: int, number: int) -> Any:
+def _roll(table: Numbers, seed: Any, number: Any) -> Any:
     """See ``synth.noise.uniforms`` and ``normals``, by the table."""
     return table[(_scrambled(seed) + number) & (SIDE * SIDE - 1)]
 
 
 @part_of_others
 def _fill_noise(
-    seed: int,
-    cells_y: float,
-    cells_x: float,
-    octaves: int,
+    seed: Any,
+    cells_y: Any,
+    cells_x: Any,
+    octaves: Any,
     box: Any,
     size: Any,
     cosines: Numbers,
@@ -722,7 +722,7 @@ def _brightens(levels: Numbers, amount: float) -> Any:
 
 
 @part_of_others
-def _write(values: Numbers, images: Numbers, allowed: Numbers, row: int, channel: int, y: int, left: int) -> None:
+def _write(values: Numbers, images: Numbers, allowed: Numbers, row: Any, channel: Any, y: Any, left: Any) -> None:
     """A line, cut to 0..1, where flaws are allowed."""
     target = images[row, channel, y, left : left + len(values)]
     if allowed.shape[0] == 0:
@@ -736,7 +736,7 @@ def _write(values: Numbers, images: Numbers, allowed: Numbers, row: int, channel
 
 @part_of_others
 def _mix_line(
-    share: Numbers, target: Any, images: Numbers, allowed: Numbers, row: int, channel: int, y: int, left: int
+    share: Numbers, target: Any, images: Numbers, allowed: Numbers, row: Any, channel: Any, y: Any, left: Any
 ) -> None:
     """Move a line towards a colour, by shares in 0..1, where flaws are allowed."""
     old = images[row, channel, y, left : left + len(share)]
@@ -1026,7 +1026,7 @@ def paint_scratches(
 
 
 @part_of_others
-def _along_line(line: Numbers, start: int, place: Any) -> Any:
+def _along_line(line: Numbers, start: Any, place: Any) -> Any:
     """See ``synth.noise.profile``: at a place counted in random values."""
     whole = np.floor(place)
     t, cell = place - whole, np.int64(whole) + start
@@ -1200,7 +1200,7 @@ def paint_through_noise(
         period_x = max(numbers[17] * side * np.sqrt(numbers[18]), LEAST_PERIOD)
         amount = np.float32(2 * numbers[20])
         source = parts if kind == 1 else pictures
-        place = row if own and kind == 1 else min(np.int64(numbers[22] * len(source)), len(source) - 1)
+        place = row if own and kind == 1 else min(int(numbers[22] * len(source)), len(source) - 1)
         right, down = np.int64(np.rint(numbers[23] * size[1])), np.int64(np.rint(numbers[24] * size[0]))
         begin = (left - right) % size[1]
         fit = min(width, size[1] - begin)
@@ -1298,11 +1298,11 @@ def paint_dots(
                     dots[d, 2],
                     dots[d, 3],
                 )
-                layer = np.int64(dots[d, 4])
-                for y in range(max(np.int64(np.floor(py - far)), 0), min(np.int64(np.ceil(py + far)) + 1, here)):
+                layer = int(dots[d, 4])
+                for y in range(max(int(np.floor(py - far)), 0), min(int(np.ceil(py + far)) + 1, here)):
                     line, dy = layers[layer, y], np.float32(y) - py
                     seen[layer, y] = True
-                    for x in range(max(np.int64(np.floor(px - far)), 0), min(np.int64(np.ceil(px + far)) + 1, width)):
+                    for x in range(max(int(np.floor(px - far)), 0), min(int(np.ceil(px + far)) + 1, width)):
                         dx = np.float32(x) - px
                         value = min(max(far - np.sqrt(dx * dx + dy * dy), _ZERO), _ONE) * strength
                         line[x] = max(line[x], value)

@@ -250,8 +250,8 @@ class Canvas:
                 rows, centre, around, painted = (values[left] for values in (rows, centre, around, painted))
         margin = family.margin(parameters, ground.size)
         where = rows, centre, around, painted, margin
-        kind = {"contour": family.at_contour, "tiled": family.by_tiles}
-        for cut in cuts(self._flawed, self._good, ground, *where, **kind):
+        contour, tiled = family.at_contour, family.by_tiles
+        for cut in cuts(self._flawed, self._good, ground, *where, contour=contour, tiled=tiled):
             window = cut.window
             chosen = parameters if len(cut.flaws) == len(rows) else select(parameters, cut.flaws)
             self._put_back(family.paint(window, chosen, self._context), window, cut, rows[cut.flaws])
@@ -277,8 +277,7 @@ class Canvas:
     def finish(self) -> tuple[Tensor, Tensor]:
         """The flawed images, and ``[B, 1, H, W]`` masks (0 or 1) of the pixels that visibly changed."""
         # Made here, as nothing can be trained on what is made in inference mode.
-        images = self._images[:, :1]
-        masks = torch.from_numpy(np.zeros(images.shape, np.float32)) if usable(images) else torch.zeros_like(images)
+        masks = torch.zeros_like(self._images[:, :1])
         self._find_changes(masks)
         return self._flawed, masks
 

@@ -79,8 +79,8 @@ def textures(parameters: TextureParameters, x: Tensor, y: Tensor, side: int, cha
 def _coloured(fields: Tensor, parameters: TextureParameters, channels: int) -> Tensor:
     """Two colours, one where the field is -1 and one where it is 1, around the brightness."""
     if usable(fields):
-        tints = np.float32(0.4 * (channels > 1)) * (uniforms(parameters.seed + 11, 2 * channels) - np.float32(0.5))
-        colours = (np.ascontiguousarray(tint) for tint in np.split(tints, 2, axis=1))
+        rolls = np.float32(0.4 * (channels > 1)) * (uniforms(parameters.seed + 11, 2 * channels) - np.float32(0.5))
+        colours = (np.ascontiguousarray(tint) for tint in np.split(rolls, 2, axis=1))
         means = (np.ascontiguousarray(v, np.float32) for v in (parameters.brightness, parameters.contrast))
         pixels = np.empty((len(fields), channels, *fields.shape[1:]), np.float32)
         kernels().in_two_colours(fields.contiguous().numpy(), *means, *colours, pixels)
