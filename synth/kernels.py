@@ -1087,6 +1087,50 @@ def paint_unevenness(
 
 
 @compiled
+def paint_ripples(
+    images: Numbers,
+    allowed: Numbers,
+    rows: Numbers,
+    boxes: Numbers,
+    table: Numbers,
+    cosines: Numbers,
+    sines: Numbers,
+) -> None:
+    """See ``synth.families.ripple``; region, amount, turns for a pixel, direction, bend and crossed."""
+    channels, size = images.shape[1], images.shape[2:]
+    for n in range(len(rows)):
+        left, top, width, height = boxes[n]
+        numbers, row = table[n], rows[n]
+        amount, turns = np.float32(numbers[9]), numbers[10]
+        cos, sin = np.cos(numbers[11]) * turns, np.sin(numbers[11]) * turns
+        cells, bent, crossed = turns / (2 * np.pi) / 4, np.float32(2 * np.pi * numbers[12]), numbers[13] > 0
+        along, across = np.float32(cos), np.float32(-sin)
+        lines = max(1, min(_BAND // width, height))
+        inside, bend = np.empty((lines, width), np.float32), np.empty((lines, width), np.float32)
+        values = np.empty(width, np.float32)
+        for first in range(0, height, lines):
+            here = min(lines, height - first)
+            box = np.float64(top + first), np.float64(left)
+            _fill_region(numbers, True, box, size, cosines, sines, inside[:here])
+            seed = np.int64(numbers[6]) + 1
+            _fill_noise(seed, cells * size[0], cells * size[1], 1, box, size, cosines, sines, bend[:here])
+            for y in range(here):
+                dx, dy, field, moved = left - numbers[0], box[0] + y - numbers[1], inside[y], bend[y]
+                start, other = np.float32(dx * cos + dy * sin), np.float32(dy * cos - dx * sin)
+                for x in range(width):
+                    shift = moved[x] * bent
+                    wave = np.sin(start + along * np.float32(x) + shift)
+                    if crossed:
+                        wave *= np.sin(other + across * np.float32(x) - shift)
+                    field[x] = wave * field[x] * amount + _ONE
+                for c in range(channels):
+                    old = images[row, c, top + first + y, left : left + width]
+                    for x in range(width):
+                        values[x] = old[x] * field[x]
+                    _write(values, images, allowed, row, c, top + first + y, left)
+
+
+@compiled
 def paint_bites(
     images: Numbers,
     allowed: Numbers,
