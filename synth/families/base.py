@@ -147,9 +147,7 @@ class Family(ABC, Generic[P]):
         return [Content() for _ in parameters.severity]
 
     def paint_in_place(self, spots: Spots, parameters: P, context: Context) -> Numbers:
-        """Paint flaws by a compiled loop, without cutting windows out and writing them back; for ``usable`` images.
-
-        The pixels are those of ``paint``, within 1/255.
+        """As ``paint``, within 1/255, by a compiled loop that needs no windows; for ``usable`` images.
 
         Args:
             spots: Where.
@@ -196,9 +194,9 @@ class Canvas:
     """
 
     def __init__(self, images: Tensor, context: Context) -> None:
-        copied = usable(images) and images.is_contiguous()
-        # By NumPy, which asks for large pages: they are handed out in less time than they are written to.
-        flawed = torch.from_numpy(np.empty(images.shape, np.float32)) if copied else None
+        loops = usable(images) and images.is_contiguous()
+        # By NumPy, which asks for large pages, as being handed small ones takes longer than writing to them.
+        flawed = torch.from_numpy(np.empty(images.shape, np.float32)) if loops else None
         mask = check(images, context, flawed)
         self._ground = Ground(mask, (images.shape[-2], images.shape[-1]))
         self._context = Context(
@@ -245,13 +243,11 @@ class Canvas:
             left = family.paint_in_place(spots, parameters, self._context)
             if not len(left):
                 return
-            if len(left) < len(rows):
-                parameters = select(parameters, left)
-                rows, centre, around, painted = (values[left] for values in (rows, centre, around, painted))
-        margin = family.margin(parameters, ground.size)
-        where = rows, centre, around, painted, margin
-        contour, tiled = family.at_contour, family.by_tiles
-        for cut in cuts(self._flawed, self._good, ground, *where, contour=contour, tiled=tiled):
+            parameters = select(parameters, left)
+            rows, centre, around, painted = (values[left] for values in (rows, centre, around, painted))
+        where = rows, centre, around, painted, family.margin(parameters, ground.size)
+        kind: dict[str, Any] = {"contour": family.at_contour, "tiled": family.by_tiles}
+        for cut in cuts(self._flawed, self._good, ground, *where, **kind):
             window = cut.window
             chosen = parameters if len(cut.flaws) == len(rows) else select(parameters, cut.flaws)
             self._put_back(family.paint(window, chosen, self._context), window, cut, rows[cut.flaws])
@@ -283,8 +279,7 @@ class Canvas:
 
     @torch.inference_mode()
     def _find_changes(self, masks: Tensor) -> None:
-        depth = self._context.depth
-        levels = 2**depth - 1
+        depth, levels = self._context.depth, 2**self._context.depth - 1
         compiled = usable(self._images) and self._images.is_contiguous()
         for row, touched in enumerate(self._touched):
             for left, top, width, height in _together(touched):
