@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from synth.contact import write_overview
+from synth.draws import DRAWS
 from synth.errors import SynthError
 from synth.export import FORMATS, Layout, Sample
 from synth.families.base import Context
@@ -226,6 +227,7 @@ class _Maker:
         """What was asked for, as plain data."""
         return {
             "version": version("flawsmith"),
+            "draws": DRAWS,
             "format": self.layout.name,
             "seed": self.seed,
             "images": hashlib.sha256("\n".join(map(str, self.images)).encode()).hexdigest(),

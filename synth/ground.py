@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from synth.compiled import kernels, usable
 from synth.noise import Numbers
 
 _SEEN_AROUND = 8
@@ -35,6 +36,11 @@ class Ground:
         assert self.mask is not None
         return self.mask[:, 0].sum(dim=2).double().cumsum(dim=1).cpu().numpy()
 
+    @cached_property
+    def _planes(self) -> Numbers:
+        assert self.mask is not None
+        return self.mask.contiguous().numpy()
+
     def place(self, rows: Numbers, fractions: Numbers) -> Numbers:
         """Turn fractions into places where flaws are allowed: uniformly if the fractions are uniform.
 
@@ -48,6 +54,10 @@ class Ground:
         if self.mask is None:
             height, width = self.size
             return np.floor(_within(fractions) * (width, height)).astype(np.float32)
+        if usable(self.mask):
+            places = np.empty((len(rows), 2), np.float32)
+            kernels().place(self._planes, self._mass, rows, _within(fractions), places)
+            return places
         masks = self.mask[:, 0]
         return _place(self._mass[rows], lambda y: _at(masks, rows, y), fractions)
 
@@ -62,20 +72,27 @@ class Ground:
             return _place(
                 lines.cumsum(axis=1), lambda y: np.where(((y == 0) | (y == height - 1))[:, None], 1.0, ends), fractions
             )
+        if usable(self.mask):
+            places = np.empty((len(rows), 2), np.float32)
+            kernels().place_at_border(self._planes, rows, _within(fractions), places)
+            return places
         # A byte for a pixel: there are many, and little is done with each.
         ring = border((self.mask if len(self.mask) == len(rows) else _some(self.mask, rows)).byte())[:, 0]
         mass = ring.sum(dim=2).cpu().numpy().cumsum(axis=1, dtype=np.float64)
         return _place(mass, lambda y: _at(ring, np.arange(len(rows)), y), fractions)
 
-    def background(self, images: Tensor, rows: Numbers) -> tuple[Tensor, Tensor]:
-        """Mean colour ``[N, C, 1, 1]`` of what is outside, and whether there is any, ``[N, 1, 1, 1]`` bool."""
+    def background(self, images: Tensor, rows: Numbers) -> tuple[Numbers, Numbers]:
+        """Mean colour ``[N, C]`` of what is outside, and whether there is any, ``[N]`` bool."""
         if self.mask is None:
-            colour = images.new_zeros(len(rows), images.shape[1], 1, 1)
-            return colour, torch.zeros_like(colour[:, :1], dtype=torch.bool)
+            return np.zeros((len(rows), images.shape[1]), np.float32), np.zeros(len(rows), bool)
         step = max(1, min(self.size) // _BACKGROUND)
+        if usable(self.mask) and usable(images):
+            means, found = np.empty((len(rows), images.shape[1]), np.float32), np.empty(len(rows), bool)
+            kernels().mean_outside(images.contiguous().numpy(), self._planes, rows, step, means, found)
+            return means, found
         outside = 1 - _some(self.mask[:, :, ::step, ::step], rows)
         colour = mean_inside(_some(images[:, :, ::step, ::step], rows), outside)
-        return colour, outside.amax(dim=(-2, -1), keepdim=True) > 0
+        return colour.flatten(1).float().cpu().numpy(), (outside.amax(dim=(1, 2, 3)) > 0).cpu().numpy()
 
     def inward(self, rows: Numbers, centre: Numbers, reach: Numbers) -> Numbers:
         """Direction from places at the contour into the part.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from synth.compiled import kernels, usable
 from synth.draws import Draws
 from synth.noise import Numbers, perlin
 from synth.windows import Window
@@ -60,6 +61,16 @@ class RegionParameters(PlacedParameters):
 
     softness: Numbers
     square: Numbers
+
+
+def place_columns(parameters: PlacedParameters) -> tuple[Numbers, ...]:
+    """What loops that paint in place are told of a place, after its centre."""
+    return parameters.size, parameters.aspect, parameters.angle, parameters.roughness, parameters.seed
+
+
+def region_columns(parameters: RegionParameters) -> tuple[Numbers, ...]:
+    """As ``place_columns``, of a region."""
+    return *place_columns(parameters), parameters.softness, parameters.square
 
 
 def draw_place(
@@ -126,7 +137,7 @@ def region(parameters: RegionParameters, window: Window, smallest: float = 1.5) 
     """
     _, shorter = half_axes(parameters, window.size, smallest)
     edge = np.maximum(parameters.softness, 1 / shorter)
-    return _inside(parameters, window, smallest, 1 / edge, 0.5).clamp_(0, 1)
+    return _inside(parameters, window, smallest, 1 / edge, 0.5, cut=True)
 
 
 def inwardness(parameters: RegionParameters, window: Window, smallest: float = 1.5) -> Tensor:
@@ -140,11 +151,21 @@ def inwardness(parameters: RegionParameters, window: Window, smallest: float = 1
     return _inside(parameters, window, smallest, np.ones_like(parameters.size), 0.0)
 
 
-def _inside(parameters: RegionParameters, window: Window, smallest: float, scale: Numbers, start: float) -> Tensor:
-    """``inwardness`` times a scale ``[B]``, from a start on: scaled where that costs nothing."""
+def _inside(
+    parameters: RegionParameters, window: Window, smallest: float, scale: Numbers, start: float, *, cut: bool = False
+) -> Tensor:
+    """``inwardness`` times a scale ``[B]``, from a start on, cut to 0..1 if wanted."""
     longer, shorter = half_axes(parameters, window.size, smallest)
     cos, sin = np.cos(parameters.angle), np.sin(parameters.angle)
     along, across = scale / longer, scale / shorter
+    if usable(window.images):
+        field = bumps(parameters, window, smallest)
+        frames = np.empty((len(cos), 9))
+        frames[:, 0], frames[:, 1] = window.left - window.centre[:, 0], window.top - window.centre[:, 1]
+        frames[:, 2], frames[:, 3], frames[:, 4], frames[:, 5] = cos * along, sin * along, -sin * across, cos * across
+        frames[:, 6], frames[:, 7], frames[:, 8] = parameters.roughness * scale, scale + start, parameters.square
+        kernels().inside_regions(frames, cut, field[:, 0].numpy())
+        return field
     u = window.plane(cos * along, sin * along)
     v = window.plane(-sin * across, cos * across)
     box = torch.maximum(u.abs(), v.abs()) if parameters.square.any() else None
@@ -153,7 +174,8 @@ def _inside(parameters: RegionParameters, window: Window, smallest: float, scale
         # One or the other, as torch.where, which takes several times as long.
         distance.lerp_(box, window.column(parameters.square))
     noise = bumps(parameters, window, smallest).mul_(window.column(parameters.roughness * scale))
-    return noise.sub_(distance).add_(window.column(scale + start))
+    inside = noise.sub_(distance).add_(window.column(scale + start))
+    return inside.clamp_(0, 1) if cut else inside
 
 
 def bumps(parameters: PlacedParameters, window: Window, smallest: float = 1.5, octaves: int = 1) -> Tensor:

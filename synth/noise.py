@@ -12,17 +12,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synth.compiled import kernels, usable
+
 if TYPE_CHECKING:
     from synth.windows import Window
 
 Numbers = NDArray[Any]
 """Numbers about flaws and lattices: few, and NumPy is several times as quick as torch at starting to work on them."""
 
-_SIDE = 1024
+SIDE = 1024
 """Side of the table; fields repeat after so many lattice points, which is farther than pictures reach."""
 
-_MOST_CELLS = 64.0
-_LEAST_PERIOD = 1.5
+MOST_CELLS = 64.0
+"""Finest lattice of Perlin noise along a picture's side."""
+
+LEAST_PERIOD = 1.5
+"""Finest lattice of grain, in pixels."""
 
 
 def perlin(seeds: Numbers, cells: Numbers, window: "Window", octaves: int = 1) -> Tensor:
@@ -44,9 +49,17 @@ def perlin(seeds: Numbers, cells: Numbers, window: "Window", octaves: int = 1) -
     device = window.images.device
     scale = np.maximum(cells, 1.0, dtype=np.float64)
     half = len(seeds)
+    if usable(window.images):
+        number = np.arange(octaves)[:, None]
+        steps = np.minimum(scale * 2.0 ** number[:, :, None], MOST_CELLS) / np.array(window.size)
+        cosines, sines = _flat_directions()
+        noise = np.empty((half, 1, height, width), np.float32)
+        starts = _scramble(seeds + 0x9E37 * number)
+        kernels().gradient_noise(starts, _corners(window), steps, cosines, sines, noise[:, 0])
+        return torch.from_numpy(noise)
     field = None
     for octave in range(octaves):
-        points, weights = _slopes(window, np.minimum(scale * 2**octave, _MOST_CELLS) / np.array(window.size))
+        points, weights = _slopes(window, np.minimum(scale * 2**octave, MOST_CELLS) / np.array(window.size))
         count = points.shape[1]
         down, across = weights[:half, :height], weights[half:, :width].mT
         at = _places(seeds + 0x9E37 * octave, points[:half], points[half:], device)
@@ -73,15 +86,30 @@ def grain(seeds: Numbers, period: Numbers, window: "Window") -> Tensor:
     Returns:
         ``[B, 1, h, w]`` in -0.5..0.5, of the window's type and on its device.
     """
+    if usable(window.images):
+        nothing, all_of_it = np.zeros((len(seeds), 1), np.float32), np.ones(len(seeds), np.float32)
+        return grain_in_colours(seeds, period, window, nothing, all_of_it)
     height, width = window.shape
     device = window.images.device
-    points, *lines = _lattice(window, 1 / np.maximum(period, _LEAST_PERIOD, dtype=np.float64))
+    points, *lines = _lattice(window, 1 / np.maximum(period, LEAST_PERIOD, dtype=np.float64))
     cell, part = torch.from_numpy(lines[0]).to(device), torch.from_numpy(lines[1]).to(device, torch.float32)
     count = len(seeds)
     values = _table(device).take(_places(seeds, points[:count], points[count:], device)).sub_(0.5)
     # Lines are picked out whole, which is faster than a product of matrices with two numbers in each line.
     across = _between(values.mT, cell[count:, :width], part[count:, :width])
     return _between(across.mT, cell[:count, :height], part[:count, :height])[:, None].to(window.images)
+
+
+def grain_in_colours(seeds: Numbers, period: Numbers, window: "Window", colours: Numbers, amounts: Numbers) -> Tensor:
+    """Colours ``[B, C]`` plus ``grain`` times amounts ``[B]``; ``[B, C, h, w]``."""
+    if not usable(window.images):
+        noise = grain(seeds, period, window)
+        return window.tensor(colours[:, :, None, None]) + noise.mul_(window.column(amounts))
+    pixels = np.empty((*colours.shape, *window.shape), np.float32)
+    steps = 1 / np.maximum(period, LEAST_PERIOD, dtype=np.float64)
+    colours, amounts = (values.astype(np.float32) for values in (colours, amounts))
+    kernels().values_between(_scramble(seeds), _corners(window), steps, _flat(), colours, amounts, pixels)
+    return torch.from_numpy(pixels)
 
 
 def profile(seeds: Numbers, places: Tensor, period: Numbers) -> Tensor:
@@ -100,10 +128,10 @@ def profile(seeds: Numbers, places: Tensor, period: Numbers) -> Tensor:
     cell = scaled.floor()
     t = scaled.sub_(cell)
     places_in_table = _scramble(seeds)
-    row = _table(places.device)[torch.from_numpy(places_in_table % _SIDE).to(places.device)]
-    start = torch.from_numpy(places_in_table // _SIDE).to(places.device).view(shape)
+    row = _table(places.device)[torch.from_numpy(places_in_table % SIDE).to(places.device)]
+    start = torch.from_numpy(places_in_table // SIDE).to(places.device).view(shape)
     index = cell.long().add_(start)
-    low, high = (row.gather(1, (index + i).bitwise_and_(_SIDE - 1).flatten(1)) for i in (0, 1))
+    low, high = (row.gather(1, (index + i).bitwise_and_(SIDE - 1).flatten(1)) for i in (0, 1))
     t = (t * t).mul_(3 - 2 * t)
     return low.lerp_(high, t.flatten(1).to(low)).sub_(0.5).view_as(places).to(places)
 
@@ -119,17 +147,23 @@ def normals(seeds: Numbers, count: int) -> Numbers:
 
 
 def _run(seeds: Numbers, count: int) -> Numbers:
-    return (_scramble(seeds)[:, None] + np.arange(count)) & (_SIDE**2 - 1)
+    return (_scramble(seeds)[:, None] + np.arange(count)) & (SIDE**2 - 1)
 
 
 @lru_cache
 def _table(device: torch.device) -> Tensor:
-    return torch.rand(_SIDE, _SIDE, generator=torch.Generator().manual_seed(0)).to(device)
+    return torch.rand(SIDE, SIDE, generator=torch.Generator().manual_seed(0)).to(device)
 
 
 @lru_cache
 def _flat() -> Numbers:
     return _table(torch.device("cpu")).flatten().numpy()
+
+
+@lru_cache
+def _flat_directions() -> tuple[Numbers, Numbers]:
+    cosines, sines = _directions(torch.device("cpu"))
+    return cosines.flatten().numpy(), sines.flatten().numpy()
 
 
 @lru_cache
@@ -150,11 +184,36 @@ def lattice(seeds: Numbers, rows: Numbers, columns: Numbers, device: torch.devic
     return _table(device).take(_places(seeds, rows, columns, device))
 
 
+def lattice_starts(seeds: Numbers) -> Numbers:
+    """Where in ``flat_table`` each field begins, as ``lattice`` has it."""
+    return _scramble(seeds)
+
+
+def flat_table() -> Numbers:
+    """The table of random numbers, in one line."""
+    return _flat()
+
+
+def directions() -> tuple[Numbers, Numbers]:
+    """Cosine and sine of the table's numbers, taken as turns, in one line each."""
+    return _flat_directions()
+
+
+def bell_table() -> Numbers:
+    """The table's numbers made normal, in one line."""
+    return _bell()
+
+
 def _places(seeds: Numbers, rows: Numbers, columns: Numbers, device: torch.device) -> Tensor:
     """Where in the table, taken as one line, the lattice points are, ``[B, P, Q]``."""
     start = _scramble(seeds)[:, None]
-    down, across = ((start // _SIDE + rows) & (_SIDE - 1)) * _SIDE, (start + columns) & (_SIDE - 1)
+    down, across = ((start // SIDE + rows) & (SIDE - 1)) * SIDE, (start + columns) & (SIDE - 1)
     return torch.from_numpy(down[:, :, None] + across[:, None, :]).to(device)
+
+
+def _corners(window: "Window") -> Numbers:
+    """First rows and columns of windows, ``[B, 2]``; fractions where a window is moved."""
+    return np.stack([window.top, window.left], axis=1).astype(np.float64)
 
 
 def _scramble(seeds: Numbers) -> Numbers:
@@ -162,7 +221,7 @@ def _scramble(seeds: Numbers) -> Numbers:
     x: Numbers = seeds.astype(np.uint32)
     x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
     x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
-    return ((x ^ (x >> 16)) & (_SIDE**2 - 1)).astype(np.int64)
+    return ((x ^ (x >> 16)) & (SIDE**2 - 1)).astype(np.int64)
 
 
 def _lattice(window: "Window", scale: Numbers) -> tuple[Numbers, Numbers, Numbers]:

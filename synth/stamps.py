@@ -4,10 +4,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synth.compiled import kernels, usable
 from synth.noise import Numbers
 
 _TOGETHER = 2**20
 """Pixels stamped at once."""
+
+
+def extent(radii: Numbers) -> Numbers:
+    """Where dots have run out, in pixels from their middle; float32."""
+    return (np.maximum(radii, 0.25) + 0.6).astype(np.float32)
 
 
 def stamp(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers, strength: Numbers) -> None:
@@ -22,7 +28,11 @@ def stamp(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers, stre
         radii: ``[N]`` in pixels, above 0.
         strength: ``[N]`` value in the middle of a dot.
     """
-    reach = (np.maximum(radii, 0.25) + 0.6).astype(np.float32)
+    reach = extent(radii)
+    if usable(canvas):
+        points, strength = (np.ascontiguousarray(values, np.float32) for values in (points, strength))
+        kernels().draw_dots(layers.astype(np.int64), points, reach, strength, canvas.numpy())
+        return
     size = np.array([canvas.shape[2], canvas.shape[1]])
     seen = np.flatnonzero(((points > -reach[:, None] - 1) & (points < size + reach[:, None])).all(axis=1))
     halves = np.exp2(np.ceil(np.log2(np.maximum(np.ceil(reach[seen]), 2)))).astype(np.int64)

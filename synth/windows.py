@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synth.compiled import kernels, usable
 from synth.ground import Ground, mean_inside
 from synth.noise import Numbers
 
@@ -50,10 +51,10 @@ class Window:
         boxes: ``[B, 4]`` int64: left, top, width, height of all that each flaw may change, which the window is a part
             of, or surrounds.
         size: Height and width of the whole picture.
-        level: ``[B, C, 1, 1]`` mean colour around the flaw.
-        background: ``[B, C, 1, 1]`` mean colour outside the part; only for families that paint at the contour,
-            empty for others.
-        has_background: ``[B, 1, 1, 1]`` bool, there is something outside the part; only for those too.
+        level: ``[B, C]`` mean colour around the flaw, float32.
+        background: ``[B, C]`` mean colour outside the part; only for families that paint at the contour, empty for
+            others.
+        has_background: ``[B]`` bool, there is something outside the part; only for those too.
         inward: ``[B]`` direction from the contour at the flaw into the part, radians; only for those too.
     """
 
@@ -65,9 +66,9 @@ class Window:
     centre: Numbers
     boxes: Numbers
     size: tuple[int, int]
-    level: Tensor
-    background: Tensor
-    has_background: Tensor
+    level: Numbers
+    background: Numbers
+    has_background: Numbers
     inward: Numbers
 
     @property
@@ -130,8 +131,14 @@ class Window:
         """Give one number per image the shape ``[B, 1, 1, 1]``, type and device of the images."""
         return self.tensor(_cell(values))
 
+    def colours(self, values: Numbers) -> Tensor:
+        """Give colours ``[B, C]`` the shape ``[B, C, 1, 1]``, type and device of the images."""
+        return self.tensor(values[:, :, None, None])
+
     def tensor(self, values: Numbers) -> Tensor:
         """Numbers as a tensor of the type and on the device of the images."""
+        if usable(self.images):
+            return torch.from_numpy(values.astype(np.float32, copy=False))
         return torch.from_numpy(values.astype(np.float32, copy=False)).to(self.images)
 
     def rows(self, index: Numbers) -> "Window":
@@ -237,7 +244,7 @@ def cuts(
         contour: Whether the background's colour is wanted.
         tiled: Whether large windows may be cut in pieces, and small ones be widened to be painted with others.
     """
-    level = _level(images, ground, rows, boxes)
+    level = box_levels(images, ground, rows, boxes)
     for (width, height), kind in _kinds(painted[:, 2:].tolist(), _CALL if tiled else 0):
         pieces = tiled and max(width, height) > _TILE
         together = 1 if pieces else max(1, _TOGETHER // (width * height * images.shape[1]))
@@ -280,7 +287,9 @@ def _widened(boxes: Numbers, width: int, height: int, size: tuple[int, int]) -> 
     side = np.array([width, height])
     start = boxes[:, :2] - (side - boxes[:, 2:]) // 2
     start = np.minimum(np.maximum(start, 0), np.array([size[1], size[0]]) - side)
-    return np.concatenate([start, np.broadcast_to(side, start.shape)], axis=1)
+    wide = boxes.copy()
+    wide[:, :2], wide[:, 2:] = start, side
+    return wide
 
 
 def _tiles(cutter: "_Cutter", flaws: Numbers, box: list[int], margin: int) -> Iterator[Cut]:
@@ -310,33 +319,35 @@ class _Cutter:
         rows: Numbers,
         centre: Numbers,
         boxes: Numbers,
-        level: Tensor,
+        level: Numbers,
         *,
         contour: bool,
     ) -> None:
         self.ground, self.centre, self.boxes, self.level = ground, centre, boxes, level
-        which = rows.tolist()
-        self.good = [good[row] for row in which]
-        self.pictures = [images[row] for row in which]
-        self.masks = None if ground.mask is None else [ground.mask[row] for row in which]
+        self.images, self.rows = images, rows
+        self.allowed_on = rows
+        self.good = [good[row] for row in rows.tolist()]
         if contour:
             self.background, self.has_background = ground.background(images, rows)
             self.inward = ground.inward(rows, centre, boxes[:, 2:].max(axis=1) // 4)
         else:
             self.background = self.has_background = level[:, :0]
-            self.inward = np.zeros(len(which))
+            self.inward = np.zeros(len(rows))
 
     def keep(self) -> None:
         """Cut from the pictures as they are now: tiles with a margin must not see what was painted beside them."""
-        self.pictures = [picture.clone() for picture in self.pictures]
+        self.images, self.rows = (
+            torch.stack([self.images[row] for row in self.rows.tolist()]),
+            np.arange(len(self.rows)),
+        )
 
     def window(self, boxes: list[list[int]]) -> Window:
         """The window in boxes of one size."""
         corners = np.array(boxes)
         return Window(
-            images=_gather(self.pictures, boxes),
+            images=_cut(self.images, self.rows, corners),
             pictures=self.good,
-            allowed=None if self.masks is None else _gather(self.masks, boxes),
+            allowed=None if self.ground.mask is None else _cut(self.ground.mask, self.allowed_on, corners),
             left=corners[:, 0],
             top=corners[:, 1],
             centre=self.centre,
@@ -357,9 +368,24 @@ def _gather(pictures: Sequence[Tensor], boxes: list[list[int]]) -> Tensor:
     return parts[0][None] if len(parts) == 1 else torch.stack(parts)
 
 
-def _level(images: Tensor, ground: Ground, rows: Numbers, boxes: Numbers) -> Tensor:
-    """Mean colour of the allowed pixels in each box, ``[N, C, 1, 1]``, from some hundred of them."""
+def _cut(images: Tensor, rows: Numbers, boxes: Numbers) -> Tensor:
+    """Boxes of one size ``[N, 4]`` of some images of a batch, ``[N, C, h, w]``."""
+    if not usable(images):
+        return _gather([images[row] for row in rows.tolist()], boxes.tolist())
+    width, height = boxes[0, 2:].tolist()
+    pixels = np.empty((len(rows), images.shape[1], height, width), np.float32)
+    kernels().cut(images.numpy(), rows, boxes, pixels)
+    return torch.from_numpy(pixels)
+
+
+def box_levels(images: Tensor, ground: Ground, rows: Numbers, boxes: Numbers) -> Numbers:
+    """Mean colour of the allowed pixels in each box, ``[N, C]``, from some hundred of them."""
     height, width = ground.size
+    if usable(images):
+        mask = images[:0] if ground.mask is None else ground.mask
+        means = np.empty((len(rows), images.shape[1]), np.float32)
+        kernels().mean_levels(images.numpy(), mask.numpy(), rows, boxes, _LOOKED_AT, means)
+        return means
     x, y = looked_at(boxes)
     place = y[:, :, None] * width + x[:, None, :]
     channels = np.arange(images.shape[1]) * (height * width)
@@ -367,10 +393,10 @@ def _level(images: Tensor, ground: Ground, rows: Numbers, boxes: Numbers) -> Ten
     at = (first[:, None] * images.shape[1] + channels)[:, :, None, None] + place[:, None]
     pixels = images.take(torch.from_numpy(at).to(images.device)).double()
     if ground.mask is None:
-        return pixels.mean(dim=(-2, -1), keepdim=True).to(images)
+        return pixels.mean(dim=(-2, -1)).float().cpu().numpy()
     # Where the few pixels looked at are all forbidden, the others count.
     there = torch.from_numpy(first[:, None, None, None] + place[:, None]).to(images.device)
-    return mean_inside(pixels, ground.mask.take(there) + 1e-6).to(images)
+    return mean_inside(pixels, ground.mask.take(there) + 1e-6).flatten(1).float().cpu().numpy()
 
 
 def looked_at(boxes: Numbers) -> tuple[Numbers, Numbers]:

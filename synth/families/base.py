@@ -10,11 +10,13 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from synth.compiled import kernels, usable
 from synth.errors import SynthError
 from synth.ground import Ground
 from synth.noise import Numbers
 from synth.sources.defects import DefectBank
-from synth.windows import Window, boxes, cuts, trimmed
+from synth.spots import Spots
+from synth.windows import Cut, Window, boxes, cuts, trimmed
 
 if TYPE_CHECKING:
     from synth.masks import FlawParameters
@@ -144,6 +146,19 @@ class Family(ABC, Generic[P]):
         """What each flaw shows, for the manifest; a family that borrows pixels says from where."""
         return [Content() for _ in parameters.severity]
 
+    def paint_in_place(self, spots: Spots, parameters: P, context: Context) -> Numbers:
+        """As ``paint``, within 1/255, by a compiled loop that needs no windows; for ``usable`` images.
+
+        Args:
+            spots: Where.
+            parameters: A row for each.
+            context: As for ``paint``.
+
+        Returns:
+            Which flaws are left to ``paint``, int64: all of them where a family has no such loop.
+        """
+        return np.arange(len(spots.rows))
+
     def margin(self, parameters: P, size: tuple[int, int]) -> int:
         """Pixels around a window that painting it needs to see, in pictures of that size."""
         return 0
@@ -179,8 +194,11 @@ class Canvas:
     """
 
     def __init__(self, images: Tensor, context: Context) -> None:
-        size = (images.shape[-2], images.shape[-1])
-        self._ground = Ground(check(images, context), size)
+        loops = usable(images) and images.is_contiguous()
+        # By NumPy, which asks for large pages, as being handed small ones takes longer than writing to them.
+        flawed = torch.from_numpy(np.empty(images.shape, np.float32)) if loops else None
+        mask = check(images, context, flawed)
+        self._ground = Ground(mask, (images.shape[-2], images.shape[-1]))
         self._context = Context(
             sources=_fit(context.sources, images),
             textures=_fit(context.textures, images),
@@ -189,7 +207,7 @@ class Canvas:
         )
         self._images = images
         self._good = images.unbind()
-        self._flawed = images.clone(memory_format=torch.contiguous_format)
+        self._flawed = images.clone(memory_format=torch.contiguous_format) if flawed is None else flawed
         self._touched: list[list[list[int]]] = [[] for _ in images]
 
     @property
@@ -210,6 +228,7 @@ class Canvas:
             SynthError: If the family needs confirmed defects and there are none.
         """
         ground = self._ground
+        rows = np.ascontiguousarray(rows)  # loops are compiled anew for numbers that lie apart
         if family.needs_defects and not self._context.defects:
             msg = f"the flaw family {family.name} needs confirmed defects, and there are none; give a bank with some"
             raise SynthError(msg)
@@ -217,34 +236,39 @@ class Canvas:
         reach = family.reach_with(parameters, ground.size, self._context)
         around = boxes(centre, reach, ground.size)
         painted = trimmed(around, centre, reach) if family.by_tiles else around
-        margin = family.margin(parameters, ground.size)
-        for cut in cuts(
-            self._flawed,
-            self._good,
-            ground,
-            rows,
-            centre,
-            around,
-            painted,
-            margin,
-            contour=family.at_contour,
-            tiled=family.by_tiles,
-        ):
-            window = cut.window
-            chosen = parameters if len(cut.flaws) == len(rows) else select(parameters, cut.flaws)
-            content = family.paint(window, chosen, self._context).clamp_(0, 1)
-            corners = zip(window.left.tolist(), window.top.tolist(), strict=True)
-            for i, (row, (x, y, w, h), (left, top)) in enumerate(
-                zip(rows[cut.flaws].tolist(), cut.boxes, corners, strict=True)
-            ):
-                there = (slice(None), slice(y - top, y - top + h), slice(x - left, x - left + w))
-                canvas, part = self._flawed[row, :, y : y + h, x : x + w], content[i][there]
-                if window.allowed is None:
-                    canvas.copy_(part)
-                else:
-                    canvas.lerp_(part, window.allowed[i][there])
         for row, box in zip(rows.tolist(), painted.tolist(), strict=True):
             self._touched[row].append(box)
+        if usable(self._flawed):
+            spots = Spots(self._flawed, self._images, ground, rows, centre, around, painted)
+            left = family.paint_in_place(spots, parameters, self._context)
+            if not len(left):
+                return
+            parameters = select(parameters, left)
+            rows, centre, around, painted = (values[left] for values in (rows, centre, around, painted))
+        where = rows, centre, around, painted, family.margin(parameters, ground.size)
+        kind: dict[str, Any] = {"contour": family.at_contour, "tiled": family.by_tiles}
+        for cut in cuts(self._flawed, self._good, ground, *where, **kind):
+            window = cut.window
+            chosen = parameters if len(cut.flaws) == len(rows) else select(parameters, cut.flaws)
+            self._put_back(family.paint(window, chosen, self._context), window, cut, rows[cut.flaws])
+
+    def _put_back(self, content: Tensor, window: Window, cut: Cut, rows: Numbers) -> None:
+        """Write what was painted in a window to the images, where flaws are allowed."""
+        if usable(self._flawed):
+            allowed = content[:0] if window.allowed is None else window.allowed
+            corners = np.stack([window.left, window.top], axis=1)
+            where = corners, np.array(cut.boxes), rows
+            kernels().put_back(content.contiguous().numpy(), allowed.numpy(), *where, self._flawed.numpy())
+            return
+        content.clamp_(0, 1)
+        places = zip(rows.tolist(), cut.boxes, window.left.tolist(), window.top.tolist(), strict=True)
+        for i, (row, (x, y, w, h), left, top) in enumerate(places):
+            there = (slice(None), slice(y - top, y - top + h), slice(x - left, x - left + w))
+            canvas, part = self._flawed[row, :, y : y + h, x : x + w], content[i][there]
+            if window.allowed is None:
+                canvas.copy_(part)
+            else:
+                canvas.lerp_(part, window.allowed[i][there])
 
     def finish(self) -> tuple[Tensor, Tensor]:
         """The flawed images, and ``[B, 1, H, W]`` masks (0 or 1) of the pixels that visibly changed."""
@@ -255,12 +279,19 @@ class Canvas:
 
     @torch.inference_mode()
     def _find_changes(self, masks: Tensor) -> None:
+        depth, levels = self._context.depth, 2**self._context.depth - 1
+        compiled = usable(self._images) and self._images.is_contiguous()
         for row, touched in enumerate(self._touched):
             for left, top, width, height in _together(touched):
+                if compiled:
+                    arrays = (images.numpy() for images in (self._images, self._flawed, masks))
+                    box, seen = (left, top, width, height), (np.float32(levels), np.float32(VISIBLE * levels // 255))
+                    kernels().find_changes(*arrays, row, *box, *seen)
+                    continue
                 for first in range(top, top + height, max(1, _COMPARED // width)):
                     last = min(first + max(1, _COMPARED // width), top + height)
                     part = (slice(row, row + 1), slice(None), slice(first, last), slice(left, left + width))
-                    masks[part] = visible_change(self._images[part], self._flawed[part], self._context.depth)
+                    masks[part] = visible_change(self._images[part], self._flawed[part], depth)
 
 
 def _together(touched: list[list[int]]) -> list[list[int]]:
@@ -273,8 +304,13 @@ def _together(touched: list[list[int]]) -> list[list[int]]:
     return [whole] if width * height <= sum(box[2] * box[3] for box in touched) else touched
 
 
-def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor | None:
+def check(images: Tensor, context: Context = NO_CONTEXT, copy: Tensor | None = None) -> Tensor | None:
     """Refuse what flaws cannot be put on.
+
+    Args:
+        images: ``[B, C, H, W]``.
+        context: Of these images.
+        copy: The images are copied to it meanwhile; only for ``usable`` ones, contiguous as it is.
 
     Returns:
         The foreground ``[B, 1, H, W]``, 0 or 1, of the images' type and on their device; None is everywhere.
@@ -282,7 +318,7 @@ def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor | None:
     Raises:
         SynthError: If shape, type or range of the images, the foreground, the sources or the textures is wrong.
     """
-    _check_pictures(images, "images")
+    _check_pictures(images, "images", copy)
     if min(images.shape[-2:]) < SMALLEST_SIDE:
         height, width = images.shape[-2:]
         msg = (
@@ -304,23 +340,47 @@ def check(images: Tensor, context: Context = NO_CONTEXT) -> Tensor | None:
     if context.foreground.shape != (images.shape[0], 1, *images.shape[-2:]):
         msg = f"foreground of shape {list(context.foreground.shape)} does not fit images {list(images.shape)}"
         raise SynthError(msg)
-    foreground = (context.foreground.to(images.device) > 0.5).to(images)
-    empty = (foreground.flatten(1).amax(dim=1) == 0).nonzero().flatten().tolist()
-    if empty:
+    foreground = _whole(context.foreground.to(images.device)).to(images)
+    empty = np.flatnonzero(~_any(foreground))
+    if len(empty):
         msg = f"foreground of image {empty[0]} is empty; give one with at least a pixel, or None for the whole image"
         raise SynthError(msg)
     return foreground
 
 
-def _check_pictures(pictures: Tensor, what: str) -> None:
+def _whole(mask: Tensor) -> Tensor:
+    """A mask as 0 and 1; the mask itself if it is that already."""
+    if usable(mask) and mask.is_contiguous() and kernels().is_whole(mask.flatten().numpy()):
+        return mask
+    return mask > 0.5
+
+
+def _any(mask: Tensor) -> Numbers:
+    """Which masks of a batch have a pixel, ``[B]`` bool."""
+    if usable(mask) and mask.is_contiguous():
+        return np.asarray(mask.flatten(1).numpy().any(axis=1))
+    return (mask.flatten(1).amax(dim=1) > 0).cpu().numpy()
+
+
+def _in_range(pictures: Tensor, copy: Tensor | None) -> bool:
+    """Whether all numbers lie in 0..1; copies them meanwhile, which reads them once and not twice."""
+    if copy is not None:
+        return bool(kernels().copy_in_range(pictures.flatten().numpy(), copy.view(-1).numpy()))
+    if usable(pictures) and pictures.is_contiguous():
+        return bool(kernels().in_range(pictures.flatten().numpy()))
+    low, high = (float(value) for value in pictures.aminmax())
+    return low >= 0 and high <= 1
+
+
+def _check_pictures(pictures: Tensor, what: str, copy: Tensor | None = None) -> None:
     if pictures.ndim != 4 or pictures.shape[1] not in (1, 3) or 0 in pictures.shape:
         msg = f"{what} must be [B, C, H, W] with 1 or 3 channels, not {list(pictures.shape)}"
         raise SynthError(msg)
     if not pictures.is_floating_point():
         msg = f"{what} must be floating point in 0..1, not {pictures.dtype}; divide 8-bit values by 255"
         raise SynthError(msg)
-    low, high = (float(value) for value in pictures.aminmax())
-    if not (low >= 0 and high <= 1):
+    if not _in_range(pictures, copy):
+        low, high = (float(value) for value in pictures.aminmax())
         msg = f"{what} must lie in 0..1, not in {low:g}..{high:g}"
         raise SynthError(msg)
 
@@ -357,24 +417,47 @@ def shade(window: Window, profile: Tensor, amount: Numbers) -> Tensor:
         profile: ``[B, 1, h, w]``.
         amount: ``[B]``, -1..1.
     """
-    level = window.level.mean(dim=1, keepdim=True)
-    amounts = window.column(amount)
-    bright = torch.where(level < 0.12, True, torch.where(level > 0.88, False, amounts > 0))
-    return torch.lerp(window.images, bright.to(window.images), profile * amounts.abs())
+    target = brightens(window, amount).astype(np.float32)
+    return mixed(window, profile, target[:, None].repeat(window.level.shape[1], axis=1), np.abs(amount))
 
 
-def relative(window: Window, share: Numbers) -> Tensor:
-    """A colour darker or brighter than the part around a flaw, ``[B, C, 1, 1]``.
+def mixed(window: Window, share: Tensor, colours: Numbers, amount: Numbers) -> Tensor:
+    """Images mixed with one colour each.
 
     Args:
-        window: Whose level.
+        window: Whose images.
+        share: ``[B, 1, h, w]`` of the colour, 0..1.
+        colours: ``[B, C]``.
+        amount: ``[B]``, by which the share is multiplied.
+    """
+    images = window.images
+    if not usable(images):
+        return torch.lerp(images, window.colours(colours), share * window.column(amount))
+    pixels = np.empty(images.shape, np.float32)
+    colours, amount = (np.ascontiguousarray(values, np.float32) for values in (colours, amount))
+    kernels().mix(images.contiguous().numpy(), share.contiguous().numpy(), colours, amount, pixels)
+    return torch.from_numpy(pixels)
+
+
+def brightens(window: Window | Spots, amount: Numbers) -> Numbers:
+    """Whether flaws make the part brighter: amounts ``[B, ...]`` above 0 do, but where it is almost black or white."""
+    level = window.level.mean(axis=1).reshape(-1, *[1] * (amount.ndim - 1))
+    return np.where(level < np.float32(0.12), True, np.where(level > np.float32(0.88), False, amount > 0))
+
+
+def relative(window: Window | Spots, share: Numbers) -> Numbers:
+    """A colour darker or brighter than the part around a flaw, ``[B, C]``.
+
+    Args:
+        window: Whose level, or spots.
         share: ``[B]``: -1 is black, 0 the level, 1 white. Where the part is almost black or white already, the other
             direction is taken, as the colour could not be told from the part.
     """
-    level, shares = window.level, window.column(share)
-    grey = level.mean(dim=1, keepdim=True)
-    shares = torch.where(grey > 0.85, -shares.abs(), torch.where(grey < 0.15, shares.abs(), shares))
-    return torch.where(shares > 0, level + shares * (1 - level), level * (1 + shares))
+    level, shares = window.level, share[:, None]
+    grey = level.mean(axis=1, keepdims=True)
+    far = np.abs(shares)
+    shares = np.where(grey > np.float32(0.85), -far, np.where(grey < np.float32(0.15), far, shares))
+    return np.where(shares > 0, level + shares * (1 - level), level * (1 + shares))
 
 
 def light(images: Tensor, slope: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, relative
-from synth.masks import PlacedParameters, bumps, draw_place, half_axes
-from synth.noise import Numbers, perlin, uniforms
+from synth.masks import PlacedParameters, bumps, draw_place, half_axes, place_columns
+from synth.noise import Numbers, directions, flat_table, perlin, uniforms
+from synth.spots import NO_FLAWS, Spots, paint
 from synth.windows import Window
 
 _FACETS = 5
@@ -70,6 +71,16 @@ class Bite(Family[BiteParameters]):
         # Neighbouring facets are at most 1.3 fifths of a turn apart: corners lie within 0.85 / cos(47°) half axes.
         return (longer * (1.25 + 1.2 * parameters.roughness) + 2)[:, None].repeat(2, axis=1)
 
+    def paint_in_place(self, spots: Spots, parameters: BiteParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        p = parameters
+        background, there = spots.ground.background(spots.images, spots.rows)
+        hollow = np.where(there[:, None], background, spots.level * np.float32(0.15))
+        surface = relative(spots, p.brightness).astype(np.float32, copy=False)
+        table = spots.table(*place_columns(p), p.facets, p.grain, p.through, p.opacity)
+        paint("paint_bites", spots, surface, hollow, _FACETS, table, flat_table(), *directions())
+        return NO_FLAWS
+
     def paint(self, window: Window, parameters: BiteParameters, context: Context) -> Tensor:
         """Replace what was broken out."""
         inside, shade = _facets(window, parameters)
@@ -78,8 +89,8 @@ class Bite(Family[BiteParameters]):
         shade.mul_(window.column(parameters.facets)).add_(grain.mul_(window.column(parameters.grain)))
         # Deep places get less light; the edge that the break runs out in catches some.
         shade.sub_(inside.clamp(0, 1).mul_(0.4)).add_(1)
-        content = relative(window, parameters.brightness) * shade
-        hollow = torch.where(window.has_background, window.background, window.level * 0.15)
+        content = window.colours(relative(window, parameters.brightness)) * shade
+        hollow = window.colours(np.where(window.has_background[:, None], window.background, window.level * 0.15))
         # As soft as a pixel, in half axes.
         edge = window.column(1 / shorter)
         through = (inside - window.column(parameters.through)).div_(edge).add_(0.5).clamp_(0, 1)

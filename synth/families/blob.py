@@ -9,8 +9,9 @@ from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, light, select, shade
-from synth.masks import RegionParameters, draw_region, half_axes, region, region_reach
-from synth.noise import Numbers, normals
+from synth.masks import RegionParameters, draw_region, half_axes, region, region_columns, region_reach
+from synth.noise import Numbers, bell_table, directions, normals
+from synth.spots import NO_FLAWS, Spots, paint
 from synth.windows import Window, run
 
 _MOST = 4
@@ -73,6 +74,13 @@ class Blob(Family[BlobParameters]):
             shift, blob = _blob(parameters, i, size)
             reach = np.maximum(reach, (np.abs(shift) + region_reach(blob, size)) * (parameters.number > i)[:, None])
         return reach + _step(parameters, size)[:, None] * (parameters.relief > 0)[:, None]
+
+    def paint_in_place(self, spots: Spots, parameters: BlobParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        p = parameters
+        table = spots.table(*region_columns(p), p.depth, p.rim, p.number, p.spread, p.light, p.relief)
+        paint("paint_blobs", spots, spots.level, table, bell_table(), *directions())
+        return NO_FLAWS
 
     def paint(self, window: Window, parameters: BlobParameters, context: Context) -> Tensor:
         """Darken or brighten the images inside the blobs, and light the walls of pits."""

@@ -8,10 +8,11 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family
+from synth.families.base import Context, Family, brightens
 from synth.masks import FlawParameters
 from synth.noise import Numbers, normals, uniforms
-from synth.stamps import stamp
+from synth.spots import NO_FLAWS, Spots, paint
+from synth.stamps import extent, stamp
 from synth.windows import Window
 
 _MOST_SPECKS = 160
@@ -104,12 +105,24 @@ class Contamination(Family[ContaminationParameters]):
         points, radii, _ = _dots(parameters, size)
         return ((np.abs(points) + radii[..., None] + 1) * (radii > 0)[..., None]).max(axis=1)
 
+    def paint_in_place(self, spots: Spots, parameters: ContaminationParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        points, radii, strength = _dots(parameters, spots.size)
+        dirt = parameters.contrast[:, None] * strength
+        drawn = radii > 0
+        dots = np.empty((np.count_nonzero(drawn), 5), np.float32)
+        dots[:, :2] = (points + spots.centre[:, None])[drawn]
+        dots[:, 2], dots[:, 3], dots[:, 4] = extent(radii[drawn]), np.abs(dirt[drawn]), brightens(spots, dirt)[drawn]
+        colour = _colours(parameters, spots.images)
+        both = np.stack([colour, 1 - colour]).astype(np.float32, copy=False)
+        paint("paint_dots", spots, drawn.sum(axis=1).cumsum(), dots, both)
+        return NO_FLAWS
+
     def paint(self, window: Window, parameters: ContaminationParameters, context: Context) -> Tensor:
         """Cover the images with specks and fibres."""
         points, radii, strength = _dots(parameters, window.size)
-        level = window.level.mean(dim=(1, 2, 3))[:, None].cpu().numpy()
         dirt = parameters.contrast[:, None] * strength
-        bright = np.where(level < np.float32(0.12), True, np.where(level > np.float32(0.88), False, dirt > 0))
+        bright = brightens(window, dirt)
         origin = np.stack([window.left, window.top], axis=1) - window.centre
         places = (points - origin[:, None]).astype(np.float32)
         drawn = radii > 0
@@ -117,9 +130,13 @@ class Contamination(Family[ContaminationParameters]):
         canvas = window.images.new_zeros(2 * len(points), *window.shape)
         stamp(canvas, layers[drawn], places[drawn], radii[drawn], np.abs(dirt[drawn]))
         shadows, lights = canvas.view(-1, 2, *window.shape).split(1, dim=1)
-        colour = parameters.colour if window.images.shape[1] == 3 else parameters.colour.mean(axis=1, keepdims=True)
-        colours = window.tensor(colour[:, :, None, None])
+        colours = window.tensor(_colours(parameters, window.images)[:, :, None, None])
         return torch.lerp(torch.lerp(window.images, colours, shadows), 1 - colours, lights)
+
+
+def _colours(parameters: ContaminationParameters, images: Tensor) -> Numbers:
+    """Of dark dirt, ``[B, C]``."""
+    return parameters.colour if images.shape[1] == 3 else parameters.colour.mean(axis=1, keepdims=True)
 
 
 def _dots(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple[Numbers, Numbers, Numbers]:

@@ -11,10 +11,11 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, shade
+from synth.families.base import Context, Family, brightens, shade
 from synth.masks import FlawParameters
 from synth.noise import Numbers, normals, uniforms
-from synth.stamps import stamp
+from synth.spots import Spots, paint
+from synth.stamps import extent, stamp
 from synth.windows import Window
 
 _KNOTS = 40
@@ -100,6 +101,22 @@ class Crack(Family[CrackParameters]):
         points, radii = _knots(parameters, size)
         return ((np.abs(points) + radii[..., None] + 1) * (radii > 0)[..., None]).max(axis=(1, 2))
 
+    def paint_in_place(self, spots: Spots, parameters: CrackParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        points, radii = _knots(parameters, spots.size)
+        thick = radii.max(axis=(1, 2)).astype(int) // _MOST_RADIUS > 1
+        left, here = np.flatnonzero(thick), np.flatnonzero(~thick)
+        if not len(here):
+            return left
+        some, amount = spots.some(here), parameters.depth[here]
+        places = (points + spots.centre[:, None, None]).astype(np.float32)
+        walks = zip(places[here], radii[here], np.abs(amount).tolist(), strict=True)
+        dots = [_dots(knots[width[:, 0] > 0], width[width[:, 0] > 0], depth) for knots, width, depth in walks]
+        colours = np.repeat(brightens(some, amount), spots.images.shape[1]).reshape(1, len(here), -1).repeat(2, axis=0)
+        ends = np.cumsum([len(some_dots) for some_dots in dots])
+        paint("paint_dots", some, ends, np.concatenate(dots), colours.astype(np.float32))
+        return left
+
     def paint(self, window: Window, parameters: CrackParameters, context: Context) -> Tensor:
         """Darken or brighten the images along the walks."""
         return shade(window, _draw(window, *_knots(parameters, window.size)), parameters.depth)
@@ -182,6 +199,16 @@ def _draw_crack(knots: Numbers, radii: Numbers, size: tuple[int, int]) -> Tensor
     if shrink > 1:
         drawn = functional.interpolate(drawn[None], scale_factor=float(shrink), mode="bilinear")[0]
     return drawn[0, :height, :width]
+
+
+def _dots(knots: Numbers, radii: Numbers, strength: float) -> Numbers:
+    """Dots along the walks ``[W, K, 2]`` of one crack with radii ``[W, K]``, for ``synth.kernels.paint_dots``."""
+    steps = np.diff(knots, axis=1)
+    between = max(2, math.ceil(float(np.sqrt((steps**2).sum(axis=-1).max())) / _APART))
+    places = _resample(np.concatenate([knots, radii[..., None]], axis=-1), between).reshape(-1, 3)
+    dots = np.zeros((len(places), 5), np.float32)
+    dots[:, :2], dots[:, 2], dots[:, 3] = places[:, :2], extent(places[:, 2]), strength
+    return dots
 
 
 def _resample(values: Numbers, between: int) -> Numbers:

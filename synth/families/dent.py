@@ -10,9 +10,10 @@ from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, light, select
-from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
-from synth.noise import Numbers
+from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_columns, region_reach
+from synth.noise import Numbers, directions
 from synth.sources import sampled
+from synth.spots import NO_FLAWS, Spots, paint
 from synth.windows import Window, run
 
 _RIM = 0.45
@@ -71,6 +72,13 @@ class Dent(Family[DentParameters]):
     def margin(self, parameters: DentParameters, size: tuple[int, int]) -> int:
         """As far as the texture is bent."""
         return math.ceil((np.abs(parameters.warp) * region_reach(parameters, size).max(axis=1)).max()) + 1
+
+    def paint_in_place(self, spots: Spots, parameters: DentParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        p = parameters
+        table = spots.table(*region_columns(p), p.depth, p.light, p.rim, p.warp)
+        paint("paint_dents", spots, _RIM, table, *directions())
+        return NO_FLAWS
 
     def paint(self, window: Window, parameters: DentParameters, context: Context) -> Tensor:
         """Light the images by the slope of the dent, and bend their texture."""

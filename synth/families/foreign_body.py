@@ -136,7 +136,7 @@ def _dome(inside: Tensor) -> Tensor:
 def _surface(window: Window, parameters: ForeignBodyParameters, context: Context) -> Tensor:
     """What the body looks like, lit from above; ``[B, C, h, w]``."""
     pictures = context.sources if context.textures is None else context.textures
-    brightness = relative(window, parameters.brightness).mean(dim=1).flatten().cpu().numpy()
+    brightness = relative(window, parameters.brightness).mean(axis=1)
     surface = torch.empty_like(window.images)
     borrowed = parameters.borrowed if pictures is not None else np.zeros_like(parameters.borrowed)
     for rows in (np.flatnonzero(borrowed), np.flatnonzero(~borrowed)):

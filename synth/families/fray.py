@@ -110,8 +110,8 @@ class Fray(Family[FrayParameters]):
         behind = longest.mul_(1.2).sub_(inside).div_(window.column(depth)).clamp_(0, 1)
         loose = behind.mul_(strands).mul_(window.column(2 * parameters.loose)).clamp_(-1, 1)
         rough = torch.lerp(window.images, (loose > 0).to(loose), loose.abs_())
-        fill = torch.where(window.has_background, window.background, relative(window, parameters.brightness))
-        return torch.lerp(rough, fill, open_)
+        fill = np.where(window.has_background[:, None], window.background, relative(window, parameters.brightness))
+        return torch.lerp(rough, window.colours(fill), open_)
 
 
 def _pixels(parameters: FrayParameters, size: tuple[int, int]) -> tuple[Numbers, Numbers, Numbers]:

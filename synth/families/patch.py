@@ -98,7 +98,7 @@ class Patch(Family[PatchParameters]):
         content = _content(window, parameters, context)
         if parameters.matched.any():
             level = source_level(window, context.sources, parameters.source, parameters.shift, parameters.turn)
-            content += (window.level - level) * window.column(parameters.matched)
+            content += window.colours((window.level - level) * parameters.matched[:, None])
         return torch.lerp(window.images, content, region(parameters, window) * window.column(parameters.opacity))
 
 

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from synth.compiled import kernels, usable
 from synth.draws import Draws
 from synth.families.base import EVERYWHERE, Content, Context, Family, select
-from synth.masks import RegionParameters, draw_region, region, region_reach
-from synth.noise import Numbers, perlin
-from synth.sources import procedural_textures, shifted_sources
+from synth.masks import RegionParameters, draw_region, region, region_columns, region_reach
+from synth.noise import Numbers, directions, flat_table, perlin
+from synth.sources import patterned, procedural_textures, shifted_sources
+from synth.spots import Spots, paint
 from synth.windows import Window, run
 
 SINGLE, INTERSECTION, UNION = 0, 1, 2
@@ -109,8 +111,27 @@ class Perlin(Family[PerlinParameters]):
             for kind, place in zip(kinds, parameters.source.tolist(), strict=True)
         ]
 
+    def paint_in_place(self, spots: Spots, parameters: PerlinParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        kind = _kinds(parameters, context)
+        left = np.flatnonzero((kind == PROCEDURAL) & patterned(parameters.seed + 2))
+        here = np.setdiff1d(np.arange(len(kind)), left, assume_unique=True)
+        if not len(here):
+            return left
+        p, some = (parameters, spots) if not len(left) else (select(parameters, here), spots.some(here))
+        masks = p.algebra, p.cells, p.other_cells, p.level, p.local
+        shown = kind[here], p.grain, p.stretch, p.brightness, p.contrast, p.opacity, p.source, p.shift
+        parts = spots.good if context.sources is None else context.sources
+        pictures = parts if context.textures is None else context.textures
+        sources = (images.contiguous().numpy() for images in (parts, pictures))
+        table = some.table(*region_columns(p), *masks, *shown)
+        paint("paint_through_noise", some, table, *sources, context.sources is None, flat_table(), *directions())
+        return left
+
     def paint(self, window: Window, parameters: PerlinParameters, context: Context) -> Tensor:
         """Blend the textures in where the noise is high."""
+        if usable(window.images):
+            return _blended(window, parameters, _content(window, parameters, context))
         mask = _field(window, parameters).sub_(window.column(parameters.level))
         mask.mul_(12).clamp_(0, 1).mul_(window.column(parameters.opacity))
         local = np.flatnonzero(parameters.local)
@@ -121,22 +142,44 @@ class Perlin(Family[PerlinParameters]):
         return torch.lerp(window.images, _content(window, parameters, context), mask)
 
 
+def _blended(window: Window, parameters: PerlinParameters, content: Tensor) -> Tensor:
+    """As ``Perlin.paint``, in one loop over the pixels."""
+    local, twofold = np.flatnonzero(parameters.local), np.flatnonzero(parameters.algebra != SINGLE)
+    count = len(parameters.seed)
+    regions = region(select(parameters, local), window.rows(local)) if len(local) else content[:0, :1]
+    confined, others = np.full(count, -1), np.full(count, -1)
+    confined[local], others[twofold] = np.arange(len(local)), count + np.arange(len(twofold))
+    lower = parameters.algebra == INTERSECTION
+    numbers = (np.ascontiguousarray(values, np.float32) for values in (parameters.level, parameters.opacity))
+    pictures = (images.contiguous().numpy() for images in (window.images, content, _fields(window, parameters)))
+    blended = np.empty(window.images.shape, np.float32)
+    kernels().reveal(*pictures, others, lower, *numbers, regions.numpy(), confined, blended)
+    return torch.from_numpy(blended)
+
+
 def _field(window: Window, parameters: PerlinParameters) -> Tensor:
     """Noise of one mask, or the lower (intersection) or higher (union) of two; ``[B, 1, h, w]``."""
     rows = np.flatnonzero(parameters.algebra != SINGLE)
-    some, there, count = select(parameters, rows), run(rows), len(parameters.seed)
+    some, there = select(parameters, rows), run(rows)
+    field, other = _fields(window, parameters).tensor_split([len(parameters.seed)])
+    if len(rows):
+        one = field[there]
+        both = window.tensor((some.algebra == INTERSECTION).reshape(-1, 1, 1, 1))
+        field[there] = torch.maximum(one, other).lerp_(torch.minimum(one, other), both)
+    return field
+
+
+def _fields(window: Window, parameters: PerlinParameters) -> Tensor:
+    """Noise of all first masks, then of the second ones, of those that have one; ``[B + K, 1, h, w]``."""
+    rows = np.flatnonzero(parameters.algebra != SINGLE)
+    some = select(parameters, rows)
     # Both masks at once: what does not depend on the pixels costs as much for two fields as for one.
     seeds = np.concatenate([parameters.seed + 1, some.seed + 3])
     cells = np.concatenate(
         [_cells(parameters, parameters.cells, window.size), _cells(some, some.other_cells, window.size)]
     )
     again = replace(window, left=np.append(window.left, window.left[rows]), top=np.append(window.top, window.top[rows]))
-    field, other = perlin(seeds, cells, again).tensor_split([count])
-    if len(rows):
-        one = field[there]
-        both = window.tensor((some.algebra == INTERSECTION).reshape(-1, 1, 1, 1))
-        field[there] = torch.maximum(one, other).lerp_(torch.minimum(one, other), both)
-    return field
+    return perlin(seeds, cells, again)
 
 
 def _content(window: Window, parameters: PerlinParameters, context: Context) -> Tensor:

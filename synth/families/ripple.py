@@ -8,8 +8,9 @@ from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family
-from synth.masks import RegionParameters, draw_region, region, region_reach
-from synth.noise import Numbers, perlin
+from synth.masks import RegionParameters, draw_region, region, region_columns, region_reach
+from synth.noise import Numbers, directions, perlin
+from synth.spots import NO_FLAWS, Spots, paint
 from synth.windows import Window
 
 _LEAST_PERIOD = 2.5
@@ -65,6 +66,14 @@ class Ripple(Family[RippleParameters]):
     def reach(self, parameters: RippleParameters, size: tuple[int, int]) -> Numbers:
         """As far as the area."""
         return region_reach(parameters, size)
+
+    def paint_in_place(self, spots: Spots, parameters: RippleParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        p = parameters
+        turns = 2 * np.pi / np.maximum(p.period * min(spots.size), _LEAST_PERIOD)
+        table = spots.table(*region_columns(p), p.amount, turns, p.direction, p.bend, p.crossed)
+        paint("paint_ripples", spots, table, *directions())
+        return NO_FLAWS
 
     def paint(self, window: Window, parameters: RippleParameters, context: Context) -> Tensor:
         """Multiply the images by the waves."""

@@ -11,6 +11,7 @@ from synth.draws import Draws
 from synth.families.base import Context, Family, shade
 from synth.masks import FlawParameters
 from synth.noise import Numbers
+from synth.spots import NO_FLAWS, Spots, paint
 from synth.windows import Window, run
 
 
@@ -87,6 +88,14 @@ class Scratch(Family[ScratchParameters]):
         aside = np.abs(parameters.bend) * length + grooves + 4 * sigma
         cos, sin = np.abs(np.cos(parameters.angle)), np.abs(np.sin(parameters.angle))
         return np.stack([0.5 * length * cos + aside * sin, 0.5 * length * sin + aside * cos], axis=1)
+
+    def paint_in_place(self, spots: Spots, parameters: ScratchParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        p = parameters
+        length, sigma = _pixels(p, spots.size)
+        lines = np.cos(p.angle), np.sin(p.angle), length, sigma, p.bend
+        paint("paint_scratches", spots, spots.level, spots.table(*lines, p.depth, p.number, 2.355 * p.pitch))
+        return NO_FLAWS
 
     def paint(self, window: Window, parameters: ScratchParameters, context: Context) -> Tensor:
         """Darken or brighten the images along the grooves."""

@@ -8,9 +8,10 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, select
-from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
-from synth.noise import Numbers, perlin, uniforms
+from synth.families.base import Context, Family, brightens, select
+from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_columns, region_reach
+from synth.noise import Numbers, directions, flat_table, perlin, uniforms
+from synth.spots import NO_FLAWS, Spots, paint
 from synth.windows import Window, run
 
 _MOST_RUNS = 3
@@ -80,6 +81,13 @@ class Stain(Family[StainParameters]):
         far = longer * (parameters.length + 0.5) * (parameters.runs > 0)
         return np.maximum(region_reach(parameters, size) * (1 + 3 * _RIM) + 2, far[:, None])
 
+    def paint_in_place(self, spots: Spots, parameters: StainParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        p = parameters
+        table = spots.table(*region_columns(p), p.density, p.rim, p.cloud, p.tint, p.runs, p.down, p.length)
+        paint("paint_stains", spots, spots.level, _RIM, table, flat_table(), *directions())
+        return NO_FLAWS
+
     def paint(self, window: Window, parameters: StainParameters, context: Context) -> Tensor:
         """Take light away, or add some, as far as the stain is dense."""
         inside = inwardness(parameters, window)
@@ -101,18 +109,12 @@ class Stain(Family[StainParameters]):
         share = share.clamp_(0, 0.97)
         if window.images.shape[1] == 3:
             share = share * window.tensor(parameters.tint[:, :, None, None])
-        return torch.lerp(window.images, _pale(window, parameters).to(share), share)
+        return torch.lerp(window.images, window.column(brightens(window, parameters.density)), share)
 
 
 def _turns(draws: Draws) -> Numbers:
     """Quarters of a turn by which runs leave the picture's vertical, ``[B]``: mostly 0."""
     return (draws.integers(0, 3) * draws.chance(0.3)).astype(np.float32)
-
-
-def _pale(window: Window, parameters: StainParameters) -> Tensor:
-    """Whether the stain is paler than the part, as it must be where that is almost black; ``[B, 1, 1, 1]`` bool."""
-    level = window.level.mean(dim=1, keepdim=True)
-    return torch.where(level < 0.12, True, torch.where(level > 0.88, False, window.column(parameters.density) > 0))
 
 
 def _runs(window: Window, parameters: StainParameters) -> Tensor:

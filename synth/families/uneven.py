@@ -9,8 +9,9 @@ from torch import Generator, Tensor
 
 from synth.draws import Draws
 from synth.families.base import Context, Family, select
-from synth.masks import RegionParameters, draw_region, region, region_reach
-from synth.noise import Numbers, profile
+from synth.masks import RegionParameters, draw_region, region, region_columns, region_reach
+from synth.noise import Numbers, directions, flat_table, profile
+from synth.spots import NO_FLAWS, Spots, paint
 from synth.windows import Window, run
 
 
@@ -68,16 +69,23 @@ class Uneven(Family[UnevenParameters]):
         """As far as the area."""
         return region_reach(parameters, size)
 
+    def paint_in_place(self, spots: Spots, parameters: UnevenParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        p = parameters
+        table = spots.table(*region_columns(p), p.ground, p.amount, p.direction, p.band, p.streak, p.slope)
+        paint("paint_unevenness", spots, table, flat_table(), *directions())
+        return NO_FLAWS
+
     def paint(self, window: Window, parameters: UnevenParameters, context: Context) -> Tensor:
         """Multiply the images by the field."""
         inside = region(parameters, window)
         # Light has no edges.
         inside = inside.square().mul_(inside.mul_(-2).add_(3))
         field = torch.empty_like(inside)
-        for paint, ground in ((_streaks, True), (_light, False)):
+        for field_of, ground in ((_streaks, True), (_light, False)):
             rows = np.flatnonzero(parameters.ground == ground)
             if len(rows):
-                field[run(rows)] = paint(window.rows(rows), select(parameters, rows))
+                field[run(rows)] = field_of(window.rows(rows), select(parameters, rows))
         return window.images * field.mul_(inside).mul_(window.column(parameters.amount)).add_(1)
 
 

@@ -1,7 +1,15 @@
 """Where pasted content comes from: other good parts, textures, and confirmed defects."""
 
 from synth.sources.defects import Defect, DefectBank, bank_of, cut_defects
-from synth.sources.parts import displaced, procedural_textures, sampled, shifted_sources, source_level, turned_sources
+from synth.sources.parts import (
+    displaced,
+    patterned,
+    procedural_textures,
+    sampled,
+    shifted_sources,
+    source_level,
+    turned_sources,
+)
 
 __all__ = [
     "Defect",
@@ -9,6 +17,7 @@ __all__ = [
     "bank_of",
     "cut_defects",
     "displaced",
+    "patterned",
     "procedural_textures",
     "sampled",
     "shifted_sources",

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from synth.noise import Numbers, uniforms
-from synth.noise import grain as grainy
+from synth.compiled import kernels, usable
+from synth.noise import Numbers, grain_in_colours, uniforms
 from synth.sources.textures import TextureParameters, textures
 from synth.windows import Window, looked_at, run
 
@@ -101,6 +101,12 @@ def sampled(
     Returns:
         ``[B, C, h, w]``.
     """
+    if usable(x):
+        pixels = np.empty((len(pictures), len(pictures[0]), *x.shape[2:]), np.float32)
+        places = zip(pictures, x[:, 0].contiguous().numpy(), y[:, 0].contiguous().numpy(), pixels, strict=True)
+        for picture, columns, lines, out in places:
+            kernels().sample(picture.contiguous().numpy(), columns, lines, beyond == "reflection", out)
+        return torch.from_numpy(pixels)
     taken = []
     for picture, across, down in zip(pictures, x, y, strict=True):
         height, width = picture.shape[-2:]
@@ -132,8 +138,8 @@ def displaced(window: Window, shift: Numbers) -> Tensor:
     return taken
 
 
-def source_level(window: Window, sources: Tensor | None, which: Numbers, shift: Numbers, turn: Numbers) -> Tensor:
-    """Mean colour of what ``shifted_sources`` takes for the whole box of each flaw; ``[B, C, 1, 1]``."""
+def source_level(window: Window, sources: Tensor | None, which: Numbers, shift: Numbers, turn: Numbers) -> Numbers:
+    """Mean colour of what ``shifted_sources`` takes for the whole box of each flaw; ``[B, C]``."""
     x_places, y_places = looked_at(window.boxes)
     levels = []
     for i, (picture, x, y, mirrored) in enumerate(_moved(window, sources, which, shift, turn)):
@@ -141,7 +147,7 @@ def source_level(window: Window, sources: Tensor | None, which: Numbers, shift: 
         across = _turned(x_places[i], picture.shape[-1], x, bool(mirrored & 1))
         there = torch.from_numpy(down[:, None] * picture.shape[-1] + across).to(picture.device).flatten()
         levels.append(picture.flatten(1).index_select(1, there))
-    return torch.stack(levels).double().mean(dim=2)[:, :, None, None].to(window.images)
+    return torch.stack(levels).double().mean(dim=2).cpu().numpy().astype(np.float32)
 
 
 def _moved(
@@ -168,6 +174,11 @@ def _pieces(first: int, count: int, length: int, shift: float, mirrored: bool) -
     return pieces if fit == count else [*pieces, (slice(fit, count), slice(0, count - fit))]
 
 
+def patterned(seed: Numbers) -> Numbers:
+    """Which procedural textures are patterns, by their seeds; ``[B]`` bool."""
+    return np.asarray(uniforms(seed + 2, 3)[:, 2] < _PATTERNED)
+
+
 def procedural_textures(
     window: Window, seed: Numbers, grain: Numbers, stretch: Numbers, brightness: Numbers, contrast: Numbers
 ) -> Tensor:
@@ -184,13 +195,13 @@ def procedural_textures(
     Returns:
         ``[B, C, h, w]``, about 0..1.
     """
-    kind, angle, chance = uniforms(seed + 2, 3).T
-    patterned = chance < _PATTERNED
-    if not patterned.any():
+    kind, angle, _ = uniforms(seed + 2, 3).T
+    patterns = patterned(seed)
+    if not patterns.any():
         return _grainy(window, seed, grain, stretch, brightness, contrast)
     painted = torch.empty_like(window.images)
     for chosen in (True, False):
-        index = np.flatnonzero(patterned == chosen)
+        index = np.flatnonzero(patterns == chosen)
         if not len(index):
             continue
         part, rows = window.rows(index), run(index)
@@ -216,8 +227,7 @@ def _grainy(
 ) -> Tensor:
     """Arguments and result as for ``procedural_textures``."""
     size = grain * window.side
-    noise = grainy(seed, np.stack([size / np.sqrt(stretch), size * np.sqrt(stretch)], axis=1), window)
+    period = np.stack([size / np.sqrt(stretch), size * np.sqrt(stretch)], axis=1)
     channels = window.images.shape[1]
     tint = (uniforms(seed + 1, channels) - 0.5) * 0.5 * (channels > 1)
-    colour = window.tensor((brightness[:, None] + tint)[:, :, None, None])
-    return colour + noise.mul_(window.column(2 * contrast))
+    return grain_in_colours(seed, period, window, brightness[:, None] + tint, 2 * contrast)

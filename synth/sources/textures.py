@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.noise import Numbers, lattice, uniforms
+from synth.compiled import kernels, usable
+from synth.noise import Numbers, flat_table, lattice, lattice_starts, uniforms
 from synth.windows import run
 
 Points = tuple[Tensor, Tensor, Tensor]
@@ -77,6 +78,13 @@ def textures(parameters: TextureParameters, x: Tensor, y: Tensor, side: int, cha
 
 def _coloured(fields: Tensor, parameters: TextureParameters, channels: int) -> Tensor:
     """Two colours, one where the field is -1 and one where it is 1, around the brightness."""
+    if usable(fields):
+        rolls = np.float32(0.4 * (channels > 1)) * (uniforms(parameters.seed + 11, 2 * channels) - np.float32(0.5))
+        colours = (np.ascontiguousarray(tint) for tint in np.split(rolls, 2, axis=1))
+        means = (np.ascontiguousarray(v, np.float32) for v in (parameters.brightness, parameters.contrast))
+        pixels = np.empty((len(fields), channels, *fields.shape[1:]), np.float32)
+        kernels().in_two_colours(fields.contiguous().numpy(), *means, *colours, pixels)
+        return torch.from_numpy(pixels)
     brightness, contrast = (
         torch.from_numpy(values).to(fields)[:, None, None, None]
         for values in (parameters.brightness, parameters.contrast)
@@ -112,6 +120,11 @@ def _table(seed: Numbers, u: Tensor, v: Tensor, rim: int) -> tuple[Tensor, Tenso
 
 def _noise(seed: Numbers, u: Tensor, v: Tensor) -> Tensor:
     """Smooth noise with a bump for each unit; ``[B, h, w]``, 0..1."""
+    if usable(u):
+        noise = np.empty(u.shape, np.float32)
+        places = (points.contiguous().numpy() for points in (u, v))
+        kernels().values_at(lattice_starts(seed), flat_table(), *places, noise)
+        return torch.from_numpy(noise)
     # Gathered and not by grid_sample, whose coordinates lose digits to the size of the table, and so to the batch.
     table, first_u, first_v = _table(seed, u, v, rim=0)
     width = table.shape[-1]
@@ -148,6 +161,13 @@ def _cells(seed: Numbers, points: Points) -> tuple[Tensor, Tensor, Tensor]:
         ``[B, h, w]`` each; distances are in units.
     """
     u, v, _ = points
+    if usable(u):
+        near = np.empty((3, *u.shape), np.float32)
+        places = (points.contiguous().numpy() for points in (u, v))
+        starts = lattice_starts(np.stack([seed, seed + 1, seed + 2]))
+        kernels().nearest_points(starts, flat_table(), *places, *near)
+        found = torch.from_numpy(near)
+        return found[0], found[1], found[2]
     tables, first_u, first_v = zip(*(_table(seed + k, u, v, rim=1) for k in range(3)), strict=True)
     height, width = tables[0].shape[-2:]
     column, row = u.floor().long() - first_u[0], v.floor().long() - first_v[0]

@@ -138,6 +138,20 @@ def test_a_stopped_run_ends_like_one_that_was_not(good: list[Path], tmp_path: Pa
     assert first.stat().st_mtime_ns == written
 
 
+@pytest.mark.parametrize("draws", [None, 1])
+def test_a_set_begun_with_other_draws_is_not_gone_on_with(good: list[Path], tmp_path: Path, draws: int | None) -> None:
+    with pytest.raises(Killed):
+        write_dataset(good, tmp_path / "out", count=3, progress=killed_after(1), workers=1)
+    journal = tmp_path / "out" / "synthesis.jsonl"
+    first, *done = journal.read_text().splitlines(keepends=True)
+    asked = {key: value for key, value in json.loads(first).items() if key != "draws"} | (
+        {"draws": draws} if draws else {}
+    )
+    journal.write_text("".join([json.dumps(asked) + "\n", *done]))
+    with pytest.raises(SynthError, match="begun with other draws"):
+        write_dataset(good, tmp_path / "out", count=3)
+
+
 def test_a_killed_process_ends_like_one_that_was_not(good: list[Path], tmp_path: Path) -> None:
     write_dataset(good, tmp_path / "whole", count=14, format="yolo")
     code = (

@@ -14,7 +14,7 @@ from synth.windows import Window, boxes, trimmed
 def window(count: int, size: tuple[int, int], box: tuple[int, int, int, int] | None = None) -> Window:
     """The whole of blank pictures, or a box (left, top, width, height) of them."""
     left, top, width, height = box or (0, 0, size[1], size[0])
-    blank = torch.zeros(count, 1, 1, 1)
+    blank = np.zeros((count, 1), np.float32)
     return Window(
         images=torch.zeros(count, 1, height, width),
         pictures=list(torch.zeros(count, 1, *size)),
@@ -26,7 +26,7 @@ def window(count: int, size: tuple[int, int], box: tuple[int, int, int, int] | N
         size=size,
         level=blank,
         background=blank,
-        has_background=blank > 0,
+        has_background=np.zeros(count, bool),
         inward=np.zeros(count),
     )
 

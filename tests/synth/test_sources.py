@@ -13,7 +13,7 @@ def window(pictures: Tensor, box: tuple[int, int, int, int]) -> Window:
     """A box (left, top, width, height) of pictures that are good as they are."""
     left, top, width, height = box
     count = len(pictures)
-    blank = torch.zeros(count, pictures.shape[1], 1, 1)
+    blank = np.zeros((count, pictures.shape[1]), np.float32)
     return Window(
         images=pictures[:, :, top : top + height, left : left + width],
         pictures=list(pictures),
@@ -25,7 +25,7 @@ def window(pictures: Tensor, box: tuple[int, int, int, int]) -> Window:
         size=SIZE,
         level=blank,
         background=blank,
-        has_background=blank[:, :1] > 0,
+        has_background=np.zeros(count, bool),
         inward=np.zeros(count),
     )
 
@@ -53,7 +53,8 @@ def test_a_shifted_source_is_the_picture_rolled_and_mirrored() -> None:
 def test_the_level_of_a_source_is_the_mean_of_what_is_taken() -> None:
     where = window(pictures(), (7, 5, 24, 24))
     taken = shifted_sources(where, *moved(where))
-    torch.testing.assert_close(source_level(where, *moved(where)), taken.mean(dim=(-2, -1), keepdim=True))
+    level = torch.from_numpy(source_level(where, *moved(where)))
+    torch.testing.assert_close(level, taken.mean(dim=(-2, -1)))
 
 
 def test_content_turned_by_nothing_is_only_moved() -> None:
