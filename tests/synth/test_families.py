@@ -138,7 +138,8 @@ def test_flaws_can_be_seen_on_parts_of_any_brightness(name: str, level: float) -
     sources = good_parts(8, 1, (96, 96), seed=2)
     _, masks = FAMILIES[name]().apply((level + grain).clamp(0, 1), drawn(name, 64), Context(sources=sources))
     seen = (masks.flatten(1).sum(1) > 0).float().mean()
-    assert seen > (0.9 if name != "uneven" or level > 0.1 else 0.3)
+    # What multiplies light leaves black parts black.
+    assert seen > (0.9 if name not in ("uneven", "ripple") or level > 0.1 else 0.3)
 
 
 @family_names
