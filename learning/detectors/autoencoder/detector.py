@@ -14,8 +14,10 @@ from torchvision.transforms.functional import gaussian_blur
 
 from learning.augmentation import augment
 from learning.detectors.autoencoder.network import Autoencoder
+from learning.detectors.autoencoder.similarity import structural_similarity
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
 from learning.detectors.frozen import embed_by_heat, top_mean
+from learning.detectors.placewise import Usual, usual_errors
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.loop import Schedule
 from learning.loop import train as train_loop
@@ -33,7 +35,7 @@ class AutoencoderConfig(DetectorConfig):
     """Options of the ``autoencoder`` detector."""
 
     widths: tuple[int, ...] = Field(
-        default=(32, 64, 128), min_length=1, max_length=6, description="Channels of each level; each halves the image."
+        default=(16, 32, 64), min_length=1, max_length=6, description="Channels of each level; each halves the image."
     )
     code: int = Field(default=8, ge=1, le=512, description="Channels of the code.")
     batch: int = Field(default=16, ge=2, le=256)
@@ -55,6 +57,7 @@ class ConvolutionalAutoencoder(Detector):
     learns_from_flaws = False
     config: AutoencoderConfig
     network: Autoencoder
+    usual: Usual
 
     def fit(
         self,
@@ -85,6 +88,7 @@ class ConvolutionalAutoencoder(Detector):
             checkpoint=checkpoint,
             device=self.device,
         )
+        self.usual = usual_errors(self._errors, train, selection, self.config.blur, seed)
         held = held_out_flaws(selection, seed)
         return FitReport(
             report.steps,
@@ -97,8 +101,8 @@ class ConvolutionalAutoencoder(Detector):
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
-        """Score a batch ``[B, C, h, w]``; both scores and maps are squared errors, smoothed."""
-        maps = self._errors(images)
+        """Score a batch ``[B, C, h, w]``; maps are errors above what is usual there, in deviations."""
+        maps = self._heat(images)
         return Prediction(top_mean(maps, self.config.score_share), maps)
 
     @torch.inference_mode()
@@ -106,7 +110,7 @@ class ConvolutionalAutoencoder(Detector):
         """Embed a batch: the code as a whole, and where errors are high; ``[B, 2 D]``."""
         codes = self.dense(images)
         return embed_by_heat(
-            codes, functional.adaptive_avg_pool2d(self._errors(images), (codes.shape[-2], codes.shape[-1]))
+            codes, functional.adaptive_avg_pool2d(self._heat(images), (codes.shape[-2], codes.shape[-1]))
         )
 
     @torch.inference_mode()
@@ -117,13 +121,16 @@ class ConvolutionalAutoencoder(Detector):
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``."""
-        save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, folder / _WEIGHTS)
+        weights = {name: value.contiguous() for name, value in self.network.state_dict().items()}
+        save_file(weights | self.usual.arrays(), folder / _WEIGHTS)
 
     def load(self, folder: Path, device: str = "cpu") -> Self:
         """Read ``weights.safetensors``."""
         self.device = device
         self.network = self._new_network()
-        self.network.load_state_dict(load_file(folder / _WEIGHTS, device=device))
+        weights = load_file(folder / _WEIGHTS, device=device)
+        self.usual = Usual.of_arrays(weights)
+        self.network.load_state_dict(weights)
         self.network.eval()
         return self
 
@@ -138,13 +145,19 @@ class ConvolutionalAutoencoder(Detector):
         padded = functional.pad(images.to(self.device), padding, mode="replicate")
         return padded.contiguous(memory_format=torch.channels_last)
 
+    def _heat(self, images: Tensor) -> Tensor:
+        """How far errors lie above what is usual, the mean of both kinds: ``[B, h, w]``, 0 or above."""
+        return self.usual(self._errors(images)).mean(dim=1).clamp_min(0)
+
     def _errors(self, images: Tensor) -> Tensor:
-        """Smoothed squared errors, ``[B, h, w]``."""
+        """Root of the smoothed squared errors, and what is lacking of structural similarity: ``[B, 2, h, w]``."""
         height, width = images.shape[-2:]
         made = self.network(self._fitted(images))[..., :height, :width].float()
-        wrong = (made - images.to(self.device)).square().mean(dim=1, keepdim=True)
+        seen = images.to(self.device)
+        wrong = (made - seen).square().mean(dim=1, keepdim=True)
         radius = min(round(4 * self.config.blur), min(height, width) - 1)
-        return gaussian_blur(wrong, [2 * radius + 1] * 2, self.config.blur)[:, 0]
+        smooth = gaussian_blur(wrong, [2 * radius + 1] * 2, self.config.blur)[:, 0]
+        return torch.stack([smooth.clamp_min(0).sqrt(), 1 - structural_similarity(made, seen)], dim=1)
 
     @torch.inference_mode()
     def _scores(self, images: Tensor) -> Tensor:

@@ -4,6 +4,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+_BLOCK = 2
+"""Side of the pixel blocks that enter and leave the network as one: no convolution runs at full resolution."""
+
 
 class Autoencoder(nn.Module):
     """Halves the resolution at each level down to a few channels, and doubles it again.
@@ -19,26 +22,30 @@ class Autoencoder(nn.Module):
 
     def __init__(self, channels: int, widths: tuple[int, ...], code: int) -> None:
         super().__init__()
-        self.stride = 2 ** len(widths)
-        down: list[nn.Module] = []
-        for narrow, wide in pairwise((channels, *widths)):
-            down += [
-                nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(wide),
-                nn.LeakyReLU(0.2),
-            ]
+        self.stride = _BLOCK * 2 ** (len(widths) - 1)
+        blocks = channels * _BLOCK**2
+        down: list[nn.Module] = [
+            nn.PixelUnshuffle(_BLOCK),
+            nn.Conv2d(blocks, widths[0], 3, padding=1, bias=False),
+            *_after(widths[0]),
+        ]
+        for narrow, wide in pairwise(widths):
+            down += [nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False), *_after(wide)]
         up: list[nn.Module] = [nn.Conv2d(code, widths[-1], 1)]
-        for wide, narrow in pairwise((*widths[::-1], widths[0])):
+        for wide, narrow in pairwise(widths[::-1]):
             up += [
                 nn.Upsample(scale_factor=2, mode="nearest"),
                 nn.Conv2d(wide, narrow, 3, padding=1, bias=False),
-                nn.BatchNorm2d(narrow),
-                nn.LeakyReLU(0.2),
+                *_after(narrow),
             ]
         self.encoder = nn.Sequential(*down, nn.Conv2d(widths[-1], code, 1))
-        self.decoder = nn.Sequential(*up, nn.Conv2d(widths[0], channels, 3, padding=1))
+        self.decoder = nn.Sequential(*up, nn.Conv2d(widths[0], blocks, 3, padding=1), nn.PixelShuffle(_BLOCK))
 
     def forward(self, images: Tensor) -> Tensor:
         """Images made from their codes."""
         made: Tensor = self.decoder(self.encoder(images))
         return made
+
+
+def _after(width: int) -> tuple[nn.Module, nn.Module]:
+    return nn.BatchNorm2d(width), nn.LeakyReLU(0.2, inplace=True)
