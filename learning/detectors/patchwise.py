@@ -10,8 +10,10 @@ import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
+from torchvision.transforms.functional import gaussian_blur
 
 from learning.detectors.base import Budget, Detector, DetectorConfig
+from learning.detectors.placewise import Usual, usual_errors
 from learning.generative.network import SIDE
 from learning.images.windows import Windows, random_windows
 from learning.loop import LoopReport, Schedule
@@ -37,8 +39,11 @@ class PatchwiseConfig(DetectorConfig):
     batch: int = Field(default=32, ge=2, le=512)
     learning_rate: float = Field(default=2e-4, gt=0, le=0.01)
     stride: int = Field(default=32, ge=4, le=64, description="Pixels from one window to the next when predicting.")
+    blur: float = Field(
+        default=2.0, gt=0, le=32, description="Standard deviation in pixels that errors are smoothed by."
+    )
     score_share: float = Field(
-        default=0.04, gt=0, le=1, description="Share of the windows, the highest, whose mean is the image score."
+        default=0.002, gt=0, le=1, description="Share of the pixels, the highest, whose mean is the image score."
     )
 
 
@@ -49,22 +54,33 @@ class Patchwise(Detector):
     default_size: ClassVar[int] = 192
     config: PatchwiseConfig
     network: Any
+    usual: Usual
 
     @abstractmethod
     def new_network(self) -> nn.Module:
         """The networks, untrained; ``forward`` gives the losses of windows ``[B, C, 64, 64]`` and noise."""
 
     @abstractmethod
+    def look(self, windows: Tensor) -> Tensor:
+        """K kinds of error of windows ``[B, C, 64, 64]``, -1..1, at each place: ``[B, K, 64, 64]``."""
+
+    @abstractmethod
     def features(self, windows: Tensor) -> Tensor:
         """What the networks see of images or windows: ``[B, C, h, w]``, -1..1, to ``[B, D, h / 16, w / 16]``."""
 
     def train_networks(
-        self, train: "ImageSet", seed: int, budget: Budget, progress: Progress, checkpoint: Path | None
+        self,
+        train: "ImageSet",
+        selection: "ImageSet",
+        seed: int,
+        budget: Budget,
+        progress: Progress,
+        checkpoint: Path | None,
     ) -> LoopReport:
-        """Train ``network`` on windows of good parts, from anywhere in them."""
+        """Train ``network`` on windows from anywhere in good parts; ``selection`` says what errors are usual."""
         torch.manual_seed(seed)
         self.network = self.new_network().to(self.device)
-        return train_loop(
+        report = train_loop(
             self.network,
             partial(_make_batch, train, self.config.batch, self.config.latent),
             partial(_compute_losses, self.device),
@@ -77,6 +93,16 @@ class Patchwise(Detector):
             checkpoint=checkpoint,
             device=self.device,
         )
+        self.usual = usual_errors(self.errors, train, selection, self.config.blur, seed)
+        return report
+
+    def errors(self, images: Tensor) -> Tensor:
+        """The errors of ``look``, averaged where windows overlap and smoothed: ``[B, C, h, w]`` to ``[B, K, h, w]``."""
+        windows, patches = self.cut(images)
+        kinds = in_parts(self.look, patches).float().unbind(dim=1)
+        joined = torch.stack([windows.join(kind) for kind in kinds], dim=1)
+        radius = min(round(4 * self.config.blur), min(joined.shape[-2:]) - 1)
+        return gaussian_blur(joined, [2 * radius + 1] * 2, [self.config.blur] * 2)
 
     def cut(self, images: Tensor) -> tuple[Windows, Tensor]:
         """Windows of images ``[B, C, h, w]``, 0..1, brought to -1..1: ``[B * n, C, 64, 64]``."""
@@ -98,13 +124,16 @@ class Patchwise(Detector):
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``, those of all networks that predict."""
-        save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, folder / _WEIGHTS)
+        weights = {name: value.contiguous() for name, value in self.network.state_dict().items()}
+        save_file(weights | self.usual.arrays(), folder / _WEIGHTS)
 
     def load(self, folder: Path, device: str = "cpu") -> Self:
         """Read ``weights.safetensors``."""
         self.device = device
         self.network = self.new_network().to(device)
-        self.network.load_state_dict(load_file(folder / _WEIGHTS, device=device))
+        weights = load_file(folder / _WEIGHTS, device=device)
+        self.usual = Usual.of_arrays(weights)
+        self.network.load_state_dict(weights)
         self.network.eval()
         return self
 

@@ -1,6 +1,5 @@
 """DCGAN behind the contract of detectors."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from learning.detectors.base import Budget, DetectorConfig, FitReport, Prediction
 from learning.detectors.dcgan.network import DcganNetwork
 from learning.detectors.frozen import top_mean
-from learning.detectors.patchwise import Patchwise, PatchwiseConfig, in_parts
+from learning.detectors.patchwise import Patchwise, PatchwiseConfig
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.metrics import image_auroc
 from learning.progress import Progress, silent
@@ -51,14 +50,6 @@ class _Judged(DcganNetwork):
         self.register_buffer("by_reconstruction", torch.zeros((), dtype=torch.bool))
 
 
-@dataclass(frozen=True)
-class _Looked:
-    """Scores ``[B]`` by either, and maps ``[B, h, w]`` of both."""
-
-    scores: dict[Score, Tensor]
-    maps: dict[Score, Tensor]
-
-
 class Dcgan(Patchwise):
     """What a GAN of good windows cannot make, or what its discriminator does not take for real."""
 
@@ -83,9 +74,9 @@ class Dcgan(Patchwise):
             ConfigError: If there are sources of flaws.
         """
         self.refuse_sources(sources)
-        report = self.train_networks(train, seed, budget, progress, checkpoint)
+        report = self.train_networks(train, selection, seed, budget, progress, checkpoint)
         held = held_out_flaws(selection, seed)
-        good, flawed = ({by: self._all_scores(images, by) for by in Score} for images in (held.good, held.flawed))
+        good, flawed = self._scores(held.good), self._scores(held.flawed)
         labels = torch.arange(len(held.good) + len(held.flawed)) >= len(held.good)
         figures = {by: image_auroc(torch.cat([good[by], flawed[by]]).numpy(), labels.numpy()) for by in Score}
         score = self.config.score or max(Score, key=lambda by: figures[by])
@@ -104,10 +95,14 @@ class Dcgan(Patchwise):
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
-        """Score a batch ``[B, C, h, w]``; maps are the discriminator's doubts, or squared errors."""
+        """Score a batch ``[B, C, h, w]``; maps are errors above what is usual there, in deviations."""
         by = Score.RECONSTRUCTION if bool(self.network.by_reconstruction) else Score.DISCRIMINATOR
-        looked = self._look(images)
-        return Prediction(looked.scores[by], looked.maps[by])
+        maps = self._maps(images)[by]
+        return Prediction(top_mean(maps, self.config.score_share), maps)
+
+    def look(self, windows: Tensor) -> Tensor:
+        """Doubts of the discriminator, and how badly windows are made, by pixels and by features."""
+        return self.network.look(windows)
 
     def features(self, windows: Tensor) -> Tensor:
         """What the discriminator sees, before its last layer."""
@@ -119,27 +114,15 @@ class Dcgan(Patchwise):
         return _Judged(self.config.latent, self.config.width, self.preprocessing.channels)
 
     @torch.inference_mode()
-    def _all_scores(self, images: Tensor, by: Score) -> Tensor:
+    def _scores(self, images: Tensor) -> dict[Score, Tensor]:
+        """Scores ``[B]`` by either."""
         if not len(images):
-            return torch.zeros(0)
-        return torch.cat([self._look(some).scores[by].cpu() for some in images.split(_BATCH)])
+            return {by: torch.zeros(0) for by in Score}
+        maps = [self._maps(some) for some in images.split(_BATCH)]
+        return {by: torch.cat([top_mean(one[by], self.config.score_share).cpu() for one in maps]) for by in Score}
 
-    def _look(self, images: Tensor) -> _Looked:
-        windows, patches = self.cut(images)
-
-        def flat(some: Tensor) -> Tensor:
-            doubt, badly, wrong = self.network.look(some)
-            return torch.cat([doubt[:, None], badly[:, None], wrong.flatten(1)], dim=1)
-
-        every = in_parts(flat, patches).float()
-        grid = (len(images), *windows.grid)
-        doubts = every[:, 0].sigmoid()[:, None, None].expand(-1, *patches.shape[-2:])
-        return _Looked(
-            scores={
-                by: top_mean(every[:, column].view(grid), self.config.score_share) for column, by in enumerate(Score)
-            },
-            maps={
-                Score.DISCRIMINATOR: windows.join(doubts),
-                Score.RECONSTRUCTION: windows.join(every[:, 2:].unflatten(1, patches.shape[-2:])),
-            },
-        )
+    def _maps(self, images: Tensor) -> dict[Score, Tensor]:
+        """Maps ``[B, h, w]`` by either, 0 or above."""
+        above = self.usual(self.errors(images))
+        found = {Score.DISCRIMINATOR: above[:, :1], Score.RECONSTRUCTION: above[:, 1:]}
+        return {by: some.mean(dim=1).clamp_min(0) for by, some in found.items()}

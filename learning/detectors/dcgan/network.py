@@ -1,5 +1,6 @@
 """A DCGAN of good windows, and an encoder that finds a window's place in it."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -45,7 +46,13 @@ class DcganNetwork(nn.Module):
         features = (seen - known.detach()).square().flatten(1).mean(dim=1)
         return (made - windows).square().mean(dim=1), features
 
-    def look(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """How little windows look real, and how badly they are made: ``[B]`` each; and where, ``[B, 64, 64]``."""
-        pixels, features = self.residuals(windows)
-        return -self.discriminator(windows), pixels.mean(dim=(-2, -1)) + _FEATURES * features, pixels
+    def look(self, windows: Tensor) -> Tensor:
+        """How little windows look real, everywhere the same, and how badly they are made.
+
+        Returns:
+            ``[B, 1 + 1 + 4, 64, 64]``: doubt, residual of pixels, and of features of the discriminator.
+        """
+        made = self.generator(self.encoder(windows))
+        pixels = (made - windows).abs().mean(dim=1, keepdim=True)
+        doubt = -self.discriminator(windows)[:, None, None, None].expand_as(pixels)
+        return torch.cat([doubt, pixels, self.discriminator.residuals(made, windows)], dim=1)

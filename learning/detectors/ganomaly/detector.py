@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from learning.detectors.base import Budget, DetectorConfig, FitReport, Prediction
 from learning.detectors.frozen import top_mean
 from learning.detectors.ganomaly.network import GanomalyNetwork
-from learning.detectors.patchwise import Patchwise, PatchwiseConfig, in_parts
+from learning.detectors.patchwise import Patchwise, PatchwiseConfig
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.progress import Progress, silent
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 class GanomalyConfig(PatchwiseConfig):
     """Options of the ``ganomaly`` detector."""
+
+    learning_rate: float = Field(default=1e-3, gt=0, le=0.01)
 
 
 class Ganomaly(Patchwise):
@@ -38,23 +41,24 @@ class Ganomaly(Patchwise):
         checkpoint: Path | None = None,
         sources: FlawSources = NO_SOURCES,
     ) -> FitReport:
-        """Learn windows of good parts; nothing is selected.
+        """Learn windows of good parts; ``selection`` says what errors are usual.
 
         Raises:
             ConfigError: If there are sources of flaws.
         """
         self.refuse_sources(sources)
-        report = self.train_networks(train, seed, budget, progress, checkpoint)
+        report = self.train_networks(train, selection, seed, budget, progress, checkpoint)
         return FitReport(report.steps, report.seconds, weights="scratch", history=report.losses, waited=report.waited)
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
-        """Score a batch ``[B, C, h, w]``: scores are distances of codes, maps are where windows are made wrong."""
-        windows, patches = self.cut(images)
-        both = in_parts(self._look, patches)
-        scores = both[:, 0].view(len(images), *windows.grid)
-        maps = windows.join(both[:, 1:].unflatten(1, patches.shape[-2:]))
-        return Prediction(top_mean(scores, self.config.score_share).float(), maps.float())
+        """Score a batch ``[B, C, h, w]``; maps are errors above what is usual there, in deviations."""
+        maps = self.usual(self.errors(images)).mean(dim=1).clamp_min(0)
+        return Prediction(top_mean(maps, self.config.score_share), maps)
+
+    def look(self, windows: Tensor) -> Tensor:
+        """How far the second code is from the first, and how badly windows are made, by pixels and by features."""
+        return self.network.look(windows)
 
     def features(self, windows: Tensor) -> Tensor:
         """What the encoder sees, before its last layer."""
@@ -64,8 +68,3 @@ class Ganomaly(Patchwise):
     def new_network(self) -> GanomalyNetwork:
         """Untrained networks."""
         return GanomalyNetwork(self.config.latent, self.config.width, self.preprocessing.channels)
-
-    def _look(self, windows: Tensor) -> Tensor:
-        """Score and flattened map of each window, ``[B, 1 + 64 * 64]``."""
-        distances, wrong = self.network.look(windows)
-        return torch.cat([distances[:, None], wrong.flatten(1)], dim=1)

@@ -1,5 +1,6 @@
 """The networks of GANomaly and their losses."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -39,8 +40,15 @@ class GanomalyNetwork(nn.Module):
             "encoder": _ENCODER * functional.mse_loss(self.again(made), code),
         }
 
-    def look(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """How far the second code is from the first, ``[B]``; and where the image made is wrong, ``[B, 64, 64]``."""
+    def look(self, windows: Tensor) -> Tensor:
+        """How far the second code is from the first, everywhere the same, and how badly windows are made.
+
+        Returns:
+            ``[B, 1 + 1 + 4, 64, 64]``: distance of codes, residual of pixels, and of features of the discriminator.
+        """
         code = self.encoder(windows)
         made = self.decoder(code)
-        return (self.again(made) - code).square().mean(dim=1), (made - windows).abs().mean(dim=1)
+        distance = (self.again(made) - code).square().mean(dim=1)
+        pixels = (made - windows).abs().mean(dim=1, keepdim=True)
+        everywhere = distance[:, None, None, None].expand_as(pixels)
+        return torch.cat([everywhere, pixels, self.discriminator.residuals(made, windows)], dim=1)
