@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from learning.detectors.placewise import Usual, fit_usual, lie_alike, usual_errors
+from learning.detectors.placewise import Usual, fit_usual, lie_alike, stand_out, usual_errors
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import PartView, Preprocessing
 
@@ -95,3 +95,29 @@ def test_pictures_that_are_alike_are_judged_place_by_place(alike: bool, tmp_path
 
 def test_parts_that_were_cut_out_lie_alike(tmp_path: Path) -> None:
     assert lie_alike(pictures(tmp_path, alike=False, part=PartView(turn=False, reach=0.5)))
+
+
+@pytest.mark.parametrize("turn", [True, False])
+def test_a_part_that_deviates_as_a_whole_does_not_stand_out_where_parts_are_turned(turn: bool) -> None:
+    part = PartView(turn=turn, reach=0.5)
+    above = noise(2, 2, SIDE, SIDE)
+    above[1] = 2 + 3 * above[0]
+    maps = stand_out(above, Preprocessing(channels=1, height=SIDE, width=SIDE, part=part))
+    assert maps.min() == 0
+    assert torch.allclose(maps[0], maps[1], atol=1e-5) is turn
+    assert torch.equal(
+        stand_out(torch.ones(1, 1, 4, 4), Preprocessing(channels=1, height=8, width=8))[0], torch.ones(4, 4)
+    )
+
+
+def test_parts_that_were_trained_on_fill_up_where_few_are_held_out(tmp_path: Path) -> None:
+    images = pictures(tmp_path, alike=True)
+    few = ImageSet(images.paths[:2], images.preprocessing)
+    seen: list[int] = []
+
+    def errors(some: torch.Tensor) -> torch.Tensor:
+        seen.append(len(some))
+        return some
+
+    usual_errors(errors, images, few, blur=1.0, seed=0)
+    assert seen == [2, 6]

@@ -14,10 +14,9 @@ from torchvision.transforms.functional import gaussian_blur
 
 from learning.augmentation import augment
 from learning.detectors.autoencoder.network import Autoencoder
-from learning.detectors.autoencoder.similarity import structural_similarity
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
 from learning.detectors.frozen import embed_by_heat, top_mean
-from learning.detectors.placewise import Usual, usual_errors
+from learning.detectors.placewise import Usual, stand_out, usual_errors
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.loop import Schedule
 from learning.loop import train as train_loop
@@ -146,18 +145,16 @@ class ConvolutionalAutoencoder(Detector):
         return padded.contiguous(memory_format=torch.channels_last)
 
     def _heat(self, images: Tensor) -> Tensor:
-        """How far errors lie above what is usual, the mean of both kinds: ``[B, h, w]``, 0 or above."""
-        return self.usual(self._errors(images)).mean(dim=1).clamp_min(0)
+        """How far errors lie above what is usual: ``[B, h, w]``, 0 or above."""
+        return stand_out(self.usual(self._errors(images)), self.preprocessing)
 
     def _errors(self, images: Tensor) -> Tensor:
-        """Root of the smoothed squared errors, and what is lacking of structural similarity: ``[B, 2, h, w]``."""
+        """Root of the smoothed squared errors, ``[B, 1, h, w]``."""
         height, width = images.shape[-2:]
         made = self.network(self._fitted(images))[..., :height, :width].float()
-        seen = images.to(self.device)
-        wrong = (made - seen).square().mean(dim=1, keepdim=True)
+        wrong = (made - images.to(self.device)).square().mean(dim=1, keepdim=True)
         radius = min(round(4 * self.config.blur), min(height, width) - 1)
-        smooth = gaussian_blur(wrong, [2 * radius + 1] * 2, self.config.blur)[:, 0]
-        return torch.stack([smooth.clamp_min(0).sqrt(), 1 - structural_similarity(made, seen)], dim=1)
+        return gaussian_blur(wrong, [2 * radius + 1] * 2, self.config.blur).clamp_min(0).sqrt()
 
     @torch.inference_mode()
     def _scores(self, images: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from learning.detectors.base import Budget, DetectorConfig, FitReport, Predictio
 from learning.detectors.dcgan.network import DcganNetwork
 from learning.detectors.frozen import top_mean
 from learning.detectors.patchwise import Patchwise, PatchwiseConfig
+from learning.detectors.placewise import stand_out
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.metrics import image_auroc
 from learning.progress import Progress, silent
@@ -125,4 +126,4 @@ class Dcgan(Patchwise):
         """Maps ``[B, h, w]`` by either, 0 or above."""
         above = self.usual(self.errors(images))
         found = {Score.DISCRIMINATOR: above[:, :1], Score.RECONSTRUCTION: above[:, 1:]}
-        return {by: some.mean(dim=1).clamp_min(0) for by, some in found.items()}
+        return {by: stand_out(some, self.preprocessing) for by, some in found.items()}

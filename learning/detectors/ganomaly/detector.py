@@ -11,6 +11,7 @@ from learning.detectors.base import Budget, DetectorConfig, FitReport, Predictio
 from learning.detectors.frozen import top_mean
 from learning.detectors.ganomaly.network import GanomalyNetwork
 from learning.detectors.patchwise import Patchwise, PatchwiseConfig
+from learning.detectors.placewise import stand_out
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.progress import Progress, silent
 
@@ -53,11 +54,11 @@ class Ganomaly(Patchwise):
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score a batch ``[B, C, h, w]``; maps are errors above what is usual there, in deviations."""
-        maps = self.usual(self.errors(images)).mean(dim=1).clamp_min(0)
+        maps = stand_out(self.usual(self.errors(images)), self.preprocessing)
         return Prediction(top_mean(maps, self.config.score_share), maps)
 
     def look(self, windows: Tensor) -> Tensor:
-        """How far the second code is from the first, and how badly windows are made, by pixels and by features."""
+        """How badly windows are made."""
         return self.network.look(windows)
 
     def features(self, windows: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """The networks of GANomaly and their losses."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -41,14 +40,5 @@ class GanomalyNetwork(nn.Module):
         }
 
     def look(self, windows: Tensor) -> Tensor:
-        """How far the second code is from the first, everywhere the same, and how badly windows are made.
-
-        Returns:
-            ``[B, 1 + 1 + 4, 64, 64]``: distance of codes, residual of pixels, and of features of the discriminator.
-        """
-        code = self.encoder(windows)
-        made = self.decoder(code)
-        distance = (self.again(made) - code).square().mean(dim=1)
-        pixels = (made - windows).abs().mean(dim=1, keepdim=True)
-        everywhere = distance[:, None, None, None].expand_as(pixels)
-        return torch.cat([everywhere, pixels, self.discriminator.residuals(made, windows)], dim=1)
+        """How badly windows are made, at each place: ``[B, 1, 64, 64]``."""
+        return (self.decoder(self.encoder(windows)) - windows).abs().mean(dim=1, keepdim=True)
