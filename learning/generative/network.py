@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 SIDE = 64
@@ -94,16 +93,6 @@ class Discriminator(nn.Module):
     def forward(self, patches: Tensor) -> Tensor:
         """How real each patch looks."""
         return self.judge(self.layers(patches))
-
-    def residuals(self, made: Tensor, patches: Tensor) -> Tensor:
-        """Root mean square difference of two patches' features of each level at each place, ``[B, 4, 64, 64]``."""
-        levels = []
-        for layer in self.layers:
-            made, patches = layer(made), layer(patches)
-            if isinstance(layer, nn.LeakyReLU):
-                differ = (made - patches).square().mean(dim=1, keepdim=True).sqrt()
-                levels.append(functional.interpolate(differ, size=(SIDE, SIDE), mode="bilinear", align_corners=False))
-        return torch.cat(levels, dim=1)
 
     def judge(self, features: Tensor) -> Tensor:
         """The same, from what ``layers`` makes of the patches."""

@@ -34,8 +34,10 @@ class Score(StrEnum):
 class DcganConfig(PatchwiseConfig):
     """Options of the ``dcgan`` detector."""
 
+    learning_rate: float = Field(default=1e-3, gt=0, le=0.01)
+
     score: Score | None = Field(
-        default=None,
+        default=Score.RECONSTRUCTION,
         description="Whether the discriminator judges, or how badly the generator makes the image; none lets held-out "
         "good parts with made-up flaws decide.",
     )
@@ -102,7 +104,7 @@ class Dcgan(Patchwise):
         return Prediction(top_mean(maps, self.config.score_share), maps)
 
     def look(self, windows: Tensor) -> Tensor:
-        """Doubts of the discriminator, and how badly windows are made, by pixels and by features."""
+        """Doubts of the discriminator, and how badly windows are made."""
         return self.network.look(windows)
 
     def features(self, windows: Tensor) -> Tensor:

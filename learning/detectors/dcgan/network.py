@@ -47,12 +47,7 @@ class DcganNetwork(nn.Module):
         return (made - windows).square().mean(dim=1), features
 
     def look(self, windows: Tensor) -> Tensor:
-        """How little windows look real, everywhere the same, and how badly they are made.
-
-        Returns:
-            ``[B, 1 + 1 + 4, 64, 64]``: doubt, residual of pixels, and of features of the discriminator.
-        """
-        made = self.generator(self.encoder(windows))
-        pixels = (made - windows).abs().mean(dim=1, keepdim=True)
+        """How little windows look real, everywhere the same, and how badly they are made: ``[B, 2, 64, 64]``."""
+        pixels = (self.generator(self.encoder(windows)) - windows).abs().mean(dim=1, keepdim=True)
         doubt = -self.discriminator(windows)[:, None, None, None].expand_as(pixels)
-        return torch.cat([doubt, pixels, self.discriminator.residuals(made, windows)], dim=1)
+        return torch.cat([doubt, pixels], dim=1)
