@@ -46,7 +46,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
 
 def test_it_finds_what_was_confirmed(parts: ImageSet) -> None:
     detector = create("supervised", OPTIONS, parts.preprocessing)
-    report = detector.fit(parts, parts, 0, Budget(steps=40), sources=SOURCES)
+    report = detector.fit(parts, parts, 0, Budget(steps=70), sources=SOURCES)
     images, masks = spotted(np.random.default_rng(1))
     prediction = detector.predict(images)
     assert image_auroc(prediction.scores.numpy(), masks.any(axis=(1, 2))) > 0.9
