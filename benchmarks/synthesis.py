@@ -40,6 +40,10 @@ _OWN = (PERLIN, MIX, *(name for name in ANYWHERE if name != PERLIN), FOREGROUND)
 _PICTURES = 32
 _BATCH = 16
 """What training paints at a time."""
+
+_WARM_UP = 4
+"""Rounds' worth of images before the first one that counts: rarely drawn loops are compiled when first met."""
+
 _GPU_BATCH = 256
 _LARGE = (1024, 4096)
 
@@ -198,7 +202,8 @@ def measure_rates(setting: Setting, plan: Plan) -> tuple[Rates, Rates, dict[str,
         for number in range(-1, plan.rounds):  # the first round warms up
             for job in jobs:
                 for name, (worker, generator) in workers.items():
-                    answer = worker.do(replace(job, generator=generator, seed=plan.seed + number + 1))
+                    images = job.images if number >= 0 else _WARM_UP * job.images
+                    answer = worker.do(replace(job, images=images, generator=generator, seed=plan.seed + number + 1))
                     if number < 0:
                         continue
                     device = job.device if job.device != "cpu" else _device(job.threads)
