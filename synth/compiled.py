@@ -28,6 +28,6 @@ def kernels() -> ModuleType:
 @lru_cache(maxsize=1)
 def multigrid() -> ModuleType:
     """The loops that membranes are solved with; imported here, as ``kernels``."""
-    from synth import multigrid
+    from synth.kernels import multigrid
 
     return multigrid

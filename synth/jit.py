@@ -1,10 +1,14 @@
 """How loops are compiled: at their first call, and kept in a folder for the next process."""
 
+import hashlib
 from collections.abc import Callable
-from functools import wraps
+from contextlib import suppress
+from functools import lru_cache, wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -15,10 +19,10 @@ def compiled(function: F) -> F:
     Beside the code if that can be written to, else in the user's cache. Where neither can, or the disk is full, it is
     compiled in every process anew.
     """
-    try:
-        fast = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # Numba found no folder
-        fast = numba.njit(nogil=True, error_model="numpy")(function)
+    fast = numba.njit(nogil=True, error_model="numpy")(function)
+    with suppress(RuntimeError):  # Numba found no folder
+        # As numba.njit(cache=True), but for what makes it stale.
+        fast._cache = _Cache(function)  # type: ignore[attr-defined]
 
     @wraps(function)
     def call(*arguments: Any) -> Any:
@@ -31,4 +35,22 @@ def compiled(function: F) -> F:
 
 
 part_of_others = numba.njit(nogil=True, error_model="numpy")
-"""Compiles what other loops call, with them: it has to be in their file, as Numba sees no change in another one."""
+"""Compiles what other loops call, with them; it may be in another file of their folder."""
+
+
+class _Cache(FunctionCache):
+    """Numba's looks only at the file of the function itself; this one is stale when any file beside it changed."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        stamp = (self._impl.locator.get_source_stamp(), _digest(Path(function.__code__.co_filename).parent))
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+
+
+@lru_cache
+def _digest(folder: Path) -> str:
+    """SHA-256 of the Python files in a folder, by name."""
+    found = hashlib.sha256()
+    for file in sorted(folder.glob("*.py")):
+        found.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest()

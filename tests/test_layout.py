@@ -40,9 +40,7 @@ def test_every_package_folder_can_be_imported_from_an_installation() -> None:
 
 def test_modules_stay_small() -> None:
     long = {str(p.relative_to(ROOT)): n for p in python_files(*FLOORS) if (n := len(p.read_text().splitlines())) > 500}
-    # Loops that Numba compiles lie beside the functions they share: it sees no change in another file, and would go on
-    # with what it compiled before.
-    assert set(long) <= {"synth/kernels.py"}
+    assert not long
 
 
 @pytest.mark.parametrize("floor", FLOORS)

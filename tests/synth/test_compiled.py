@@ -1,7 +1,10 @@
 """Compiled loops paint what the torch operations beside them do, and need no folder for their cache."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -126,16 +129,36 @@ def test_what_the_loops_cannot_work_on_is_left_to_torch() -> None:
 def test_without_a_folder_to_write_to_loops_are_compiled_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def njit(**options: Any) -> Callable[[Any], Any]:
-        asked.append(options)
-        if options.get("cache"):
-            msg = "cannot cache function 'one': no locator available for file 'kernels.py'"
-            raise RuntimeError(msg)
-        return lambda function: function
+    def none(function: Callable[..., Any]) -> Any:
+        asked.append(function)
+        msg = "cannot cache function 'one': no locator available for file 'kernels.py'"
+        raise RuntimeError(msg)
 
-    monkeypatch.setattr(numba, "njit", njit)
-    assert jit.compiled(lambda: 1)() == 1
-    assert [options.get("cache", False) for options in asked] == [True, False]
+    monkeypatch.setattr(jit, "_Cache", none)
+
+    def one() -> int:
+        return 1
+
+    assert jit.compiled(one)() == 1
+    assert asked == [one]
+
+
+def test_what_a_loop_calls_in_another_file_is_compiled_anew_when_it_changes(tmp_path: Path) -> None:
+    (tmp_path / "loop.py").write_text(
+        "from synth.jit import compiled\nfrom helper import two\n\n@compiled\ndef twice(x):\n    return two() * x\n"
+    )
+    command = [sys.executable, "-c", "from loop import twice; print(twice(21))"]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    for two in (2, 2, 3):
+        (tmp_path / "helper.py").write_text(
+            f"from synth.jit import part_of_others\n\n@part_of_others\ndef two():\n    return {two}\n"
+        )
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        assert int(done.stdout) == 21 * two
+        assert list((tmp_path / "__pycache__").glob("loop.twice-*.nbi"))
 
 
 def test_a_full_disk_does_not_stop_what_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,311 @@
+"""Loops that paint areas and edges in place: unevenness, ripples, bites, and textures that show through noise.
+
+Each flaw is painted in its own box, a band of lines at a time, without a copy of it.
+
+images: ``[B, C, H, W]``, written to; allowed: ``[B, 1, H, W]``, 0 or 1, empty for everywhere; rows: ``[N]`` which
+images; boxes: ``[N, 4]`` left, top, width, height; levels: ``[N, C]`` colour around; table: ``[N, K]`` float64, what
+``synth.spots.Spots.table`` puts together: x and y of the centre, then the parameters that the loop's docstring names.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from synth.jit import compiled, part_of_others
+from synth.kernels.shared import (
+    BAND,
+    HALF,
+    MASK,
+    ONE,
+    SHADED,
+    STEADY,
+    STEEP,
+    STREAKY,
+    THREE,
+    TWO,
+    ZERO,
+    fill_noise,
+    fill_region,
+    half_axes,
+    lattice_values,
+    roll,
+    scrambled,
+    smoothstep,
+    three_rolls,
+    write_line,
+)
+from synth.noise import LEAST_PERIOD, SIDE, Numbers
+
+
+@part_of_others
+def _along_line(line: Numbers, start: Any, place: Any) -> Any:
+    """See ``synth.noise.profile``: at a place counted in random values."""
+    whole = np.floor(place)
+    t, cell = place - whole, np.int64(whole) + start
+    low, high = line[cell & MASK], line[(cell + 1) & MASK]
+    return low + (high - low) * (t * t * (THREE - TWO * t)) - HALF
+
+
+@compiled
+def paint_unevenness(
+    images: Numbers,
+    allowed: Numbers,
+    rows: Numbers,
+    boxes: Numbers,
+    table: Numbers,
+    flat: Numbers,
+    cosines: Numbers,
+    sines: Numbers,
+) -> None:
+    """See ``synth.families.uneven``; region, ground, amount, direction, and periods of bands and streaks, slope."""
+    channels, size = images.shape[1], images.shape[2:]
+    side = min(size[0], size[1])
+    for n in range(len(rows)):
+        left, top, width, height = boxes[n]
+        numbers, row = table[n], rows[n]
+        ground, amount, seed = numbers[9] > 0, np.float32(numbers[10]), np.int64(numbers[6])
+        cos, sin = np.cos(numbers[11]), np.sin(numbers[11])
+        wide, fine, slope = numbers[12] * side, max(numbers[13] * side, 1.5), np.float32(numbers[14])
+        half = numbers[2] * side
+        starts = scrambled(seed + 1), scrambled(seed + 2)
+        bands, streaks = (starts[0] % SIDE) * SIDE, (starts[1] % SIDE) * SIDE
+        band_line, streak_line = flat[bands : bands + SIDE], flat[streaks : streaks + SIDE]
+        lines = max(1, min(BAND // width, height))
+        inside, values = np.empty((lines, width), np.float32), np.empty(width, np.float32)
+        for first in range(0, height, lines):
+            here = min(lines, height - first)
+            box = np.float64(top + first), np.float64(left)
+            fill_region(numbers, True, box, size, cosines, sines, inside[:here])
+            for y in range(here):
+                dy, dx, field = box[0] + y - numbers[1], left - numbers[0], inside[y]
+                if ground:
+                    start, step = np.float32(dy * cos - dx * sin), np.float32(-sin)
+                    to_bands, to_streaks = np.float32(1 / wide), np.float32(1 / fine)
+                    for x in range(width):
+                        across = start + step * np.float32(x)
+                        band = _along_line(band_line, starts[0] // SIDE, across * to_bands) + HALF
+                        streak = _along_line(streak_line, starts[1] // SIDE, across * to_streaks)
+                        field[x] = smoothstep(field[x]) * band * (streak * STREAKY + STEADY) * amount + ONE
+                else:
+                    start, step = np.float32((dy * sin + dx * cos) / half), np.float32(cos / half)
+                    for x in range(width):
+                        along = min(max(start + step * np.float32(x), -ONE), ONE)
+                        field[x] = smoothstep(field[x]) * (along * slope + (ONE - slope)) * amount + ONE
+                for c in range(channels):
+                    old = images[row, c, top + first + y, left : left + width]
+                    for x in range(width):
+                        values[x] = old[x] * field[x]
+                    write_line(values, images, allowed, row, c, top + first + y, left)
+
+
+@compiled
+def paint_ripples(
+    images: Numbers,
+    allowed: Numbers,
+    rows: Numbers,
+    boxes: Numbers,
+    table: Numbers,
+    cosines: Numbers,
+    sines: Numbers,
+) -> None:
+    """See ``synth.families.ripple``; region, amount, turns for a pixel, direction, bend and crossed."""
+    channels, size = images.shape[1], images.shape[2:]
+    for n in range(len(rows)):
+        left, top, width, height = boxes[n]
+        numbers, row = table[n], rows[n]
+        amount, turns = np.float32(numbers[9]), numbers[10]
+        cos, sin = np.cos(numbers[11]) * turns, np.sin(numbers[11]) * turns
+        cells, bent, crossed = turns / (2 * np.pi) / 4, np.float32(2 * np.pi * numbers[12]), numbers[13] > 0
+        along, across = np.float32(cos), np.float32(-sin)
+        lines = max(1, min(BAND // width, height))
+        inside, bend = np.empty((lines, width), np.float32), np.empty((lines, width), np.float32)
+        values = np.empty(width, np.float32)
+        for first in range(0, height, lines):
+            here = min(lines, height - first)
+            box = np.float64(top + first), np.float64(left)
+            fill_region(numbers, True, box, size, cosines, sines, inside[:here])
+            seed = np.int64(numbers[6]) + 1
+            fill_noise(seed, cells * size[0], cells * size[1], 1, box, size, cosines, sines, bend[:here])
+            for y in range(here):
+                dx, dy, field, moved = left - numbers[0], box[0] + y - numbers[1], inside[y], bend[y]
+                start, other = np.float32(dx * cos + dy * sin), np.float32(dy * cos - dx * sin)
+                for x in range(width):
+                    shift = moved[x] * bent
+                    wave = np.sin(start + along * np.float32(x) + shift)
+                    if crossed:
+                        wave *= np.sin(other + across * np.float32(x) - shift)
+                    field[x] = wave * field[x] * amount + ONE
+                for c in range(channels):
+                    old = images[row, c, top + first + y, left : left + width]
+                    for x in range(width):
+                        values[x] = old[x] * field[x]
+                    write_line(values, images, allowed, row, c, top + first + y, left)
+
+
+@compiled
+def paint_bites(
+    images: Numbers,
+    allowed: Numbers,
+    rows: Numbers,
+    boxes: Numbers,
+    surfaces: Numbers,
+    hollows: Numbers,
+    facets: int,
+    table: Numbers,
+    flat: Numbers,
+    cosines: Numbers,
+    sines: Numbers,
+) -> None:
+    """See ``synth.families.bite``; place, facets, grain, depth and opacity; colours ``[N, C]`` of what is seen."""
+    channels, size = images.shape[1], images.shape[2:]
+    for n in range(len(rows)):
+        left, top, width, height = boxes[n]
+        numbers, row = table[n], rows[n]
+        longer, shorter = half_axes(numbers, size)
+        seed, cells, grains = np.int64(numbers[6]), 1.2 / (0.5 * (longer + shorter)), 4 / shorter
+        cos, sin, rough = np.cos(numbers[4]), np.sin(numbers[4]), numbers[5]
+        planes = np.empty((facets, 5), np.float32)
+        for i in range(facets):
+            turn, apart, bright = three_rolls(flat, seed + 2, 3 * i)
+            angle = 2 * np.pi / facets * (i + 0.3 * (turn - 0.5))
+            along, across = np.cos(angle) / longer, np.sin(angle) / shorter
+            planes[i, 0], planes[i, 1] = sin * across - cos * along, -sin * along - cos * across
+            planes[i, 2], planes[i, 3], planes[i, 4] = 0.55 + 0.3 * apart, (0.6 + 0.8 * bright) * rough, 2 * bright - 1
+        facet, grain, through = np.float32(numbers[7]), np.float32(numbers[8]), np.float32(numbers[9])
+        opacity, steep = np.float32(numbers[10]), np.float32(shorter)
+        lines = max(1, min(BAND // width, height))
+        uneven, rough_grain = np.empty((lines, width), np.float32), np.empty((lines, width), np.float32)
+        shade, gone, share = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+        values = np.empty(width, np.float32)
+        for first in range(0, height, lines):
+            here = min(lines, height - first)
+            box = np.float64(top + first), np.float64(left)
+            fill_noise(seed, cells * size[0], cells * size[1], 2, box, size, cosines, sines, uneven[:here])
+            fill_noise(seed + 1, grains * size[0], grains * size[1], 1, box, size, cosines, sines, rough_grain[:here])
+            for y in range(here):
+                dy, x0 = np.float32(box[0] + y - numbers[1]), np.float32(left - numbers[0])
+                for x in range(width):
+                    dx, bump = x0 + np.float32(x), uneven[y, x]
+                    inside, light = (
+                        planes[0, 2] + dx * planes[0, 0] + dy * planes[0, 1] + bump * planes[0, 3],
+                        planes[0, 4],
+                    )
+                    for i in range(1, facets):
+                        plane = planes[i, 2] + dx * planes[i, 0] + dy * planes[i, 1] + bump * planes[i, 3]
+                        light = planes[i, 4] if plane < inside else light
+                        inside = min(inside, plane)
+                    light = light * facet + rough_grain[y, x] * grain
+                    shade[x] = light - min(max(inside, ZERO), ONE) * SHADED + ONE
+                    gone[x] = min(max((inside - through) * steep + HALF, ZERO), ONE)
+                    share[x] = min(max(inside * steep + HALF, ZERO), ONE) * opacity
+                for c in range(channels):
+                    old = images[row, c, top + first + y, left : left + width]
+                    surface, hollow = surfaces[n, c], hollows[n, c]
+                    for x in range(width):
+                        new = surface * shade[x]
+                        new += (hollow - new) * gone[x]
+                        values[x] = old[x] + (new - old[x]) * share[x]
+                    write_line(values, images, allowed, row, c, top + first + y, left)
+
+
+@compiled
+def paint_through_noise(
+    images: Numbers,
+    allowed: Numbers,
+    rows: Numbers,
+    boxes: Numbers,
+    table: Numbers,
+    parts: Numbers,
+    pictures: Numbers,
+    own: bool,
+    flat: Numbers,
+    cosines: Numbers,
+    sines: Numbers,
+) -> None:
+    """See ``synth.families.perlin``.
+
+    Region, algebra, cells (2), other cells (2), level, local, content, grain, stretch, brightness, contrast, opacity,
+    source and shift (2); cells along the height first. Procedural content is grain.
+
+    Args:
+        images: See above.
+        allowed: See above.
+        rows: See above.
+        boxes: See above.
+        table: See above.
+        parts: ``[S, C, H, W]``, or of each image if ``own``.
+        pictures: ``[T, C, H, W]``.
+        own: Parts are the images' own good ones.
+        flat: Table of random numbers.
+        cosines: Of the table.
+        sines: Of the table.
+    """
+    channels, size = images.shape[1], images.shape[2:]
+    side = min(size[0], size[1])
+    for n in range(len(rows)):
+        left, top, width, height = boxes[n]
+        numbers, row = table[n], rows[n]
+        seed, algebra, local, kind = np.int64(numbers[6]), np.int64(numbers[9]), numbers[15] > 0, np.int64(numbers[16])
+        level, opacity = np.float32(numbers[14]), np.float32(numbers[21])
+        least = 0.5 / (numbers[2] * side) if local else 0.0
+        period_y = max(numbers[17] * side / np.sqrt(numbers[18]), LEAST_PERIOD)
+        period_x = max(numbers[17] * side * np.sqrt(numbers[18]), LEAST_PERIOD)
+        amount = np.float32(2 * numbers[20])
+        source = parts if kind == 1 else pictures
+        place = row if own and kind == 1 else min(int(numbers[22] * len(source)), len(source) - 1)
+        right, down = np.int64(np.rint(numbers[23] * size[1])), np.int64(np.rint(numbers[24] * size[0]))
+        begin = (left - right) % size[1]
+        fit = min(width, size[1] - begin)
+        lines = max(1, min(BAND // width, height))
+        field, other = np.empty((lines, width), np.float32), np.empty((lines, width), np.float32)
+        values = np.empty(width, np.float32)
+        for first in range(0, height, lines):
+            here = min(lines, height - first)
+            box = np.float64(top + first), np.float64(left)
+            share, spare = field[:here], other[:here]
+            cells_y, cells_x = max(numbers[10], least * size[0]), max(numbers[11], least * size[1])
+            fill_noise(seed + 1, cells_y, cells_x, 1, box, size, cosines, sines, share)
+            if algebra != 0:
+                cells_y, cells_x = max(numbers[12], least * size[0]), max(numbers[13], least * size[1])
+                fill_noise(seed + 3, cells_y, cells_x, 1, box, size, cosines, sines, spare)
+                for y in range(here):
+                    one, two = share[y], spare[y]
+                    if algebra == 1:
+                        for x in range(width):
+                            one[x] = min(one[x], two[x])
+                    else:
+                        for x in range(width):
+                            one[x] = max(one[x], two[x])
+            if local:
+                fill_region(numbers, True, box, size, cosines, sines, spare)
+            for y in range(here):
+                one, two = share[y], spare[y]
+                for x in range(width):
+                    one[x] = min(max((one[x] - level) * STEEP, ZERO), ONE) * opacity
+                if local:
+                    for x in range(width):
+                        one[x] *= two[x]
+            if kind == 0:
+                lattice_values(scrambled(seed + 2), box[0], box[1], 1 / period_y, 1 / period_x, flat, spare)
+            for y in range(here):
+                one, two = share[y], spare[y]
+                line = (top + first + y - down) % size[0]
+                most = ZERO
+                for x in range(width):
+                    most = max(most, one[x])
+                if most == ZERO:
+                    continue
+                for c in range(channels):
+                    old = images[row, c, top + first + y, left : left + width]
+                    if kind == 0:
+                        tint = (roll(flat, seed + 3, c) - HALF) * HALF if channels > 1 else ZERO
+                        colour = np.float32(numbers[19]) + tint
+                        for x in range(width):
+                            values[x] = old[x] + (two[x] * amount + colour - old[x]) * one[x]
+                    else:
+                        new = source[place, c, line]
+                        for x in range(fit):
+                            values[x] = old[x] + (new[begin + x] - old[x]) * one[x]
+                        for x in range(fit, width):
+                            values[x] = old[x] + (new[x - fit] - old[x]) * one[x]
+                    write_line(values, images, allowed, row, c, top + first + y, left)
