@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 import torch
 from pydantic import Field
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from learning.backbones import Backbone, BackboneConfig, Origin, PatchFeatures, bare_backbone, create_backbone
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport
+from learning.detectors.weights import read_weights, write_weights
 from learning.loop import step_generator
 from learning.progress import Progress
 
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
 
-_WEIGHTS = "weights.safetensors"
 _PATCHES = "patches."
 
 
@@ -112,13 +111,13 @@ class FrozenFeatures(Detector):
     def save_arrays(self, folder: Path, arrays: dict[str, Tensor]) -> None:
         """Write ``weights.safetensors``: the backbone's, and what was learnt."""
         weights = {f"{_PATCHES}{name}": value for name, value in self.patches.state_dict().items()}
-        save_file({name: value.contiguous() for name, value in (weights | arrays).items()}, folder / _WEIGHTS)
+        write_weights(folder, weights | arrays)
 
     def load_arrays(self, folder: Path, device: str) -> dict[str, Tensor]:
         """Read the backbone of ``weights.safetensors``; returns what else was written."""
         self.device = device
         self._keep(bare_backbone(self.config.backbone, self.preprocessing.channels))
-        arrays = load_file(folder / _WEIGHTS, device=device)
+        arrays = read_weights(folder, device)
         weights = {name: arrays.pop(name) for name in list(arrays) if name.startswith(_PATCHES)}
         self.patches.load_state_dict({name.removeprefix(_PATCHES): value for name, value in weights.items()})
         return arrays

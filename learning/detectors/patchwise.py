@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from pydantic import Field
-from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
 from learning.detectors.base import Budget, Detector, DetectorConfig
 from learning.detectors.placewise import Usual, usual_errors
+from learning.detectors.weights import read_weights, restore, write_weights
 from learning.generative.network import SIDE
 from learning.images.windows import Windows, random_windows
 from learning.loop import LoopReport, Schedule
@@ -23,7 +23,6 @@ from learning.progress import Progress
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
 
-_WEIGHTS = "weights.safetensors"
 _BETAS = (0.5, 0.999)
 """As in DCGAN: adversaries with more momentum chase each other in circles."""
 
@@ -124,17 +123,15 @@ class Patchwise(Detector):
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``, those of all networks that predict."""
-        weights = {name: value.contiguous() for name, value in self.network.state_dict().items()}
-        save_file(weights | self.usual.arrays(), folder / _WEIGHTS)
+        write_weights(folder, self.network.state_dict() | self.usual.arrays())
 
     def load(self, folder: Path, device: str = "cpu") -> Self:
         """Read ``weights.safetensors``."""
         self.device = device
         self.network = self.new_network().to(device)
-        weights = load_file(folder / _WEIGHTS, device=device)
+        weights = read_weights(folder, device)
         self.usual = Usual.of_arrays(weights)
-        self.network.load_state_dict(weights)
-        self.network.eval()
+        restore(self.network, weights)
         return self
 
 

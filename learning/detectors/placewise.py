@@ -46,7 +46,7 @@ class Usual:
 
     def arrays(self) -> dict[str, Tensor]:
         """What is stored beside the weights."""
-        return {f"{_PREFIX}mean": self.mean.contiguous(), f"{_PREFIX}deviation": self.deviation.contiguous()}
+        return {f"{_PREFIX}mean": self.mean, f"{_PREFIX}deviation": self.deviation}
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, Tensor]) -> Self:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 from pydantic import Field
-from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torchvision.transforms.functional import gaussian_blur
@@ -17,6 +16,7 @@ from learning.detectors.autoencoder.network import Autoencoder
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
 from learning.detectors.frozen import embed_by_heat, top_mean
 from learning.detectors.placewise import Usual, stand_out, usual_errors
+from learning.detectors.weights import read_weights, restore, write_weights
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.loop import Schedule
 from learning.loop import train as train_loop
@@ -26,7 +26,6 @@ from learning.selection import describe_divide, held_out_flaws
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
 
-_WEIGHTS = "weights.safetensors"
 _BATCH = 8
 
 
@@ -120,17 +119,15 @@ class ConvolutionalAutoencoder(Detector):
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``."""
-        weights = {name: value.contiguous() for name, value in self.network.state_dict().items()}
-        save_file(weights | self.usual.arrays(), folder / _WEIGHTS)
+        write_weights(folder, self.network.state_dict() | self.usual.arrays())
 
     def load(self, folder: Path, device: str = "cpu") -> Self:
         """Read ``weights.safetensors``."""
         self.device = device
         self.network = self._new_network()
-        weights = load_file(folder / _WEIGHTS, device=device)
+        weights = read_weights(folder, device)
         self.usual = Usual.of_arrays(weights)
-        self.network.load_state_dict(weights)
-        self.network.eval()
+        restore(self.network, weights)
         return self
 
     def _new_network(self) -> Autoencoder:

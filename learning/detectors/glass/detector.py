@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 from pydantic import Field
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from learning.backbones import Backbone, BackboneConfig, Origin, bare_backbone, create_backbone
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction, Traceable
 from learning.detectors.glass.network import GlassNetwork
+from learning.detectors.weights import read_weights, restore, write_weights
 from learning.feature_discriminator import (
     DiscriminationConfig,
     Pair,
@@ -28,8 +28,6 @@ from synth.feature_level import Hypothesis
 
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
-
-_WEIGHTS = "weights.safetensors"
 
 
 class GlassConfig(DetectorConfig, DiscriminationConfig):
@@ -126,14 +124,13 @@ class Glass(Detector):
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``, the backbone's included."""
-        save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, folder / _WEIGHTS)
+        write_weights(folder, self.network.state_dict())
 
     def load(self, folder: Path, device: str = "cpu") -> Self:
         """Read ``weights.safetensors``; the file that the backbone once came from is not needed any more."""
         self.device = device
         self.network = self._new_network(bare_backbone(self.config.backbone, self.preprocessing.channels))
-        self.network.load_state_dict(load_file(folder / _WEIGHTS, device=device))
-        self.network.eval()
+        restore(self.network, read_weights(folder, device))
         return self
 
     @torch.inference_mode()

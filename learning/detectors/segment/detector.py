@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 import torch
 from pydantic import Field
-from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
@@ -20,6 +19,7 @@ from learning.detectors.segment.inputs import standardise
 from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
 from learning.detectors.segment.surface import is_surface
+from learning.detectors.weights import read_weights, restore, write_weights
 from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.loop import Schedule
@@ -30,7 +30,6 @@ from synth.image_level import Recipe, Synthesizer
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
 
-_WEIGHTS = "weights.safetensors"
 _MIXED = 0.5
 _LOOKED_AT = 32
 
@@ -157,14 +156,13 @@ class Segment(Detector):
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``."""
-        save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, folder / _WEIGHTS)
+        write_weights(folder, self.network.state_dict())
 
     def load(self, folder: Path, device: str = "cpu") -> Self:
         """Read ``weights.safetensors``."""
         self.device = device
         self.network = self._new_network()
-        self.network.load_state_dict(load_file(folder / _WEIGHTS, device=device))
-        self.network.eval()
+        restore(self.network, read_weights(folder, device))
         return self
 
     def _curriculum(self, selection: "ImageSet") -> Curriculum | None:

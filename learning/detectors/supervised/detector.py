@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import segmentation_models_pytorch as smp
 import torch
 from pydantic import Field, field_validator
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction
@@ -15,6 +14,7 @@ from learning.detectors.frozen import embed_by_heat, top_mean
 from learning.detectors.supervised.losses import compute_losses
 from learning.detectors.supervised.patches import Patches, make_batch
 from learning.detectors.supervised.plateau import Plateau
+from learning.detectors.weights import read_weights, restore, write_weights
 from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.images.windows import Windows
@@ -25,7 +25,6 @@ from learning.progress import Progress, silent
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
 
-_WEIGHTS = "weights.safetensors"
 _STRIDE = 32
 """Of the encoder: sides of patches are multiples of it."""
 
@@ -169,14 +168,13 @@ class Supervised(Detector):
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``."""
-        save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, folder / _WEIGHTS)
+        write_weights(folder, self.network.state_dict())
 
     def load(self, folder: Path, device: str = "cpu") -> Self:
         """Read ``weights.safetensors``."""
         self.device = device
         self.network = self._new_network()
-        self.network.load_state_dict(load_file(folder / _WEIGHTS, device=device))
-        self.network.eval()
+        restore(self.network, read_weights(folder, device))
         return self
 
     def _new_network(self) -> smp.Unet:
