@@ -1,56 +1,26 @@
 """A detector that learns in no time, and sees as well as it is told to."""
 
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from learning.detectors import Budget, Detector, DetectorConfig, FitReport, Prediction
-from learning.flaw_sources import NO_SOURCES, FlawSources
-from learning.images.image_set import ImageSet
-from learning.progress import Progress, silent
+from learning.detectors import DetectorConfig, Prediction
+from tests import stub
 
 
 class StubConfig(DetectorConfig):
     sees: float = 1.0
 
 
-class StubDetector(Detector):
+class StubDetector(stub.StubDetector):
     """Distance from the mean good image, of that share of the columns which it sees."""
 
-    name = "stub"
     Config: ClassVar[type[DetectorConfig]] = StubConfig
-    default_size: ClassVar[int] = 32
-    config: StubConfig
-    mean: Tensor
-
-    def fit(
-        self,
-        train: ImageSet,
-        selection: ImageSet,
-        seed: int,
-        budget: Budget,
-        progress: Progress = silent,
-        checkpoint: Path | None = None,
-        sources: FlawSources = NO_SOURCES,
-    ) -> FitReport:
-        self.mean = train.batch(range(len(train))).mean(dim=0)
-        return FitReport(steps=1, seconds=0.1, weights="scratch", history={"loss": [0.5]}, selection={"auroc": 0.9})
+    config: StubConfig  # type: ignore[assignment]
 
     def predict(self, images: Tensor) -> Prediction:
         smooth = functional.avg_pool2d((images - self.mean).mean(dim=1, keepdim=True), 3, stride=1, padding=1)
         maps = smooth[:, 0].abs()
         maps[..., round(self.config.sees * maps.shape[-1]) :] = 0
         return Prediction(maps.amax(dim=(1, 2)), maps)
-
-    def embed(self, images: Tensor) -> Tensor:
-        return functional.adaptive_avg_pool2d(images, 4).flatten(1)
-
-    def save(self, folder: Path) -> None:
-        save_file({"mean": self.mean}, folder / "weights.safetensors")
-
-    def load(self, folder: Path, device: str = "cpu") -> Self:
-        self.mean = load_file(folder / "weights.safetensors", device=device)["mean"]
-        return self

@@ -1,79 +1,26 @@
-"""A detector that learns in no time, images, and a bundle."""
+"""Images, and a bundle of a detector that learns in no time."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Self
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-from torch.nn import functional
 
 from learning.bundle import Bundle, PartScores
 from learning.config import TrainConfig
-from learning.detectors import DETECTORS, Budget, Detector, DetectorConfig, FitReport, Prediction
-from learning.flaw_sources import NO_SOURCES, FlawSources
+from learning.detectors import DETECTORS, Budget
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from learning.images.readers import read_data
-from learning.progress import Progress, silent
 from learning.thresholds import smallest_promise_threshold
-
-
-class StubConfig(DetectorConfig):
-    gain: float = 1.0
-
-
-class StubDetector(Detector):
-    """Distance from the mean good image."""
-
-    name = "stub"
-    Config: ClassVar[type[DetectorConfig]] = StubConfig
-    default_size: ClassVar[int] = 32
-    config: StubConfig
-    mean: Tensor
-
-    def fit(
-        self,
-        train: ImageSet,
-        selection: ImageSet,
-        seed: int,
-        budget: Budget,
-        progress: Progress = silent,
-        checkpoint: Path | None = None,
-        sources: FlawSources = NO_SOURCES,
-    ) -> FitReport:
-        self.mean = train.batch(range(len(train))).mean(dim=0)
-        return FitReport(
-            steps=1,
-            seconds=0.1,
-            weights="scratch",
-            history={"loss": [0.5]},
-            selection={"auroc": 0.9},
-            choices={"hypothesis": "manifold"},
-        )
-
-    def predict(self, images: Tensor) -> Prediction:
-        maps = self.config.gain * (images - self.mean).abs().mean(dim=1)
-        return Prediction(maps.amax(dim=(1, 2)), maps)
-
-    def embed(self, images: Tensor) -> Tensor:
-        return functional.adaptive_avg_pool2d(images, 4).flatten(1)
-
-    def save(self, folder: Path) -> None:
-        save_file({"mean": self.mean}, folder / "weights.safetensors")
-
-    def load(self, folder: Path, device: str = "cpu") -> Self:
-        self.mean = load_file(folder / "weights.safetensors", device=device)["mean"]
-        return self
+from tests.stub import StubConfig, StubDetector
 
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> type[StubDetector]:
-    monkeypatch.setitem(DETECTORS, "stub", f"{__name__}:StubDetector")
+    monkeypatch.setitem(DETECTORS, "stub", "tests.stub:StubDetector")
     return StubDetector
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
-from typer.testing import CliRunner, Result
 
-from integrations.cli import app
+from tests.integrations.cli.running import mistake, run
 
 COMMANDS = [
     *("demo", "parts", "synth", "train", "score", "evaluate", "clusters", "export", "threshold"),
@@ -34,45 +33,6 @@ NESTED = (
     ("retrain", "compare"),
     ("retrain", "publish"),
 )
-
-
-def run(*arguments: object) -> Result:
-    """Run ``flawsmith``; an exception that is not a clean exit fails the test."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def mistake(*arguments: object) -> str:
-    """Run what a user should not; return the one line that says so."""
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith("error:")
-    return lines[0]
-
-
-@pytest.fixture(scope="module")
-def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("parts") / "tiles"
-    result = run(
-        "parts", "--kind", "tile", "--out", folder, "--good", 24, "--test-good", 4, "--defective", 7, "--size", 64
-    )
-    assert result.exit_code == 0, result.output
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bundle(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("bundles")
-    config = root / "small.yaml"
-    config.write_text("size: 64\n")
-    result = run("train", tiles, "--out", root / "tile", "--config", config, "--steps", 2, "--device", "cpu")
-    assert result.exit_code == 0, result.output
-    return root / "tile"
 
 
 def test_help_names_every_command() -> None:
@@ -237,90 +197,6 @@ def test_a_part_with_several_images_gets_one_decision(bundle: Path, tiles: Path,
     rows = list(csv.DictReader(result.stdout.splitlines()))
     assert len(rows) == 11
     assert {len({row["decision"] for row in rows if row["part"] == part}) for part in ("part-0", "part-1")} == {1}
-
-
-def test_threshold_moves_or_says_how_many_parts_it_takes(bundle: Path) -> None:
-    refused = mistake("threshold", bundle, "--max-false-reject", 0.01)
-    assert "299" in refused
-    moved = run("threshold", bundle, "--max-false-reject", 0.6, "--json")
-    assert moved.exit_code == 0, moved.output
-    assert json.loads(moved.stdout)["promise"]["limit"] == 0.6
-    looser = run("threshold", bundle, "--max-false-reject", 0.7)
-    assert "looser promise than before: at most 60 %" in " ".join(looser.output.split())
-
-
-def test_threshold_out_of_range(bundle: Path) -> None:
-    assert "between 0 and 1" in mistake("threshold", bundle, "--max-false-reject", 7)
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ([], "say what to promise"),
-        (["--max-escape", 0.1, "--max-false-reject", 0.1], "one threshold keeps one limit"),
-        (["--review-zone", "--max-escape", 0.1], "takes both limits"),
-        (["--costs", "escape=5,reject=1", "--max-escape", 0.1], "goes alone"),
-        (["--costs", "escape=5"], "write it as escape=100,reject=1"),
-        (["--max-escape", 0.1, "--ledger", "nowhere.db"], "no ledger there"),
-    ],
-)
-def test_threshold_says_what_it_takes(bundle: Path, options: list[object], says: str) -> None:
-    assert says in mistake("threshold", bundle, *options)
-
-
-def test_threshold_promises_by_verdicts(bundle: Path, tiles: Path, tmp_path: Path) -> None:
-    import shutil
-
-    import numpy as np
-    from PIL import Image
-
-    from curation.ledger import ImageEntry, Ledger, ScoreEntry, VerdictEntry
-    from learning.bundle import Bundle
-    from learning.thresholds import Threshold
-
-    own = shutil.copytree(bundle, tmp_path / "bundle")
-    loaded = Bundle.load(own)
-    version = loaded.thresholds.current().version
-    (tmp_path / "images").mkdir()
-    paths = [tmp_path / "images" / f"{i}.png" for i in range(60)]
-    for i, path in enumerate(paths):
-        Image.fromarray(np.full((4, 4), i, dtype=np.uint8)).save(path)
-    ledger = tmp_path / "l.db"
-    with Ledger.open(str(ledger)) as opened:
-        ids = opened.add_images([ImageEntry(path=path) for path in paths])
-        # Every other part is defective and scores far above the good ones.
-        scores = [1000.0 + i if i % 2 else -1000.0 for i in range(60)]
-        opened.record_scores(
-            [ScoreEntry(key, loaded.fingerprint, version, s, s) for key, s in zip(ids, scores, strict=True)]
-        )
-        opened.record_verdicts(
-            [
-                VerdictEntry(None, key, "ina", "defect" if i % 2 else "good", "2026-01-31T10:15:00", "test", key, "1")
-                for i, key in enumerate(ids)
-            ]
-        )
-    asked = ("threshold", own, "--ledger", ledger)
-    assert "are 0" in mistake(*asked, "--max-escape", 0.1)
-    random = (*asked, "--random-sample")
-    assert "takes 59 independent defective parts; there are 30" in mistake(*random, "--max-escape", 0.05)
-    result = run(*random, "--max-escape", 0.1, "--json")
-    assert result.exit_code == 0, result.output
-    figures = json.loads(result.stdout)
-    assert 1000 < figures["value"] < 1001
-    assert (figures["promise"]["kind"], figures["promise"]["groups"]) == ("escape", 30)
-    assert figures["labelled"] | {"parts": 60, "defective": 30, "weighted": False} == figures["labelled"]
-    assert "of good parts: at most" in run(*random, "--max-escape", 0.1).stderr
-    assert "promises nothing about good parts" in mistake("retrain", "--ledger", ledger, "--bundle", own)
-    zone = ("--review-zone", "--max-escape", 0.2, "--max-false-reject", 0.7, "--reading-error", 0.01)
-    assert "a person decides above it and up to" in " ".join(run(*random, *zone).stderr.split())
-    result = run(*random, "--costs", "escape=5,reject=1", "--json")
-    assert json.loads(result.stdout)["promise"]["limit"] < 1
-    # Parts between the two thresholds are taken off the line, and marked.
-    loaded.thresholds.add(Threshold(value=-1e9, promise=loaded.thresholds.get(1).promise, review_up_to=1e9))
-    result = run("score", own, next((tiles / "test" / "good").iterdir()))
-    (row,) = csv.DictReader(result.stdout.splitlines())
-    assert (row["decision"], row["review"]) == ("reject", "True")
-    assert "1 of those rejected are for a person to decide" in result.stderr
 
 
 def test_synth_writes_images_and_masks(tiles: Path, tmp_path: Path) -> None:

@@ -4,18 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from curation.ledger import Ledger
-from integrations.cli import app
 from tests.curation.test_actions import ledger  # noqa: F401 (a fixture)
+from tests.integrations.cli.running import run as flawsmith
 
 
 def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(app, ["curate", *map(str, arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+    return flawsmith("curate", *arguments)
 
 
 def test_files_are_known_by_content_and_acted_on(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
