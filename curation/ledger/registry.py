@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -16,14 +17,14 @@ from curation.ledger.tables import challenges, models, regression_cases, shadow_
 from curation.ledger.times import now
 
 
-class Registry:
+class Registry(ABC):
     """Methods of ``Ledger``, each of which is one transaction and can be repeated."""
 
-    def _read(self) -> AbstractContextManager[Connection]:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self) -> AbstractContextManager[Connection]: ...
 
-    def _write(self) -> AbstractContextManager[Connection]:
-        raise NotImplementedError
+    @abstractmethod
+    def _write(self) -> AbstractContextManager[Connection]: ...
 
     # Set versions
 
@@ -140,11 +141,12 @@ class Registry:
 
     def shadow(self, challenger_id: str | None = None) -> list[ShadowRow]:
         """Comparisons in the order they were recorded; all, or those with one challenger."""
-        statement = select(shadow_scores).order_by(shadow_scores.c.number)
+        wanted = [column for column in shadow_scores.c if column is not shadow_scores.c.number]
+        statement = select(*wanted).order_by(shadow_scores.c.number)
         if challenger_id is not None:
             statement = statement.where(shadow_scores.c.challenger_id == challenger_id)
         with self._read() as connection:
-            return [ShadowRow(*tuple(row)[1:]) for row in connection.execute(statement)]
+            return [ShadowRow(**row._asdict()) for row in connection.execute(statement)]
 
 
 def know_models(connection: Connection, model_ids: set[str]) -> None:

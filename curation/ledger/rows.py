@@ -5,7 +5,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from curation.ledger.entries import AskState, ChampionEvent, Decision, SetKind, SetMember, Verdict
+from curation.ledger.entries import (
+    AskState,
+    ChallengeEntry,
+    ChampionEvent,
+    Decision,
+    SetKind,
+    SetMember,
+    ShadowEntry,
+    Verdict,
+)
 
 State = Literal["good", "defect", "unresolved"]
 
@@ -223,22 +232,11 @@ class SetVersion:
     members: tuple[SetMember, ...]
 
 
-@dataclass(frozen=True)
-class ChallengeRow:
-    """A judgement; fields as in ``ChallengeEntry``."""
+@dataclass(frozen=True, kw_only=True)
+class ChallengeRow(ChallengeEntry):
+    """A judgement, as ``ChallengeEntry``, with its number and when it was made."""
 
     number: int
-    camera: str
-    champion_id: str
-    champion_threshold: int
-    challenger_id: str
-    challenger_threshold: int
-    training_set: str | None
-    frozen_set: str
-    rules_sha256: str
-    wins: bool
-    text: str
-    report: str
     at: datetime
 
 
@@ -277,18 +275,8 @@ class RegressionRow:
     at: datetime
 
 
-@dataclass(frozen=True)
-class ShadowRow:
-    """A comparison on live traffic; fields as in ``ShadowEntry``."""
+@dataclass(frozen=True, kw_only=True)
+class ShadowRow(ShadowEntry):
+    """A comparison on live traffic, as ``ShadowEntry``, with when it was made."""
 
-    image_id: str
-    champion_id: str
-    champion_threshold: int
-    champion_score: float
-    champion_decision: Decision
-    challenger_id: str
-    challenger_threshold: int
-    challenger_score: float
-    challenger_decision: Decision
-    batch: str
     at: datetime

@@ -7,6 +7,7 @@ from Python with ``foo.execute_operator("@flawsmith/inspection/mark_good", dict(
 from __future__ import annotations
 
 import getpass
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 NEAREST = 25
 
 
-class SelectedOperator(foo.Operator):
+class SelectedOperator(foo.Operator, ABC):
     """An operator on the selected samples, or the one that is open; errors of users become a notice."""
 
     name: str
@@ -78,9 +79,9 @@ class SelectedOperator(foo.Operator):
         ctx.ops.notify(answer["text"].splitlines()[0], variant="success")
         return answer
 
+    @abstractmethod
     def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
         """Do it to images of the ledger."""
-        raise NotImplementedError
 
 
 class SendToInspection(SelectedOperator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ LAYOUT: dict[str, Any] = {
 STEPS = 200
 
 
-class InspectionPanel(foo.Panel):
+class InspectionPanel(foo.Panel, ABC):
     """A panel that is drawn anew when another view is opened; errors of users are shown in it."""
 
     name: str
@@ -61,17 +62,17 @@ class InspectionPanel(foo.Panel):
             self.draw(ctx, panel, content)
         return types.Property(panel, view=types.GridView(orientation="vertical", gap=2, pad=2))
 
+    @abstractmethod
     def read(self, ctx: Any) -> dict[str, Any]:
         """Plain data of what is drawn.
 
         Raises:
             UserError: There is nothing to draw, and why.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self, ctx: Any, panel: types.Object, content: dict[str, Any]) -> None:
         """Add views of the data to the panel."""
-        raise NotImplementedError
 
 
 class ThresholdPanel(InspectionPanel):
