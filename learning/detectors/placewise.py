@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from learning.detectors.segment.surface import is_surface
+from learning.detectors.surface import is_surface
 
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from learning.detectors.segment.inputs import standardise
 from learning.detectors.segment.losses import image_loss, pixel_loss
 from learning.detectors.segment.network import UNet
-from learning.detectors.segment.surface import is_surface
+from learning.detectors.surface import is_surface
 
 
 def rand(*shape: int, seed: int = 0) -> torch.Tensor:

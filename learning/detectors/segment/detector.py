@@ -18,7 +18,7 @@ from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport,
 from learning.detectors.segment.inputs import standardise
 from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
-from learning.detectors.segment.surface import is_surface
+from learning.detectors.surface import is_surface
 from learning.detectors.weights import read_weights, restore, write_weights
 from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
