@@ -30,8 +30,8 @@ from benchmarks.options import add_exams, check_exams, make_exams
 from integrations.cli.console import bar
 from learning.augmentation import augment
 from learning.detectors.base import Budget
+from learning.detectors.inputs import standardise
 from learning.detectors.segment.detector import Segment, SegmentConfig
-from learning.detectors.segment.inputs import standardise
 from learning.detectors.segment.losses import compute_losses
 from learning.detectors.segment.network import UNet
 from learning.errors import UserError

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from learning.detectors.segment.inputs import standardise
+from learning.detectors.inputs import standardise
 
 _ALIKE = 0.2
 """Usual correlation of two pictures above which they show the same thing at the same place."""

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from learning.detectors.segment.inputs import standardise
+from learning.detectors.inputs import standardise
 from learning.detectors.segment.losses import image_loss, pixel_loss
 from learning.detectors.segment.network import UNet
 from learning.detectors.surface import is_surface

@@ -15,7 +15,7 @@ from torch.nn import functional
 from learning.augmentation import augment, mix
 from learning.curriculum import Curriculum, CurriculumConfig
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction, Traceable
-from learning.detectors.segment.inputs import standardise
+from learning.detectors.inputs import standardise
 from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
 from learning.detectors.surface import is_surface
