@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from learning.auto.record import Choice
 from learning.card import write_card
+from learning.cleaning import Cleaned
 from learning.config import TrainConfig
 from learning.detectors import Detector, FitReport, create
 from learning.errors import BundleError, ConfigError
@@ -169,6 +170,7 @@ class Bundle:
         map_range: tuple[float, float],
         threshold: tuple[float, Promise],
         auto: Choice | None = None,
+        cleaned: Cleaned | None = None,
         reason: str = "first threshold: the smallest promise that the calibration parts carry",
     ) -> Self:
         """Write a bundle; the folder holds all of it or what it held before.
@@ -188,6 +190,7 @@ class Bundle:
             map_range: Values of the anomaly map for black and white.
             threshold: The first one, and what it promises.
             auto: How the detector was chosen, where it was not named.
+            cleaned: What was left out of training, where hidden defects were looked for.
             reason: Why this threshold.
 
         Returns:
@@ -230,6 +233,7 @@ class Bundle:
                 selection=report.selection,
                 choices=report.choices,
                 auto=auto,
+                cleaned=cleaned,
                 history=report.history,
                 map_range=map_range,
                 files={file.relative_to(temporary).as_posix(): file_sha256(file) for file in files},

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from learning.auto.record import Choice
+from learning.cleaning import Cleaned
 from learning.export.record import Exported
 from learning.manifest import Manifest
 from learning.thresholds import Promise
@@ -76,6 +77,7 @@ def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
         *sets,
         *(["", "## On held-out good parts and synthetic flaws", "", *figures] if figures else []),
         *(_chosen(manifest.auto) if manifest.auto else []),
+        *(_left_out(manifest.cleaned) if manifest.cleaned else []),
         *_confirmed(manifest),
         *(_exported(manifest.export) if manifest.export else []),
         "",
@@ -104,6 +106,12 @@ def _chosen(choice: Choice) -> list[str]:
         ]
     lines += [f"- `{name}` was not tried: it {why}" for name, why in choice.passed_over.items()]
     return lines
+
+
+def _left_out(cleaned: Cleaned) -> list[str]:
+    """Pictures that trained nothing as they do not look good."""
+    lines = [f"- {one.image}: score {one.score:.4g}, usual is up to {one.limit:.4g}" for one in cleaned.suspects]
+    return ["", "## Hidden defects", "", f"{cleaned.text()}.".capitalize(), *([""] if lines else []), *lines]
 
 
 def _confirmed(manifest: Manifest) -> list[str]:

@@ -86,6 +86,22 @@ class Auto(BaseModel):
         return self
 
 
+class Clean(BaseModel):
+    """How suspected defects are looked for.
+
+    Attributes:
+        share: Of the minutes or steps, for all folds together.
+        folds: Into which the groups are cut.
+        rate: Probability that an ordinary good part is suspected.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    share: float = Field(default=0.3, gt=0, lt=1)
+    folds: int = Field(default=2, ge=2, le=10)
+    rate: float = Field(default=0.01, gt=0, le=0.05)
+
+
 class TrainConfig(BaseModel):
     """What a training run can be told beside its data, budget and seed.
 
@@ -99,6 +115,7 @@ class TrainConfig(BaseModel):
         sources: What made-up flaws are taken from.
         regions: Where synthetic flaws are allowed, on the pictures as they come; see ``configs/synthesis.yaml``.
         auto: How ``auto`` chooses.
+        clean: How defects hidden among the training parts are looked for; None: they are not.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -114,6 +131,7 @@ class TrainConfig(BaseModel):
     sources: Sources = Sources()
     regions: Regions = Regions()
     auto: Auto = Auto()
+    clean: Clean | None = None
 
     @field_validator("detector")
     @classmethod

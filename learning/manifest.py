@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from learning.auto.record import Choice
+from learning.cleaning import Cleaned
 from learning.config import TrainConfig
 from learning.defects import bank_digest
 from learning.export.record import Exported
@@ -105,6 +106,7 @@ class Manifest(BaseModel):
         selection: Figures on held-out good parts and synthetic flaws.
         choices: What was chosen from the good parts where the configuration left it open, by the name of the option.
         auto: How the detector was chosen; None where it was named.
+        cleaned: What was left out of training as it did not look good; None where it was not looked for.
         history: Losses over the run.
         map_range: Values of the anomaly map that black and white stand for in pictures.
         versions: Of the packages that matter.
@@ -135,6 +137,7 @@ class Manifest(BaseModel):
     selection: dict[str, float]
     choices: dict[str, str] = Field(default_factory=dict)
     auto: Choice | None = None
+    cleaned: Cleaned | None = None
     history: dict[str, list[float]]
     map_range: tuple[float, float]
     versions: dict[str, str] = Field(default_factory=lambda: {name: version(name) for name in _VERSIONS})
@@ -146,9 +149,9 @@ class Manifest(BaseModel):
         """Name of the model: the same for the same detector, options, preprocessing and weights."""
         identity: dict[str, Any] = {
             "format": self.format,
-            # The preprocessing says which view it is, and how a detector is chosen makes no other model; older bundles,
-            # which know of neither, keep their names.
-            "config": self.config.model_dump(mode="json", exclude={"view", "auto"}),
+            # The preprocessing says which view it is, and how a detector or its parts are chosen makes no other model;
+            # older bundles, which know of none of these, keep their names.
+            "config": self.config.model_dump(mode="json", exclude={"view", "auto", "clean"}),
             "preprocessing": self.preprocessing.model_dump(mode="json", exclude_none=True),
             "weights": {name: digest for name, digest in self.files.items() if name.endswith("weights.safetensors")},
         }

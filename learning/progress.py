@@ -12,3 +12,12 @@ class Progress(Protocol):
 
 def silent(done: float, total: float, text: str) -> None:
     """Report to nobody."""
+
+
+def named(progress: Progress, name: str) -> Progress:
+    """Say what all of it is for before each text."""
+
+    def told(done: float, total: float, text: str) -> None:
+        progress(done, total, f"{name}: {text}")
+
+    return told

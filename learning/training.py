@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 
 from learning.auto import Look, choose_detector, rest_of
 from learning.bundle import Bundle, PartScores
+from learning.cleaning import Cleaned, find_suspects, rest_after, without_suspects
 from learning.config import AUTO, TrainConfig
 from learning.defects import bank_digest, usable
 from learning.detectors import Budget, Detector, create, detector_class
@@ -134,7 +135,6 @@ def train_on_records(
     parts = split_groups(good, {str(name): share for name, share in config.shares.items()}, seed)
     held = {name for part in ("selection", "calibration") for one in parts[part] for name in (one.group, one.part)}
     added = [one for one in confirmed_good if one.group not in held and one.part not in held]
-    parts["train"] += added
     good = [*good, *added]
     held_back = [*parts["selection"], *parts["calibration"], *(one for one in records if one.split == "test")]
     defects, left_out = usable(defects or DefectBank(()), held_back)
@@ -142,8 +142,16 @@ def train_on_records(
     working = out.with_name(f".{out.name}.training")
     checkpoint = working / _digest(fingerprint, bank_digest(defects), config.model_dump_json(), str(budget))[:16]
     look = _looks([record.path for record in good], config, defects)
-    first = look(config.auto.candidates[0] if config.detector == AUTO else config.detector)
-    left = _budget_for_fit(budget, started, sum(map(len, parts.values())), first.preprocessing)
+    first = config.auto.candidates[0] if config.detector == AUTO else config.detector
+    left = _budget_for_fit(budget, started, sum(map(len, parts.values())) + len(added), look(first).preprocessing)
+
+    cleaned = None
+    if config.clean:
+        began = time.monotonic()
+        cleaned = _clean(config, first, look(first), parts, seed, left, device, progress, checkpoint)
+        left = rest_after(left, cleaned, config.clean, began)
+        parts["train"] = without_suspects(parts["train"], cleaned)
+    parts["train"] += added
 
     choice = None
     if config.detector == AUTO:
@@ -190,6 +198,7 @@ def train_on_records(
         map_range=(0.0, max(selection.highest_map, 1e-6)),
         threshold=smallest_promise_threshold(calibration.by_group(), config.confidence),
         auto=choice,
+        cleaned=cleaned,
     )
     shutil.rmtree(working, ignore_errors=True)
     return bundle
@@ -201,6 +210,38 @@ def data_fingerprint(records: Sequence[ImageRecord]) -> str:
         f"{hashlib.sha256(record.path.read_bytes()).hexdigest()} {record.part} {record.group}" for record in records
     ]
     return _digest(*sorted(lines))
+
+
+def _clean(
+    config: TrainConfig,
+    name: str,
+    look: Look,
+    parts: Mapping[str, Sequence[ImageRecord]],
+    seed: int,
+    budget: Budget,
+    device: str,
+    progress: Progress,
+    checkpoint: Path,
+) -> Cleaned:
+    """Look for defects hidden among the parts that train; what inspectors confirmed is not among these yet."""
+    assert config.clean is not None
+    options = config.auto.options.get(name, {}) if config.detector == AUTO else config.detector_config
+
+    def images(records: Sequence[ImageRecord]) -> ImageSet:
+        return ImageSet(records, look.preprocessing, regions=config.regions)
+
+    return find_suspects(
+        config.clean,
+        parts["train"],
+        images(parts["selection"]),
+        lambda: create(name, options, look.preprocessing, device),
+        images,
+        look.sources,
+        seed=seed,
+        budget=budget,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
 
 
 def _looks(paths: Sequence[Path], config: TrainConfig, defects: DefectBank) -> Callable[[str], Look]:

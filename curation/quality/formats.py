@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from curation.quality.findings import Check, Finding
 from curation.quality.table import Table, ordered
-from curation.quality.tails import FEWEST, outlying
 from learning.errors import DataError
 from learning.images.pixels import read_mask
 from learning.images.records import ImageRecord
 from learning.progress import Progress, silent
+from learning.tails import FEWEST, outlying
 
 _RARE = 0.05
 """Share below which a size or kind is taken for a mistake, where another is the rule."""

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from curation.quality.measure import to_grey
 from curation.quality.table import Table
-from curation.quality.tails import FEWEST, upper_limit
 from learning.errors import DataError
 from learning.images.pixels import read_pixels
 from learning.progress import Progress, silent
+from learning.tails import FEWEST, upper_limit
 
 _NEIGHBOURS = 16
 _ALIKE = slice(7, _NEIGHBOURS)

@@ -9,7 +9,7 @@ from sklearn.covariance import MinCovDet
 from curation.quality.findings import Check, Finding
 from curation.quality.near import unusual
 from curation.quality.table import Table
-from curation.quality.tails import FEWEST, outlying
+from learning.tails import FEWEST, outlying
 
 _FEATURES = {
     "mean": "brightness",

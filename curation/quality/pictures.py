@@ -6,7 +6,7 @@ import numpy as np
 
 from curation.quality.findings import Check, Finding
 from curation.quality.table import Table
-from curation.quality.tails import FEWEST, outlying
+from learning.tails import FEWEST, outlying
 
 _MEAN_STEP, _CONTRAST_STEP, _CLIPPED_STEP, _SHARPNESS_STEP = 0.02, 0.2, 0.01, 0.25
 """Smallest differences worth a word: 2 % of the range that the set uses, a fifth of the contrast, 1 % of the area, a

@@ -1,7 +1,7 @@
 """``flawsmith train``: from good parts to a bundle."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,7 +9,12 @@ from integrations.cli.console import bar, say
 from integrations.cli.options import CameraOption, Device, SeedOption, existing_data, resolve_device
 from learning.errors import ConfigError
 
+if TYPE_CHECKING:
+    from learning.cleaning import Cleaned
+
 DEFAULT_MINUTES = 10.0
+_SHOWN = 10
+"""Suspected pictures that are named at the terminal."""
 
 
 def train(
@@ -59,6 +64,14 @@ def train(
         ),
     ] = None,
     camera: CameraOption = None,
+    clean: Annotated[
+        bool,
+        typer.Option(
+            "--clean",
+            help="First look for defects hidden among the good parts, in 30 % of the time, and leave them out; they "
+            "are listed in BUNDLE/card.md.",
+        ),
+    ] = False,
 ) -> None:
     """Learn what good parts look like. Only good training images are ever read, and confirmed defects if you give them.
 
@@ -67,7 +80,7 @@ def train(
     Example: [bold]flawsmith train photos/good --out runs/bracket --minutes 10[/bold]
     """
     from learning.card import VIEWS
-    from learning.config import AUTO, TrainConfig, load_config
+    from learning.config import AUTO, Clean, TrainConfig, load_config
     from learning.detectors import Budget, detector_class
 
     if minutes is not None and steps is not None:
@@ -82,6 +95,8 @@ def train(
         if detector != AUTO:
             detector_class(detector)
         settings = settings.model_copy(update={"detector": detector, "detector_config": {}})
+    if clean and settings.clean is None:
+        settings = settings.model_copy(update={"clean": Clean()})
     budget = Budget(steps=steps) if steps else Budget(minutes=minutes or DEFAULT_MINUTES)
 
     from integrations.defects import defect_bank
@@ -112,9 +127,19 @@ def train(
             defects=bank,
             progress=progress,
         )
+    if bundle.manifest.cleaned:
+        _say_suspects(bundle.manifest.cleaned, out)
     if bundle.manifest.auto:
         for line in bundle.manifest.auto.lines():
             say(line)
     shape = bundle.preprocessing
     say(f"each picture is seen as {VIEWS[shape.view]}, {shape.width} × {shape.height} pixels")
     say(f"[green]{out}[/]: {bundle.thresholds.current().promise.text}")
+
+
+def _say_suspects(cleaned: "Cleaned", out: Path) -> None:
+    say(cleaned.text())
+    for one in cleaned.suspects[:_SHOWN]:
+        say(f"  [yellow]look at[/] {one.image}: score {one.score:.4g}, usual is up to {one.limit:.4g}")
+    if len(cleaned.suspects) > _SHOWN:
+        say(f"  and {len(cleaned.suspects) - _SHOWN} more, listed in {out / 'card.md'}")

@@ -17,7 +17,7 @@ from learning.errors import BundleError, ConfigError
 from learning.flaw_sources import FlawSources
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
-from learning.progress import Progress, silent
+from learning.progress import Progress, named, silent
 from learning.sealed import read_sealed, write_sealed
 from learning.splits import split_groups
 from synth.families import ANYWHERE
@@ -120,7 +120,7 @@ def choose_detector(
             seed,
             slot,
             started,
-            _named(progress, f"{name}, candidate {number} of {len(names)}"),
+            named(progress, f"{name}, candidate {number} of {len(names)}"),
             folder,
         )
         tried.append(one)
@@ -290,10 +290,3 @@ def _reason(ranked: Sequence[_Tried], exam: Exam | None) -> str:
     low, high = exam.interval(ranked[0].scores, ranked[1].scores)
     chance = ", which may be chance" if low <= 0 else ""
     return f"{ahead}: ahead by {best.auroc - second.auroc:.3f} ({low:.3f} to {high:.3f}){chance}"
-
-
-def _named(progress: Progress, name: str) -> Progress:
-    def told(done: float, total: float, text: str) -> None:
-        progress(done, total, f"{name}: {text}")
-
-    return told

@@ -278,6 +278,14 @@ def test_train_says_how_auto_chose(tiles: Path, tmp_path: Path) -> None:
     assert "auto chose segment: the first of the candidates, untried: comparing them takes 22" in said
 
 
+def test_train_says_why_hidden_defects_are_not_looked_for(tiles: Path, tmp_path: Path) -> None:
+    config = tmp_path / "small.yaml"
+    config.write_text("size: 64\n")
+    result = run("train", tiles, "--out", tmp_path / "out", "--config", config, "--clean", "--steps", 1)
+    assert result.exit_code == 0, result.output
+    assert "not looked for hidden defects: it takes 20 pictures" in " ".join(result.stderr.split())
+
+
 def test_supervised_without_confirmed_defects_says_where_they_come_from(tiles: Path, tmp_path: Path) -> None:
     message = mistake("train", tiles, "--out", tmp_path / "out", "--detector", "supervised", "--steps", 1)
     assert "--defects BANK|LEDGER" in message

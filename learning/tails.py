@@ -9,41 +9,46 @@ from numpy.typing import ArrayLike, NDArray
 FEWEST = 20
 """Values below which there is no telling what is usual."""
 
-_INNER, _OUTER = 0.25, 0.05
+TAIL = (0.25, 0.05)
 """Shares beyond the two quantiles that the tail is laid through."""
 
+BODY = (0.5, 0.25)
+"""The same where up to a fifth of the values may be flawed: the limit then lies farther out than it needs to."""
 
-def upper_limit(values: ArrayLike, rate: float, least: float = 0.0) -> float | None:
+
+def upper_limit(values: ArrayLike, rate: float, least: float = 0.0, shares: tuple[float, float] = TAIL) -> float | None:
     """A value that at most a share ``rate`` of ordinary values exceeds.
 
-    The share of values beyond x is taken to fall exponentially from the two quantiles beyond which a quarter and a
-    twentieth lie. Wherever the logarithm of that share is concave (uniform, normal, logistic, Laplace, exponential and
-    all other log-concave distributions) it falls at least that fast, so that the rate is kept. In small sets the limit
-    lies as much farther out as the sampling error of the quantiles calls for, so that the rate holds in the mean over
-    sets of that size. Up to a twentieth of the values can be flawed without hiding each other.
+    The share of values beyond x is taken to fall exponentially from the two quantiles beyond which, by default, a
+    quarter and a twentieth lie. Wherever the logarithm of that share is concave (uniform, normal, logistic, Laplace,
+    exponential and all other log-concave distributions) it falls at least that fast, so that the rate is kept. In small
+    sets the limit lies as much farther out as the sampling error of the quantiles calls for, so that the rate holds in
+    the mean over sets of that size. As many values as lie beyond the second can be flawed without hiding each other.
 
     Source: log-concavity of survival functions: M. Bagnoli and T. Bergstrom, Log-concave probability and its
     applications, Economic Theory 26, 2005, theorem 3; A. Rényi, On the theory of order statistics, 1953.
 
     Args:
         values: At least ``FEWEST``.
-        rate: Probability that an ordinary value lies above, 0 to 0.05.
+        rate: Probability that an ordinary value lies above, at most the second of the shares.
         least: The limit lies at least so far above the median: what differs by less is not worth a word.
+        shares: That lie beyond the two quantiles.
 
     Returns:
         The limit; None where there are too few values.
     """
-    if not 0 < rate <= _OUTER:
-        msg = f"rate must be above 0 and at most {_OUTER}; got {rate}"
+    nearer, farther = shares
+    if not 0 < rate <= farther:
+        msg = f"rate must be above 0 and at most {farther}; got {rate}"
         raise ValueError(msg)
     known = np.asarray(values, dtype=np.float64)
     if known.size < FEWEST:
         return None
     # Of the ways to interpolate, this one has no bias in the share of values that lie beyond.
-    median, inner, outer = np.quantile(known, [0.5, 1 - _INNER, 1 - _OUTER], method="weibull")
+    median, inner, outer = np.quantile(known, [0.5, 1 - nearer, 1 - farther], method="weibull")
     # The distance of the quantiles is a sum of exponential spacings; a gamma distribution has its mean and variance.
-    shape = known.size * math.log(_INNER / _OUTER) ** 2 / (1 / _OUTER - 1 / _INNER)
-    weight = shape * ((_INNER / rate) ** (1 / shape) - 1) / math.log(_INNER / _OUTER)
+    shape = known.size * math.log(nearer / farther) ** 2 / (1 / farther - 1 / nearer)
+    weight = shape * ((nearer / rate) ** (1 / shape) - 1) / math.log(nearer / farther)
     beyond = inner + weight * (outer - inner)
     return float(max(beyond, median + least))
 
@@ -52,6 +57,27 @@ def lower_limit(values: ArrayLike, rate: float, least: float = 0.0) -> float | N
     """A value that at most a share ``rate`` of ordinary values lies below; see ``upper_limit``."""
     limit = upper_limit(-np.asarray(values, dtype=np.float64), rate, least)
     return None if limit is None else -limit
+
+
+def limit_among_flawed(values: ArrayLike, rate: float) -> float | None:
+    """``upper_limit`` where many values may be flawed: those beyond it are left out, and it is taken again.
+
+    It ends when nothing more lies beyond. Ordinary values that were left out by chance bring the next limit nearer, by
+    so little at rates of a few in a hundred that the rate hardly changes.
+
+    Args:
+        values: At least ``FEWEST``, up to a fifth of them flawed.
+        rate: Probability that an ordinary value lies above.
+
+    Returns:
+        The limit; None where there are too few values.
+    """
+    kept = np.asarray(values, dtype=np.float64)
+    limit = upper_limit(kept, rate, shares=BODY)
+    while limit is not None and (kept > limit).any():
+        kept = kept[kept <= limit]
+        limit = upper_limit(kept, rate, shares=BODY) or limit
+    return limit
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from curation.quality.tails import lower_limit, outlying, upper_limit
+from learning.tails import lower_limit, outlying, upper_limit
 
 DRAWN: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "normal": lambda rng, n: rng.normal(5, 2, n),
