@@ -122,7 +122,7 @@ def _make_batch(
 def _losses(config: SegmentConfig, network: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
     images, masks = batch
     logits = network(standardise(images).contiguous(memory_format=torch.channels_last)).float()
-    return compute_losses(logits, masks, config.score_share)
+    return compute_losses(logits, masks, config.loss_share)
 
 
 _FIRST = ("down.0.first.0.weight", "down.0.shortcut.weight")

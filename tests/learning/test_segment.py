@@ -8,6 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from learning.detectors.inputs import standardise
+from learning.detectors.segment.detector import SegmentConfig, _score
 from learning.detectors.segment.losses import image_loss, pixel_loss
 from learning.detectors.segment.network import UNet
 from learning.detectors.surface import is_surface
@@ -121,3 +122,31 @@ def test_a_part_before_a_background_is_no_surface() -> None:
     outlines = torch.zeros_like(surfaces)
     outlines[..., 10:30, 20:40] = 1
     assert not is_surface(surfaces, outlines)
+
+
+def test_the_score_sees_flaws_of_any_size_alike() -> None:
+    quiet = torch.full((1, 1, 100, 100), 0.02)
+    small, large, gross = quiet.clone(), quiet.clone(), quiet.clone()
+    small[..., :4, :5] = 0.9
+    large[..., :40, :50] = 0.3
+    gross[..., :40, :50] = 0.9
+    shares = SegmentConfig().score_shares
+    sound, spot, haze, hole = (float(_score(maps, shares)) for maps in (quiet, small, large, gross))
+    assert sound == pytest.approx(0.02, abs=1e-6)
+    assert sound < spot < hole
+    assert sound < haze < hole
+    # The small one by far not by its area, the large one by far not by its peak.
+    assert min(spot, haze) > 3 * sound
+
+
+def test_odds_of_maps_without_any_doubt_are_finite() -> None:
+    assert 0 < float(_score(torch.zeros(1, 1, 8, 8), (0.1,))) < float(_score(torch.ones(1, 1, 8, 8), (0.1,))) < 1
+
+
+def test_bundles_from_before_score_as_they_did() -> None:
+    before = SegmentConfig.model_validate({"score_share": 0.01})
+    assert before.score_shares == (0.01,)
+    assert before.loss_share == 0.01
+    maps = torch.rand(3, 1, 40, 40, generator=torch.Generator().manual_seed(0))
+    highest = maps.flatten(1).topk(16, dim=1).values.mean(dim=1)
+    torch.testing.assert_close(_score(maps, before.score_shares), highest)

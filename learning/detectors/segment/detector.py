@@ -1,14 +1,14 @@
 """Segmentation of synthetic flaws as anomaly detection: no weights, no defects, minutes of training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
@@ -30,6 +30,11 @@ from synth.image_level import Recipe, Synthesizer
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
 
+Share = Annotated[float, Field(gt=0, le=1)]
+
+_LEAST_PROBABILITY = 1e-4
+"""Smaller ones, and those as close to one, count as this: odds without an end would decide alone."""
+
 _MIXED = 0.5
 _LOOKED_AT = 32
 
@@ -43,9 +48,13 @@ class SegmentConfig(DetectorConfig):
     good_share: float = Field(default=0.25, ge=0, lt=1, description="Share of each batch that is left without flaws.")
     learning_rate: float = Field(default=2e-3, gt=0, le=0.1)
     weight_decay: float = Field(default=0.01, ge=0, le=1)
-    score_share: float = Field(
-        default=0.005, gt=0, le=1, description="Share of the pixels, the highest, whose mean is the image score."
+    score_shares: tuple[Share, ...] = Field(
+        default=(0.002, 0.02, 0.2),
+        min_length=1,
+        description="Shares of the pixels, the highest; the image score comes from the mean of each: small flaws show "
+        "in the first, large ones in the last.",
     )
+    loss_share: Share = Field(default=0.005, description="The same for the loss of images.")
     flips: bool | None = Field(
         default=None,
         description="Learn from mirrored images, and average the map over them when predicting; none means where "
@@ -63,12 +72,23 @@ class SegmentConfig(DetectorConfig):
         default=None, description="Draw flaws more often of which the detector is unsure; none means all equally often."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_share(cls, values: Any) -> Any:
+        """Bundles from before had one share, for both; they score as they did."""
+        if not isinstance(values, dict) or "score_share" not in values:
+            return values
+        share = values["score_share"]
+        return {"score_shares": (share,), "loss_share": share} | {k: v for k, v in values.items() if k != "score_share"}
+
 
 class Segment(Detector):
     """Learns to find synthetic flaws on good parts, and so to find real ones.
 
-    The anomaly map is the probability that a pixel belongs to a flaw; the image score is the mean of its highest
-    values. The idea is DRAEM's (Zavrtanik et al., 2021, arXiv 2108.07610) without the reconstruction.
+    The anomaly map is the probability that a pixel belongs to a flaw. The image score is the geometric mean of the odds
+    of the means of its highest values, over shares of the pixels from small to large (given as a probability), as
+    nobody knows how large a flaw will be. The idea is DRAEM's (Zavrtanik et al., 2021, arXiv 2108.07610) without the
+    reconstruction.
     """
 
     name = "segment"
@@ -127,9 +147,7 @@ class Segment(Detector):
         """Score a batch ``[B, C, h, w]``."""
         views = [(), (-1,), (-2,), (-2, -1)] if self._flips else [()]
         maps = torch.stack([self._probabilities(images.flip(view)).flip(view) for view in views]).mean(dim=0)
-        highest = max(1, round(maps[0].numel() * self.config.score_share))
-        scores = maps.flatten(1).topk(highest, dim=1).values.mean(dim=1)
-        return Prediction(scores.float(), maps[:, 0].float())
+        return Prediction(_score(maps, self.config.score_shares).float(), maps[:, 0].float())
 
     @torch.inference_mode()
     def embed(self, images: Tensor) -> Tensor:
@@ -170,7 +188,7 @@ class Segment(Detector):
             return None
 
         def score(network: nn.Module, images: Tensor) -> Tensor:
-            return image_logits(network(self._inputs(images)), self.config.score_share)
+            return image_logits(network(self._inputs(images)), self.config.loss_share)
 
         return Curriculum(self.config.families, selection, score, self.config.curriculum, mirror=self._flips)
 
@@ -193,6 +211,15 @@ class Segment(Detector):
         height, width = images.shape[-2:]
         logits: Tensor = self.network(self._inputs(images))
         return logits[..., :height, :width].sigmoid()
+
+
+def _score(maps: Tensor, shares: Sequence[float]) -> Tensor:
+    """``[B]`` in 0..1, from maps ``[B, 1, h, w]`` of probabilities."""
+    flat = maps.flatten(1)
+    counts = [max(1, round(flat.shape[1] * share)) for share in shares]
+    highest = flat.topk(max(counts), dim=1).values
+    means = torch.stack([highest[:, :count].mean(dim=1) for count in counts])
+    return torch.logit(means, eps=_LEAST_PROBABILITY).mean(dim=0).sigmoid()
 
 
 def _share_mixed(train: "ImageSet") -> float:
@@ -234,7 +261,7 @@ def _compute_losses(
     images = inputs(batch.images)
     logits = network(images).float()
     masks = functional.pad(batch.masks.to(logits), _padding(batch.masks.shape, logits.shape))
-    return compute_losses(logits, masks, config.score_share)
+    return compute_losses(logits, masks, config.loss_share)
 
 
 def _padding(small: torch.Size, large: torch.Size) -> tuple[int, int, int, int]:
