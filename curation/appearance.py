@@ -18,7 +18,7 @@ GROUPS = {
     "origin": ("part", "group", "lot", "camera", "time", "file_missing"),
     "tags": ("tags", "_label_tags"),
     "model": ("model_id", "threshold_version", "decision_score"),
-    "other": ("id", "filepath", "image_id", "sync_hash", "created_at", "last_modified_at"),
+    "other": ("id", "filepath", "image_id", "sync_hash", "synced_tags", "created_at", "last_modified_at"),
     "metadata": (
         "metadata.size_bytes",
         "metadata.mime_type",

@@ -196,6 +196,8 @@ class UseAsSource(SelectedOperator):
     def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
         """Tag them."""
         chosen = use_as_source(ledger, keys, str(ctx.params.get("who") or getpass.getuser()))
+        refresh(ctx.dataset, ledger, keys)
+        ctx.ops.reload_samples()
         text = f"{len(chosen.tagged)} are a source of flaws now"
         if chosen.unmarked:
             text += f"; {len(chosen.unmarked)} will be, once an inspector has confirmed and marked their defect"

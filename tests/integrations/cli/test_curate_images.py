@@ -28,6 +28,21 @@ def test_files_are_known_by_content_and_acted_on(ledger: Ledger, tmp_path: Path)
     assert "0 are a source of flaws now, 1 will be" in run("source", moved, *place).stderr
 
 
+def test_images_are_listed_by_their_tags(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
+    place, first = ("--ledger", tmp_path / "ledger.db"), ledger.images()[0].image_id
+    assert "no image has a tag" in run("tags", *place).stderr
+    ledger.add_tag(first, "look [again]", "ann")
+    ledger.add_tag(first, "wet", "bob")
+    ledger.remove_tag(first, "wet", "bob")
+    (one,) = json.loads(run("tags", *place, "--json").stdout)["tags"]
+    assert (one["image"], one["tag"], one["who"]) == (str(tmp_path / "0.png"), "look [again]", "ann")
+    assert "no image has the tag wet" in run("tags", *place, "--tag", "wet").stderr
+    lines = run("tags", *place, "--history").stderr.splitlines()
+    assert [line[0] for line in lines] == ["+", "+", "-"]
+    assert "look [again]  " in lines[0]
+    assert "ann tagged it look [again]" in flawsmith("explain", tmp_path / "0.png", *place).stdout
+
+
 @pytest.mark.parametrize("command", [("inspect",), ("similar",), ("why",), ("mark", "good"), ("source",)])
 def test_mistakes_are_one_line(ledger: Ledger, tmp_path: Path, command: tuple[str, ...]) -> None:  # noqa: F811
     stranger = tmp_path / "stranger.png"
