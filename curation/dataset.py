@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -73,7 +75,7 @@ def sync(
         DatabaseError: The database does not answer; run it again when it does.
     """
     require_database()
-    with database_errors(), dataset_lock(name):
+    with database_errors(), dataset_lock(name), _no_search_for_cycles():
         progress(0, 1, "reading the ledger")
         rows = rows_of(ledger, model_id)
         dataset = open_dataset(name)
@@ -152,6 +154,21 @@ def _writes(known: Mapping[str, Held], rows: Mapping[str, Row], tags: Mapping[st
         if changed is not None or own != one.tags or own != one.synced_tags:
             writes[key] = Write(changed, own - one.tags, one.tags - own, own)
     return writes
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """Have Python not look for cycles among objects: rows have none, and each look passes all that FiftyOne loaded.
+
+    It took half the time of a sync of 20,000 samples.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _dress(dataset: Dataset) -> None:

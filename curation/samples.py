@@ -108,7 +108,7 @@ class SampleWriter:
     """Writes rows as FiftyOne's own documents.
 
     What all documents have in common is asked of FiftyOne once, and the rest is filled in: making each by its classes
-    takes ten times as long.
+    takes twenty times as long.
     """
 
     def __init__(self, dataset: Dataset) -> None:
