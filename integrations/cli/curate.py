@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from integrations.cli.console import bar, print_json, say
 from integrations.cli.curate_images import COMMANDS
+from integrations.cli.curate_import import import_
 from integrations.cli.options import (
     DEFAULT_HOME,
     DEFAULT_LEDGER,
@@ -35,6 +36,8 @@ app = typer.Typer(
 
 for _command in COMMANDS:
     app.command()(_command)
+
+app.command("import")(import_)
 
 NameOption = Annotated[str, typer.Option(metavar="NAME", help="Name of the data set in FiftyOne.")]
 
