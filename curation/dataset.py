@@ -100,7 +100,7 @@ def sync(
             dataset.delete_samples(gone)
             progress(total, total, "removing images from FiftyOne")
         dataset.reload()
-        _dress(dataset)
+        _dress(dataset, tags)
         bind(dataset, ledger, model_id)
     missing = [Path(row.values["filepath"]) for row in rows.values() if row.values["file_missing"]]
     updated = sum(write.shows for write in writes.values())
@@ -171,13 +171,13 @@ def _no_search_for_cycles() -> Iterator[None]:
             gc.enable()
 
 
-def _dress(dataset: Dataset) -> None:
-    """Say once what the App shows: the map over the picture, score, decision and verdict below it."""
-    if dataset.app_config.color_scheme is not None:
-        return
-    from curation.appearance import dress
+def _dress(dataset: Dataset, tags: Mapping[str, frozenset[str]]) -> None:
+    """Say once what the App shows: the map over the picture, score and verdict; and each time what checks found."""
+    from curation.appearance import dress, show_findings
 
-    dress(dataset)
+    if dataset.app_config.color_scheme is None:
+        dress(dataset)
+    show_findings(dataset, {tag for own in tags.values() for tag in own})
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:

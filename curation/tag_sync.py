@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from curation.ledger.entries import TagEntry
 from curation.samples import Held
 
+FINDING = "check:"
+"""Begins the tags of what ``curate check`` found, and the names of their views; what follows is the kind."""
 IN_THE_APP = "FiftyOne"
 """Who changed a tag in the App, which does not know its users."""
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from curation.ledger import Ledger, TagEntry
 from curation.quality.report import QualityReport, flagged
+from curation.tag_sync import FINDING
 
-PREFIX = "check:"
-"""Begins the tags of findings; what follows is the kind."""
 WHO = "curate check"
 
 
@@ -35,11 +34,11 @@ def tag_findings(ledger: Ledger, report: QualityReport) -> Tagged:
     ids = [checksum.hex()[:32] for checksum in report.table.checksums]
     wanted: dict[str, set[str]] = {}
     for place, kinds in flagged(report).items():
-        wanted.setdefault(ids[place], set()).update(PREFIX + kind for kind in kinds)
+        wanted.setdefault(ids[place], set()).update(FINDING + kind for kind in kinds)
     checked = set(ids)
     held: dict[str, set[str]] = {}
     for row in ledger.tags():
-        if row.who == WHO and row.tag.startswith(PREFIX) and row.image_id in checked:
+        if row.who == WHO and row.tag.startswith(FINDING) and row.image_id in checked:
             held.setdefault(row.image_id, set()).add(row.tag)
     new = [(key, tag) for key in sorted(wanted.keys() & known) for tag in sorted(wanted[key] - held.get(key, set()))]
     old = [(key, tag) for key, tags in held.items() for tag in sorted(tags - wanted.get(key, set()))]
