@@ -132,7 +132,7 @@ def import_labels(
     for row in ledger.verdicts():
         if row.source == origin.source:
             earlier.setdefault(row.external_id, []).append(row)
-    seen: dict[str, _Ready] = {}
+    seen: dict[str, tuple[Path, tuple[str | None, ...]]] = {}
     for start in range(0, len(found.labels), CHUNK):
         new = []
         for number, label in enumerate(found.labels[start : start + CHUNK], start=start):
@@ -141,9 +141,9 @@ def import_labels(
             if isinstance(ready, Refusal):
                 done.refused.append(ready)
             elif (before := seen.get(ready.external_id)) is not None:
-                _count_again(done, ready, before)
+                _count_again(done, ready, *before)
             else:
-                seen[ready.external_id] = ready
+                seen[ready.external_id] = label.image, ready.says
                 if _count(done, ready, earlier.get(ready.external_id, []), images):
                     new.append(ready)
         if new and not dry_run:
@@ -169,11 +169,11 @@ def _read(label: Label, origin: Origin) -> _Ready | Refusal:
     return _Ready(label, image_id, label.annotator or origin.who, None if mask is None else _png(mask), note)
 
 
-def _count_again(done: Imported, ready: _Ready, before: _Ready) -> None:
-    if ready.says == before.says:
+def _count_again(done: Imported, ready: _Ready, image: Path, says: tuple[str | None, ...]) -> None:
+    if ready.says == says:
         done.twice += 1
     else:
-        reason = f"the same picture is labelled otherwise as {before.label.image}"
+        reason = f"the same picture is labelled otherwise as {image}"
         done.refused.append(Refusal(str(ready.label.image), reason))
 
 

@@ -3,13 +3,22 @@
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from integrations.cli.console import bar, print_json, say
-from integrations.cli.options import DEFAULT_HOME, DEFAULT_LEDGER, HomeOption, JsonOption, LedgerOption, existing_data
+from integrations.cli.options import (
+    DEFAULT_HOME,
+    DEFAULT_LEDGER,
+    HomeOption,
+    JsonOption,
+    LedgerOption,
+    existing_data,
+    is_there,
+)
 from integrations.formats import Format
 
 if TYPE_CHECKING:
@@ -109,6 +118,9 @@ def import_(
             progress(0, 1, "starting FiftyOne")
             stack.enter_context(MongoServer(home / "fiftyone"))
         found = read_labels(source, kind, reading, images, field, groups)
+        if dry_run and not is_there(ledger):
+            # Opening a ledger makes it, and nothing is to be written.
+            ledger = str(Path(stack.enter_context(TemporaryDirectory())) / "empty.db")
         opened = stack.enter_context(Ledger.open(ledger))
         done = import_labels(opened, found, origin, home / "masks" / "imported", dry_run, progress)
     if as_json:

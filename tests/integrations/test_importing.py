@@ -132,6 +132,7 @@ def test_the_command_says_what_it_took_and_takes_nothing_twice(pictures: Path, t
     expected = {"good": 1, "defect": 5, "unsure": 1}
     assert json.loads(planned.stdout)["taken"] == expected
     assert not (tmp_path / "home").exists()
+    assert not (tmp_path / "ledger.db").exists()
     done = run(*command)
     assert "1 good" in done.stderr
     assert "2 defects have no mask" in done.stderr
