@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from curation.errors import LedgerError
 from curation.lookalikes import Lookalike, described, embedded_with
 from curation.quality.near import similar_from, unusual
-from curation.quality.tails import FEWEST
+from learning.tails import FEWEST
 
 if TYPE_CHECKING:
     from curation.ledger import Ledger
