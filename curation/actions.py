@@ -9,7 +9,7 @@ from typing import Literal
 
 from curation.by_hand import BY_HAND, MARKED
 from curation.errors import LedgerError
-from curation.ledger import AskEntry, Ledger, VerdictEntry
+from curation.ledger import AskEntry, Ledger, TagEntry, VerdictEntry
 
 SOURCE_TAG = "synthesis source"
 
@@ -134,8 +134,7 @@ def use_as_source(ledger: Ledger, image_ids: Sequence[str], who: str) -> Sources
     """
     image_ids = list(dict.fromkeys(image_ids))
     _require(ledger, image_ids)
-    for key in image_ids:
-        ledger.add_tag(key, SOURCE_TAG, who)
+    ledger.change_tags([TagEntry(key, SOURCE_TAG, "set", who) for key in image_ids])
     marked = {one.image_id for one in ledger.resolved() if one.state == "defect" and one.mask_path is not None}
     return Sources([key for key in image_ids if key in marked], [key for key in image_ids if key not in marked])
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from curation.connection import COLORSCALE
+from curation.tag_sync import FINDING
 
 SHOWN = ("anomaly_map", "confirmed_mask", "score", "decision", "verdict", "ask_reason")
 GREEN, RED, AMBER, SLATE = "#2e9e5b", "#d93025", "#e8a100", "#5b6673"
@@ -18,7 +20,7 @@ GROUPS = {
     "origin": ("part", "group", "lot", "camera", "time", "file_missing"),
     "tags": ("tags", "_label_tags"),
     "model": ("model_id", "threshold_version", "decision_score"),
-    "other": ("id", "filepath", "image_id", "sync_hash", "created_at", "last_modified_at"),
+    "other": ("id", "filepath", "image_id", "sync_hash", "synced_tags", "created_at", "last_modified_at"),
     "metadata": (
         "metadata.size_bytes",
         "metadata.mime_type",
@@ -28,6 +30,24 @@ GROUPS = {
     ),
 }
 FOLDED = ("model", "other", "metadata")
+
+
+def show_findings(dataset: Any, tags: Collection[str]) -> None:
+    """Save a view of each kind of finding of ``curate check``, named by its tag; those of kinds without any go.
+
+    Args:
+        dataset: A ``fiftyone.Dataset``.
+        tags: All that its samples have.
+    """
+    wanted = {tag for tag in tags if tag.startswith(FINDING)}
+    held = {name for name in dataset.list_saved_views() if name.startswith(FINDING)}
+    for name in sorted(wanted - held):
+        from curation.quality.findings import KINDS  # brings torch along
+
+        kind = name.removeprefix(FINDING)
+        dataset.save_view(name, dataset.match_tags(name), description=KINDS[kind][1] if kind in KINDS else None)
+    for name in held - wanted:
+        dataset.delete_saved_view(name)
 
 
 def dress(dataset: Any) -> None:

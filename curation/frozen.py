@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.by_hand import BY_HAND, MARKED
+from curation.by_hand import BY_HAND, is_no_sample
 from curation.errors import LedgerError
 from curation.ledger import ImageRow, Ledger, Resolution, SetMember, SetRow
 from curation.ledger.files import image_id_of
@@ -156,7 +156,7 @@ def _chosen_by_hand(ledger: Ledger) -> set[str]:
     picked = set()
     for one in ledger.resolved():
         drawn = any(asks.get(verdict.ask_id or "", BY_HAND) != BY_HAND for verdict in one.verdicts)
-        marked = any(asks.get(v.ask_id or "") == BY_HAND or v.source == MARKED for v in one.verdicts)
+        marked = any(asks.get(v.ask_id or "") == BY_HAND or is_no_sample(v.source) for v in one.verdicts)
         if marked and not drawn:
             picked.add(one.image_id)
     return picked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,7 +106,7 @@ def why_decided(ledger: Ledger, image_id: str) -> Reasons:
     Raises:
         LedgerError: The image is unknown, not scored, or has no embedding.
     """
-    score = _latest(ledger, image_id)
+    score = latest_score(ledger, image_id)
     thresholds = {row.version: row for row in ledger.thresholds(score.model_id)}
     states = {one.image_id: one.state for one in ledger.resolved()}
     good = {key for key, state in states.items() if state == "good"}
@@ -122,7 +122,12 @@ def why_decided(ledger: Ledger, image_id: str) -> Reasons:
     )
 
 
-def _latest(ledger: Ledger, image_id: str) -> ScoreRow:
+def latest_score(ledger: Ledger, image_id: str) -> ScoreRow:
+    """What was said of an image last.
+
+    Raises:
+        LedgerError: The image is unknown, or was never scored.
+    """
     scores = sorted(ledger.history(image_id).scores, key=lambda row: row.recorded_at)
     if not scores:
         msg = f"no model has scored {ledger.image(image_id).path}: flawsmith score BUNDLE IMAGES --ledger …"
@@ -130,30 +135,46 @@ def _latest(ledger: Ledger, image_id: str) -> ScoreRow:
     return scores[-1]
 
 
-def _nearest(ledger: Ledger, image_id: str, count: int, among: Collection[str] | None) -> list[Lookalike]:
-    from curation.faiss_index import IndexOptions
-    from curation.faiss_store import VectorStore
+def embedded_with(ledger: Ledger, image_id: str) -> tuple[str, list[str], np.ndarray]:
+    """The model that saw an image last, and all that it saw: image ids and embeddings ``[N, D]``.
 
-    model = _latest(ledger, image_id).model_id
+    Raises:
+        LedgerError: The image is unknown, or has no embedding.
+    """
+    model = latest_score(ledger, image_id).model_id
     ids, vectors = ledger.embeddings(model)
     if image_id not in ids:
         msg = f"model {model} has left no embedding of {ledger.image(image_id).path}: score it again"
         raise LedgerError(msg)
+    return model, ids, vectors
+
+
+def _nearest(ledger: Ledger, image_id: str, count: int, among: Collection[str] | None) -> list[Lookalike]:
+    from curation.faiss_index import IndexOptions
+    from curation.faiss_store import VectorStore
+
+    model, ids, vectors = embedded_with(ledger, image_id)
     keep = [row for row, key in enumerate(ids) if key != image_id and (among is None or key in among)]
     if not keep:
         return []
     # One question does not pay for an index: search is exact.
     store = VectorStore.build(IndexOptions(), vectors[keep], np.array([ids[row] for row in keep]))
     found, dists = store.nearest(vectors[ids.index(image_id)][None], count)
+    pairs = zip(found[0], dists[0], strict=True)
+    return described(ledger, model, [(str(store.ids[row]), float(distance)) for row, distance in pairs])
+
+
+def described(ledger: Ledger, model_id: str, found: Sequence[tuple[str, float]]) -> list[Lookalike]:
+    """What is known of images that were found, each with its distance."""
     states: dict[str, Resolution] = {one.image_id: one for one in ledger.resolved()}
-    decisions = {row.image_id: row.decision for row in ledger.scores(model)}
+    decisions = {row.image_id: row.decision for row in ledger.scores(model_id)}
     return [
         Lookalike(
-            image_id=(key := str(store.ids[row])),
+            image_id=key,
             path=ledger.image(key).path,
-            distance=float(distance),
+            distance=distance,
             verdict=states[key].state if key in states else None,
             decision=decisions.get(key),
         )
-        for row, distance in zip(found[0], dists[0], strict=True)
+        for key, distance in found
     ]

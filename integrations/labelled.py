@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from curation.by_hand import BY_HAND, MARKED
+from curation.by_hand import BY_HAND, is_no_sample
 from learning.errors import DataError
 from learning.promises import Labelled
 from learning.sampling import AUDIT_SHARE
@@ -90,7 +90,7 @@ def labelled_parts(ledger: "Ledger", bundle: "Bundle", random_sample: bool = Fal
         answers = [verdict for one in verdicts for verdict in one.verdicts]
         asked = [asks[v.ask_id] for v in answers if v.ask_id is not None]
         first = min((ask for ask in asked if ask.strategy != BY_HAND), key=lambda ask: ask.created_at, default=None)
-        by_hand = any(ask.strategy == BY_HAND for ask in asked) or any(v.source == MARKED for v in answers)
+        by_hand = any(ask.strategy == BY_HAND for ask in asked) or any(is_no_sample(v.source) for v in answers)
         reason = ""
         if images[verdicts[0].image_id].group in held:
             reason = "are set aside for judging challengers"

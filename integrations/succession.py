@@ -269,14 +269,14 @@ def train_challenger(
         bundle = Bundle.load(folder, device=options.device)
     else:
         bundle = train_on_records(
-            [_record_of(member) for member in roles.good],
+            [record_of(member) for member in roles.good],
             folder,
             config=config,
             budget=options.budget,
             seed=options.seed,
             device=options.device,
-            confirmed_good=[_record_of(member) for member in roles.confirmed_good],
-            defects=_bank(ledger, roles, progress),
+            confirmed_good=[record_of(member) for member in roles.confirmed_good],
+            defects=bank_of(ledger, roles, progress),
             training_set=TrainingSet(name=training.name, fingerprint=training.fingerprint),
             progress=progress,
         )
@@ -388,7 +388,8 @@ def _limit(champion: Bundle) -> float:
     return promise.limit if promise.kind == "false_reject" else 0.0
 
 
-def _bank(ledger: "Ledger", roles: "Roles", progress: Progress) -> Any:
+def bank_of(ledger: "Ledger", roles: "Roles", progress: Progress) -> Any:
+    """Confirmed defects of a version, as a source of flaws."""
     from curation.confirmed_defects import harvest
     from curation.frozen import held_back_groups
 
@@ -473,7 +474,8 @@ def _without_scores(members: Sequence["SetMember"]) -> Pairs:
     )
 
 
-def _record_of(member: "SetMember") -> ImageRecord:
+def record_of(member: "SetMember") -> ImageRecord:
+    """A member of a set as a good part to train on."""
     return replace(ImageRecord(path=member.path), label=GOOD, split="train", part=member.part, group=member.group)
 
 

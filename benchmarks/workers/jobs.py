@@ -90,7 +90,7 @@ def serve(pictures: Path, make: Maker) -> None:
 def work(job: Job, pixels: Tensor, make: Maker) -> Answer:
     """Do one job on pictures ``[N, 1, H, W]``, which are brought to its size and number of channels."""
     paint = prepare(job, pixels, make)
-    memory = _Memory(job.device)
+    memory = Memory(job.device)
     cpu, started = time.process_time(), time.perf_counter()
     masks = paint()
     if job.device.startswith("cuda"):
@@ -127,7 +127,7 @@ def fit(pixels: Tensor, job: Job) -> Tensor:
     return pixels.repeat(1, job.channels, 1, 1)
 
 
-class _Memory:
+class Memory:
     """Highest memory since it was made, above what was held then."""
 
     def __init__(self, device: str) -> None:
@@ -143,6 +143,7 @@ class _Memory:
             self.held = _status("VmRSS")
 
     def peak(self) -> float | None:
+        """In MB; None where the system does not tell."""
         if self.on_gpu:
             return torch.cuda.max_memory_allocated() / 1e6 - self.held
         return _status("VmHWM") - self.held if _STATUS.is_file() else None

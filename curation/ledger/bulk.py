@@ -17,15 +17,16 @@ def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], returning: str) -> list[Any]:
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *returning: str) -> list[Any]:
     """Insert rows, without those that a unique constraint knows already.
 
     Returns:
-        The column ``returning`` of the rows that were new.
+        The column ``returning`` of the rows that were new, or tuples of several columns.
     """
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = make(table).on_conflict_do_nothing().returning(table.c[returning])
-    return [key for part in chunks(rows) for (key,) in connection.execute(statement, list(part))]
+    statement = make(table).on_conflict_do_nothing().returning(*(table.c[name] for name in returning))
+    found = [tuple(row) for part in chunks(rows) for row in connection.execute(statement, list(part))]
+    return found if len(returning) > 1 else [key for (key,) in found]
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], changed: Sequence[str]) -> None:

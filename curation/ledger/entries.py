@@ -10,6 +10,7 @@ Verdict = Literal["good", "defect", "unsure", "skipped", "withdrawn"]
 AskState = Literal["created", "pushed", "answered", "withdrawn"]
 SetKind = Literal["training", "frozen"]
 MemberState = Literal["good", "defect"]
+TagEvent = Literal["set", "removed"]
 ChampionEvent = Literal["appointed", "promoted", "rolled back"]
 
 
@@ -134,6 +135,25 @@ class VerdictEntry:
     regions_mask: Path | str | None = None
     defect_class: str | None = None
     note: str | None = None
+
+
+@dataclass(frozen=True)
+class TagEntry:
+    """A tag that is set, or taken away.
+
+    Attributes:
+        image_id: The image.
+        tag: Any text.
+        event: Which of the two.
+        who: Name of the person or program.
+        at: When, as far as it is known; by default now.
+    """
+
+    image_id: str
+    tag: str
+    event: TagEvent
+    who: str
+    at: datetime | str | None = None
 
 
 @dataclass(frozen=True)

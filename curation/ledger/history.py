@@ -4,10 +4,21 @@ from itertools import groupby
 
 from sqlalchemy import Connection, select
 
+from curation.ledger import tagging
 from curation.ledger.bulk import select_in
 from curation.ledger.reading import ask_row, model_row, score_row, tag_row, threshold_row, verdict_row
 from curation.ledger.resolution import resolve
-from curation.ledger.rows import AskRow, Event, History, ImageRow, Resolution, ScoreRow, ThresholdRow, VerdictRow
+from curation.ledger.rows import (
+    AskRow,
+    Event,
+    History,
+    ImageRow,
+    Resolution,
+    ScoreRow,
+    TagEventRow,
+    ThresholdRow,
+    VerdictRow,
+)
 from curation.ledger.tables import asks, models, scores, tags, thresholds, verdicts
 
 
@@ -40,6 +51,7 @@ def of(connection: Connection, image: ImageRow) -> History:
         )
     ]
     tagged = [tag_row(r) for r in connection.execute(select(tags).where(tags.c.image_id == key).order_by(tags.c.at))]
+    retagged = tagging.history(connection, key)
     used = {(s.model_id, s.threshold_version) for s in shown} | {(a.model_id, a.threshold_version) for a in asked}
     names = sorted({model_id for model_id, _ in used})
     known = [model_row(row) for row in select_in(connection, select(models), models.c.model_id, names)]
@@ -50,7 +62,7 @@ def of(connection: Connection, image: ImageRow) -> History:
         *(_scored(score, decided) for score in shown),
         *(event for ask in asked for event in _asked(ask)),
         *(_said(verdict) for verdict in said),
-        *(Event(tag.at, f"{tag.who} tagged it {tag.tag}") for tag in tagged),
+        *(_tagged(change) for change in retagged),
     ]
     probabilities = {ask.ask_id: ask.inclusion_probability for ask in asked}
     return History(
@@ -62,6 +74,7 @@ def of(connection: Connection, image: ImageRow) -> History:
         verdicts=tuple(said),
         resolution=resolve(key, said, probabilities),
         tags=tuple(tagged),
+        tag_events=tuple(retagged),
         events=tuple(sorted(events, key=lambda event: event.at)),
     )
 
@@ -85,3 +98,8 @@ def _asked(ask: AskRow) -> list[Event]:
 def _said(verdict: VerdictRow) -> Event:
     details = "".join(f", {text}" for text in (verdict.defect_class, verdict.note) if text)
     return Event(verdict.at, f"{verdict.inspector} said {verdict.verdict}{details}")
+
+
+def _tagged(change: TagEventRow) -> Event:
+    said = f"tagged it {change.tag}" if change.event == "set" else f"took away the tag {change.tag}"
+    return Event(change.at, f"{change.who} {said}")

@@ -26,7 +26,7 @@ from curation.ledger.entries import (
 )
 from curation.ledger.files import describe, text_of
 from curation.ledger.migrate import migrate
-from curation.ledger.reading import ask_row, image_row, model_row, score_row, tag_row, threshold_row, verdict_row
+from curation.ledger.reading import ask_row, image_row, model_row, score_row, threshold_row, verdict_row
 from curation.ledger.registry import Registry, know_models
 from curation.ledger.rows import (
     AskRow,
@@ -35,7 +35,6 @@ from curation.ledger.rows import (
     ModelRow,
     Resolution,
     ScoreRow,
-    TagRow,
     ThresholdRow,
     VerdictRow,
 )
@@ -47,14 +46,14 @@ from curation.ledger.tables import (
     images,
     models,
     scores,
-    tags,
     thresholds,
     verdicts,
 )
+from curation.ledger.tagging import Tagging
 from curation.ledger.times import now, utc
 
 
-class Ledger(Registry):
+class Ledger(Registry, Tagging):
     """A connection to a ledger; a context manager. Every method is one transaction and can be repeated.
 
     Several processes can use one ledger at once. Made by ``Ledger.open``.
@@ -344,25 +343,7 @@ class Ledger(Registry):
         with self._read() as connection:
             return history.of(connection, image)
 
-    # Tags and cursors
-
-    def add_tag(self, image_id: str, tag: str, who: str) -> None:
-        """Tag an image; a tag that it has stays with who gave it."""
-        row = {"image_id": image_id, "tag": tag, "who": who, "at": now()}
-        with self._write() as connection:
-            insert_new(connection, tags, [row], "tag")
-
-    def remove_tag(self, image_id: str, tag: str) -> None:
-        """Take a tag from an image."""
-        with self._write() as connection:
-            connection.execute(tags.delete().where(tags.c.image_id == image_id, tags.c.tag == tag))
-
-    def tags(self, image_id: str | None = None) -> list[TagRow]:
-        """Tags in time order; all, or those of an image."""
-        statement = select(tags).order_by(tags.c.at, tags.c.tag)
-        with self._read() as connection:
-            rows = connection.execute(statement.where(tags.c.image_id == image_id) if image_id else statement)
-            return [tag_row(row) for row in rows]
+    # Cursors
 
     def cursor(self, name: str) -> str | None:
         """How far somebody has read, in their own words; None before the first time."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from curation.ledger.rows import AskRow, ImageRow, ModelRow, ScoreRow, TagRow, ThresholdRow, VerdictRow
+from curation.ledger.rows import AskRow, ImageRow, ModelRow, ScoreRow, TagEventRow, TagRow, ThresholdRow, VerdictRow
 
 
 def image_row(row: Any) -> ImageRow:
@@ -43,6 +43,13 @@ def verdict_row(row: Any) -> VerdictRow:
 def tag_row(row: Any) -> TagRow:
     """A tag."""
     return TagRow(*row)
+
+
+def tag_event_row(row: Any) -> TagEventRow:
+    """A change of a tag."""
+    values = row._asdict()
+    del values["number"]
+    return TagEventRow(**values)
 
 
 def _path(text: str | None) -> Path | None:

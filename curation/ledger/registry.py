@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 
 from sqlalchemy import Connection, select
@@ -15,16 +13,11 @@ from curation.ledger.entries import ChallengeEntry, ChampionEvent, SetKind, SetM
 from curation.ledger.rows import ChallengeRow, ChampionRow, RegressionRow, SetRow, SetVersion, ShadowRow
 from curation.ledger.tables import challenges, models, regression_cases, shadow_scores
 from curation.ledger.times import now
+from curation.ledger.transactions import Transactions
 
 
-class Registry(ABC):
+class Registry(Transactions):
     """Methods of ``Ledger``, each of which is one transaction and can be repeated."""
-
-    @abstractmethod
-    def _read(self) -> AbstractContextManager[Connection]: ...
-
-    @abstractmethod
-    def _write(self) -> AbstractContextManager[Connection]: ...
 
     # Set versions
 

@@ -13,6 +13,7 @@ from curation.ledger.entries import (
     SetKind,
     SetMember,
     ShadowEntry,
+    TagEvent,
     Verdict,
 )
 
@@ -148,6 +149,18 @@ class TagRow:
 
 
 @dataclass(frozen=True)
+class TagEventRow:
+    """A change of a tag, as ``TagEntry``, and when the ledger heard of it."""
+
+    image_id: str
+    tag: str
+    event: TagEvent
+    who: str
+    at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
 class Resolution:
     """What the inspectors together say of an image.
 
@@ -186,7 +199,8 @@ class History:
         asks: When somebody was asked, why, and with which probability.
         verdicts: All of them, also revised and withdrawn ones.
         resolution: What the verdicts come to; None without one that counts.
-        tags: Given by the data team.
+        tags: That are set.
+        tag_events: Every change of them.
         events: The same as lines of text.
     """
 
@@ -198,6 +212,7 @@ class History:
     verdicts: tuple[VerdictRow, ...]
     resolution: Resolution | None
     tags: tuple[TagRow, ...]
+    tag_events: tuple[TagEventRow, ...]
     events: tuple[Event, ...]
 
 

@@ -175,6 +175,19 @@ tags = Table(
     Column("at", UtcTime, nullable=False),
 )
 
+tag_events = Table(
+    "tag_events",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("image_id", String(32), ForeignKey("images.image_id"), nullable=False, index=True),
+    Column("tag", Text, nullable=False),
+    Column("event", String(7), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("recorded_at", UtcTime, nullable=False),
+    CheckConstraint("event IN ('set', 'removed')", name="event"),
+)
+
 cursors = Table(
     "cursors",
     metadata,

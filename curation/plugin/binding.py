@@ -68,7 +68,7 @@ def refresh(dataset: Any, ledger: Ledger, keys: Sequence[str]) -> None:
     from curation.dataset import show_rows
     from curation.rows import row_of
 
-    show_rows(dataset, [row_of(ledger, key, dataset.info.get(MODEL)) for key in keys])
+    show_rows(dataset, ledger, [row_of(ledger, key, dataset.info.get(MODEL)) for key in keys])
 
 
 def install(folder: Path) -> Path:

@@ -15,6 +15,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from curation.actions import mark, send_to_inspection, use_as_source
+from curation.by_choice import make_version
 from curation.dataset import BRAIN_KEY
 from curation.errors import DatabaseError
 from curation.lookalikes import why_decided
@@ -33,6 +34,8 @@ class SelectedOperator(foo.Operator, ABC):
     name: str
     label: str
     icon: str
+    takes_view = False
+    """Whether all samples of the open view are meant where none is selected."""
 
     @property
     def config(self) -> foo.OperatorConfig:
@@ -49,13 +52,18 @@ class SelectedOperator(foo.Operator, ABC):
     def resolve_input(self, ctx: Any) -> types.Property:
         """A form that says how many samples are meant."""
         inputs = types.Object()
-        count = len(_selected(ctx))
+        count = len(self.meant(ctx))
         if count:
             inputs.message("count", f"{count} selected" if count > 1 else "one sample")
             self.ask(inputs)
         else:
             inputs.view("none", types.Warning(label="Select samples first", description="Nothing is selected."))
         return types.Property(inputs, view=types.View(label=self.label))
+
+    def meant(self, ctx: Any) -> list[str]:
+        """Ids of the samples that it is for."""
+        chosen = _selected(ctx)
+        return chosen if chosen or not self.takes_view else list(ctx.view.values("id"))
 
     def ask(self, inputs: types.Object) -> None:
         """Add what the operator needs to know to its form."""
@@ -67,7 +75,7 @@ class SelectedOperator(foo.Operator, ABC):
             ``text``, and what else the operator found.
         """
         try:
-            selected = _selected(ctx)
+            selected = self.meant(ctx)
             if not selected:
                 msg = "Select samples first"
                 raise DatabaseError(msg)
@@ -184,6 +192,57 @@ class MarkDefect(_Mark):
         inputs.str("defect_class", label="Kind of defect", required=False)
 
 
+class SpreadVerdict(SelectedOperator):
+    """Shows near twins of a sample that have no verdict, selected and tagged; marking them is the next step."""
+
+    name, label, icon = "spread_verdict", "Spread this verdict", "/assets/spread.svg"
+
+    def ask(self, inputs: types.Object) -> None:
+        """How near twins have to be, where what the ledger says of it will not do."""
+        inputs.float("distance", label="Distance, 0 to 2 (empty: learnt from exposures and strangers)", required=False)
+
+    def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
+        """Propose."""
+        from curation.spreading import propose_twins  # brings torch along, which the App's server can do without
+
+        proposal = propose_twins(ledger, keys[0], distance=ctx.params.get("distance"))
+        found = dict(zip(*ctx.dataset.values(["image_id", "id"]), strict=True))
+        twins = [found[one.image_id] for one in proposal.twins if one.image_id in found]
+        ctx.ops.set_view(ctx.dataset.select([found[keys[0]], *twins], ordered=True))
+        ctx.ops.set_selected_samples(twins)
+        text = f"{proposal.text}: look at those selected, then mark them as {proposal.verdict}"
+        return {"text": text, "ids": twins, "verdict": proposal.verdict}
+
+
+class MakeVersion(SelectedOperator):
+    """A named list of images and what is confirmed of them, that never changes."""
+
+    name, label, icon = "make_version", "Make a training set version", "/assets/version.svg"
+    takes_view = True
+
+    def ask(self, inputs: types.Object) -> None:
+        """How it is called, and whether what nobody has judged is good."""
+        inputs.str("name", label="Name", required=True)
+        inputs.bool("assume_good", label="Take samples without a verdict as good", default=False)
+        inputs.str("who", label="Your name", default=getpass.getuser(), required=False)
+        inputs.str("note", label="Note", required=False)
+
+    def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
+        """Store it."""
+        params = ctx.params
+        chosen_by = "selection in FiftyOne" if ctx.selected else "view in FiftyOne"
+        chosen = make_version(
+            ledger,
+            str(params.get("name") or ""),
+            keys,
+            chosen_by,
+            bool(params.get("assume_good")),
+            str(params.get("who") or getpass.getuser()),
+            str(params.get("note") or ""),
+        )
+        return {"text": chosen.text, "fingerprint": chosen.row.fingerprint}
+
+
 class UseAsSource(SelectedOperator):
     """New flaws are made from the confirmed defects of the selected samples."""
 
@@ -196,6 +255,8 @@ class UseAsSource(SelectedOperator):
     def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
         """Tag them."""
         chosen = use_as_source(ledger, keys, str(ctx.params.get("who") or getpass.getuser()))
+        refresh(ctx.dataset, ledger, keys)
+        ctx.ops.reload_samples()
         text = f"{len(chosen.tagged)} are a source of flaws now"
         if chosen.unmarked:
             text += f"; {len(chosen.unmarked)} will be, once an inspector has confirmed and marked their defect"
@@ -203,7 +264,7 @@ class UseAsSource(SelectedOperator):
 
 
 OPERATORS: tuple[Callable[..., SelectedOperator], ...] = (
-    SendToInspection, FindMore, WhyDecided, MarkGood, MarkDefect, UseAsSource,
+    SendToInspection, FindMore, WhyDecided, MarkGood, MarkDefect, SpreadVerdict, UseAsSource, MakeVersion,
 )  # fmt: skip
 
 

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from curation.ledger import Ledger
+from curation.ledger import Ledger, TagEntry
 from curation.quality.report import QualityReport, flagged
+from curation.tag_sync import FINDING
 
-PREFIX = "check:"
-"""Begins the tags of findings; what follows is the kind."""
 WHO = "curate check"
 
 
@@ -35,16 +34,15 @@ def tag_findings(ledger: Ledger, report: QualityReport) -> Tagged:
     ids = [checksum.hex()[:32] for checksum in report.table.checksums]
     wanted: dict[str, set[str]] = {}
     for place, kinds in flagged(report).items():
-        wanted.setdefault(ids[place], set()).update(PREFIX + kind for kind in kinds)
+        wanted.setdefault(ids[place], set()).update(FINDING + kind for kind in kinds)
     checked = set(ids)
     held: dict[str, set[str]] = {}
     for row in ledger.tags():
-        if row.who == WHO and row.tag.startswith(PREFIX) and row.image_id in checked:
+        if row.who == WHO and row.tag.startswith(FINDING) and row.image_id in checked:
             held.setdefault(row.image_id, set()).add(row.tag)
-    for image_id in wanted.keys() & known:
-        for tag in sorted(wanted[image_id] - held.get(image_id, set())):
-            ledger.add_tag(image_id, tag, WHO)
-    for image_id, tags in held.items():
-        for tag in sorted(tags - wanted.get(image_id, set())):
-            ledger.remove_tag(image_id, tag)
+    new = [(key, tag) for key in sorted(wanted.keys() & known) for tag in sorted(wanted[key] - held.get(key, set()))]
+    old = [(key, tag) for key, tags in held.items() for tag in sorted(tags - wanted.get(key, set()))]
+    ledger.change_tags(
+        [TagEntry(key, tag, "set", WHO) for key, tag in new] + [TagEntry(key, tag, "removed", WHO) for key, tag in old]
+    )
     return Tagged(len(wanted.keys() & known), len(held.keys() - wanted.keys()), len(wanted.keys() - known))

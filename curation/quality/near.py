@@ -74,7 +74,7 @@ def near_pairs(
     alike: list[tuple[int, int]] = []
     for vectors in _spaces(table, places, embeddings):
         near, similarity = _neighbours(vectors, progress)
-        limit = _similar_from(vectors, groups, rng)
+        limit = similar_from(vectors, groups, rng)
         first, rank = np.nonzero(similarity >= limit)
         for a, b, value in zip(first, near[first, rank], similarity[first, rank], strict=True):
             if b >= 0 and a != b:
@@ -145,8 +145,14 @@ def _neighbours(vectors: NDArray[np.float32], progress: Progress) -> tuple[NDArr
     return np.concatenate(near), np.concatenate(similar)
 
 
-def _similar_from(vectors: NDArray[np.float32], groups: NDArray[np.str_], rng: np.random.Generator) -> float:
-    """Cosine from which two pictures are looked at, from random pairs of independent ones."""
+def similar_from(vectors: NDArray[np.float32], groups: NDArray[np.str_], rng: np.random.Generator) -> float:
+    """Cosine that an unrelated picture reaches with a chance of 1 in 20 among all, from random independent pairs.
+
+    Args:
+        vectors: ``[N, D]`` of length 1.
+        groups: ``[N]`` what is not independent.
+        rng: Draws the pairs.
+    """
     a, b = rng.integers(0, len(vectors), (2, _PAIRS))
     other = groups[a] != groups[b]
     # Fisher's transform: nearly normal, whatever the number of directions that matter.

@@ -24,6 +24,7 @@ from learning.errors import ConfigError
 
 if TYPE_CHECKING:
     from integrations.succession import Outcome
+    from learning.detectors import Budget
 
 DEFAULT_MINUTES = 10.0
 _SHOWN = 10
@@ -37,6 +38,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("shadow")(shadow)
     app.command("sets")(sets)
     app.command("compare")(compare)
+    app.command("version")(version)
     app.command("publish")(publish)
 
 
@@ -80,12 +82,7 @@ def challenger(
     """
     existing_ledger(ledger)
     existing_data(data)
-    if minutes is not None and steps is not None:
-        msg = "--minutes and --steps exclude each other: give one of them"
-        raise ConfigError(msg)
-    if minutes is not None and minutes <= 0:
-        msg = f"--minutes must be above 0; got {minutes:g}"
-        raise ConfigError(msg)
+    budget = _budget(minutes, steps)
     from learning.challenge import ChallengeConfig, load_challenge
     from learning.config import load_config
 
@@ -95,7 +92,6 @@ def challenger(
     from curation.ledger import Ledger
     from curation.set_versions import new_since_last
     from integrations.succession import Options, challenge
-    from learning.detectors import Budget
 
     if if_new:
         with Ledger.open(ledger) as opened:
@@ -106,7 +102,6 @@ def challenger(
             say(f"{new} images are newly confirmed since the last challenger, fewer than {if_new}: nothing was done")
             return
 
-    budget = Budget(steps=steps) if steps else Budget(minutes=minutes or DEFAULT_MINUTES)
     options = Options(budget, training, seed, resolve_device(device), groups)
     with (
         Ledger.open(ledger) as opened,
@@ -301,6 +296,45 @@ def compare(
     )
 
 
+def version(
+    name: Annotated[str, typer.Argument(metavar="SET", help="Name of the version.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="BUNDLE", help="Folder to write.", show_default=False)],
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    config: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="Configuration, as in configs/.", show_default=False)
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of the training.", show_default="10")] = None,
+    steps: Annotated[int | None, typer.Option(help="Train this many steps instead.", min=1)] = None,
+    seed: SeedOption = 0,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+) -> None:
+    """Train a model on a training-set version, which its bundle and card then name.
+
+    It does not decide by itself: score with it, or let a challenger be judged.
+
+    Example: [bold]flawsmith retrain version spring --out runs/spring --minutes 10[/bold]
+    """
+    existing_ledger(ledger)
+    budget = _budget(minutes, steps)
+    from curation.ledger import Ledger
+    from integrations.versions import train_on_version
+    from learning.config import TrainConfig, load_config
+
+    settings = load_config(config) if config else TrainConfig()
+    with Ledger.open(ledger) as opened, bar("the same command goes on from where training was") as progress:
+        bundle = train_on_version(
+            opened,
+            name,
+            out,
+            config=settings,
+            budget=budget,
+            seed=seed,
+            device=resolve_device(device),
+            progress=progress,
+        )
+    say(f"[green]{out}[/], trained on {name}: {bundle.thresholds.current().promise.text}")
+
+
 def publish(
     to: Annotated[
         str,
@@ -336,6 +370,18 @@ def publish(
         f"[green]{', '.join(found.models)}[/]: {found.versions} versions, {found.added} of them new; "
         f"{found.judgements} new judgements"
     )
+
+
+def _budget(minutes: float | None, steps: int | None) -> "Budget":
+    if minutes is not None and steps is not None:
+        msg = "--minutes and --steps exclude each other: give one of them"
+        raise ConfigError(msg)
+    if minutes is not None and minutes <= 0:
+        msg = f"--minutes must be above 0; got {minutes:g}"
+        raise ConfigError(msg)
+    from learning.detectors import Budget
+
+    return Budget(steps=steps) if steps else Budget(minutes=minutes or DEFAULT_MINUTES)
 
 
 def _tell(outcome: "Outcome") -> None:

@@ -1,12 +1,16 @@
 """``flawsmith curate``: the ledger in FiftyOne, for the people who look at data."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from integrations.cli.console import bar, print_json, say
 from integrations.cli.curate_images import COMMANDS
+from integrations.cli.curate_import import import_
 from integrations.cli.options import (
     DEFAULT_HOME,
     DEFAULT_LEDGER,
@@ -19,7 +23,10 @@ from integrations.cli.options import (
     existing_ledger,
     resolve_device,
 )
-from learning.errors import DataError
+from learning.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from curation.ledger import TagEventRow, TagRow
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +36,8 @@ app = typer.Typer(
 
 for _command in COMMANDS:
     app.command()(_command)
+
+app.command("import")(import_)
 
 NameOption = Annotated[str, typer.Option(metavar="NAME", help="Name of the data set in FiftyOne.")]
 
@@ -42,12 +51,22 @@ def sync(
         str | None,
         typer.Option(metavar="ID", help="Whose scores to show.", show_default="each image's latest"),
     ] = None,
+    who: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Who tagged samples in the App since the last sync; it does not know."),
+    ] = "FiftyOne",
+    as_json: JsonOption = False,
 ) -> None:
-    """Bring FiftyOne up to date with the ledger. It can be repeated: only what changed is written.
+    """Bring FiftyOne up to date with the ledger, and tags that were set or taken away in the App into the ledger.
+
+    It can be repeated: only what changed is written. Of a tag changed on both sides, what was done in the App counts.
 
     Example: [bold]flawsmith curate sync --ledger line3.db[/bold]
     """
     existing_ledger(ledger)
+    if not who.strip():
+        msg = "--who takes a name: tags are recorded in somebody's"
+        raise ConfigError(msg)
     from curation.dataset import index_similarity
     from curation.dataset import sync as sync_dataset
     from curation.errors import LedgerError
@@ -61,20 +80,62 @@ def sync(
         MongoServer(home / "fiftyone"),
     ):
         progress(0, 1, "starting FiftyOne")
-        report = sync_dataset(opened, name, model, progress)
+        report = sync_dataset(opened, name, model, progress, who)
         problem = ""
         try:
             index_similarity(opened, name, model or models_in_use(opened), progress)
         except LedgerError as error:
             problem = str(error)
+    if as_json:
+        print_json(asdict(report) | {"name": name, "no_similarity": problem or None})
     say(
         f"data set [bold]{name}[/]: {report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
         f"{report.removed} removed; look at it with: flawsmith curate open --name {name}"
     )
+    if report.tags_set or report.tags_removed:
+        say(f"from the App: {report.tags_set} tags set, {report.tags_removed} taken away; flawsmith curate tags")
     if report.missing:
         say(f"[yellow]{len(report.missing)} image files are gone from the disk[/], the first is {report.missing[0]}")
     if problem:
         say(f"[yellow]no search by similarity:[/] {problem}")
+
+
+@app.command()
+def tags(
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    tag: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Images with this tag.", show_default="all tags")
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Every time a tag was set or taken away, instead of those that are set.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List images by their tags: what the data team set in FiftyOne, what checks found, sources of flaws.
+
+    Tags of the App are here from the next [bold]curate sync[/bold] on.
+
+    Example: [bold]flawsmith curate tags --tag "look again" --json[/bold]
+    """
+    existing_ledger(ledger)
+    from curation.ledger import Ledger
+
+    known: Sequence[TagRow | TagEventRow]
+    with Ledger.open(ledger) as opened:
+        paths = {image.image_id: str(image.path) for image in opened.images()}
+        known = opened.tag_events() if history else opened.tags()
+    rows = [row for row in known if tag in (None, row.tag)]
+    if as_json:
+        print_json({"tags": [asdict(row) | {"image": paths[row.image_id]} for row in rows]})
+        return
+    if not rows:
+        say("no image has " + (f"the tag {tag}" if tag else "a tag"))
+    if not history:
+        rows.sort(key=lambda row: (row.tag, paths[row.image_id]))
+    for row in rows:
+        done = "-" if getattr(row, "event", "set") == "removed" else "+" if history else " "
+        said = f"{done} {row.tag}  {paths[row.image_id]}  {row.who}, {row.at:%Y-%m-%d %H:%M} UTC"
+        say(escape(said.strip()))
 
 
 @app.command()

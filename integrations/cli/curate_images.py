@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from integrations.cli.console import print_json, say
 from integrations.cli.options import DEFAULT_LEDGER, JsonOption, LedgerOption, existing_data, existing_ledger
@@ -109,6 +110,71 @@ def mark(
     say(f"{count} marked as {verdict} by {who}, {len(set(keys)) - count} were so already")
 
 
+def spread(
+    image: ImageArgument,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    count: Annotated[int, typer.Option("--count", "-n", help="At most so many.", min=1)] = 200,
+    distance: Annotated[
+        float | None,
+        typer.Option(
+            help="How near, 0 to 2.", min=0.0, max=2.0, show_default="learnt from groups and unrelated images"
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose to give an image's verdict to its near twins without one. Nothing is written.
+
+    Look at them, and confirm with [bold]flawsmith curate mark[/bold]; paths go to stdout for it.
+
+    Example: [bold]flawsmith curate spread part_0042.png | xargs flawsmith curate mark defect[/bold]
+    """
+    from curation.spreading import propose_twins
+
+    with _opened(ledger, [image]) as (opened, keys):
+        proposal = propose_twins(opened, keys[0], count, distance)
+    if as_json:
+        print_json(asdict(proposal))
+        return
+    for one in proposal.twins:
+        typer.echo(one.path)
+    say(escape(proposal.text))
+
+
+def version(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the version.", show_default=False)],
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="IMAGE...", help="Which images.", show_default="all")
+    ] = None,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    tag: Annotated[str | None, typer.Option(metavar="TEXT", help="Images with this tag.", show_default=False)] = None,
+    assume_good: Annotated[
+        bool, typer.Option("--assume-good", help="Take images about which nobody has said anything as good.")
+    ] = False,
+    who: WhoOption = "",
+    note: Annotated[str, typer.Option(metavar="TEXT", help="What it is for; kept with it.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Store a named list of images and what is confirmed of them, to train on. It never changes.
+
+    [bold]flawsmith retrain sets[/bold] lists versions, [bold]retrain compare[/bold] says how two differ,
+    [bold]retrain version[/bold] trains a model on one.
+
+    Example: [bold]flawsmith curate version spring --tag "look again" --note "without lot 7"[/bold]
+    """
+    from curation.by_choice import make_version
+
+    with _opened(ledger, images or []) as (opened, keys):
+        wanted: set[str] | None = set(keys) if images else None
+        if tag is not None:
+            tagged = {row.image_id for row in opened.tags() if row.tag == tag}
+            wanted = tagged if wanted is None else wanted & tagged
+        chosen_by = " and ".join([f"tag {tag}"] * (tag is not None) + ["named one by one"] * bool(images)) or "all"
+        chosen = make_version(opened, name, wanted, chosen_by, assume_good, who or getuser(), note)
+    if as_json:
+        print_json(asdict(chosen))
+    say(escape(chosen.text))
+
+
 def source(images: ImagesArgument, ledger: LedgerOption = DEFAULT_LEDGER, who: WhoOption = "") -> None:
     """Choose images whose confirmed defects new flaws are made from, by [bold]flawsmith defects --chosen[/bold].
 
@@ -144,4 +210,4 @@ def _opened(ledger: str, images: list[Path]) -> Iterator[tuple["Ledger", list[st
         yield opened, keys
 
 
-COMMANDS = (inspect, similar, why, mark, source)
+COMMANDS = (inspect, similar, why, mark, source, spread, version)

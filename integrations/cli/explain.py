@@ -83,6 +83,7 @@ def _embed(bundle: "Bundle", image: Path) -> Any:
 
 def _print(history: "History", scores: "list[ScoreRow]", similar: "list[Neighbor]", missing: str) -> None:
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(soft_wrap=True, highlight=False)
     about = history.image
@@ -105,6 +106,8 @@ def _print(history: "History", scores: "list[ScoreRow]", similar: "list[Neighbor
         kind = f" ({verdict.defect_class})" if verdict.defect_class else ""
         note = f": {verdict.note}" if verdict.note else ""
         console.print(f"{verdict.at:%Y-%m-%d %H:%M} {verdict.inspector} said [bold]{verdict.verdict}[/]{kind}{note}")
+    for tag in history.tags:
+        console.print(f"{tag.at:%Y-%m-%d %H:%M} {tag.who} tagged it [bold]{escape(tag.tag)}[/]")
     state = history.resolution.state if history.resolution else "nobody has said anything yet"
     console.print(f"inspectors together: [bold]{state}[/]")
 

@@ -89,11 +89,17 @@ def existing_ledger(url: str) -> str:
     Raises:
         DataError: If ``url`` names a file and there is none.
     """
-    plain = url.removeprefix("sqlite:///")
-    if "://" not in plain and not Path(plain).is_file():
+    if not is_there(url):
+        plain = url.removeprefix("sqlite:///")
         msg = f"{plain}: no ledger there; make one with: flawsmith score BUNDLE IMAGES --ledger {plain}"
         raise DataError(msg)
     return url
+
+
+def is_there(url: str) -> bool:
+    """Whether there is a ledger; of a server it is taken for granted."""
+    plain = url.removeprefix("sqlite:///")
+    return "://" in plain or Path(plain).is_file()
 
 
 def resolve_device(device: Device) -> str:

@@ -72,7 +72,7 @@ def mask_of(results: Iterable[dict[str, Any]]) -> NDArray[np.bool_] | None:
     Returns:
         ``[H, W]`` of the image's own size, or None where nothing is painted.
     """
-    masks = [_decoded(result) for result in results if result.get("from_name") == REGION and _is_brush(result)]
+    masks = [decoded(result) for result in results if result.get("from_name") == REGION and _is_brush(result)]
     sizes: Sequence[tuple[int, ...]] = [mask.shape for mask in masks]
     if not masks or len(set(sizes)) > 1:
         return None
@@ -84,7 +84,8 @@ def _is_brush(result: dict[str, Any]) -> bool:
     return bool(result.get("value", {}).get("rle")) and result.get("original_height", 0) > 0
 
 
-def _decoded(result: dict[str, Any]) -> NDArray[np.bool_]:
+def decoded(result: dict[str, Any]) -> NDArray[np.bool_]:
+    """The mask of one brush region, ``[H, W]``."""
     from label_studio_sdk.converter.brush import decode_rle
 
     shape = (result["original_height"], result["original_width"], 4)

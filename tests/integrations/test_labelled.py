@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from curation.actions import mark, send_to_inspection
+from curation.labels import Found, Label, Origin, import_labels
 from curation.ledger import ImageEntry, Ledger, ScoreEntry, VerdictEntry
 from integrations.asking import top_up_asks
 from integrations.labelled import labelled_parts
@@ -101,6 +102,19 @@ def test_imported_labels_count_only_as_the_random_sample_that_they_are_said_to_b
         assert sorted(found.labelled.scores[found.labelled.unresolved]) == [0.0, 0.07]
         assert found.labelled.scores[found.labelled.defective].tolist() == [0.06]
         assert found.labelled.weights is None
+
+
+def test_labels_that_were_imported_are_a_sample_only_where_the_import_said_so(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        fill(ledger, tmp_path, 4)
+        found = Found([Label(image.path, "good") for image in ledger.images()])
+        import_labels(ledger, found, Origin("coco", "a", "ann"), tmp_path)
+        left = labelled_parts(ledger, bundle(), random_sample=True)
+        assert (len(left.labelled.scores), left.left_out) == (0, {"were chosen by hand, not by a draw": 4})
+    with Ledger.open(tmp_path / "other.db") as ledger:
+        fill(ledger, tmp_path, 4)
+        import_labels(ledger, found, Origin("coco", "a", "ann", random_sample=True), tmp_path)
+        assert len(labelled_parts(ledger, bundle(), random_sample=True).labelled.scores) == 4
 
 
 def test_what_taught_or_calibrated_promises_nothing(tmp_path: Path) -> None:

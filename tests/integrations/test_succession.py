@@ -15,6 +15,7 @@ from filelock import FileLock
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from curation.by_choice import make_version
 from curation.frozen import held_back_groups
 from curation.ledger import ImageEntry, Ledger, VerdictEntry
 from integrations import succession
@@ -22,6 +23,7 @@ from integrations.cli import app
 from integrations.recording import confirmed_images, load_bundle, models_in_use, record_model, score_images
 from integrations.shadow import run_shadow
 from integrations.succession import Options, challenge, champion_of, groups_that_taught, rollback
+from integrations.versions import train_on_version
 from learning.bundle import Bundle
 from learning.challenge import ChallengeConfig, Metric
 from learning.config import TrainConfig
@@ -404,3 +406,23 @@ def test_each_camera_has_a_champion_of_its_own(make: Callable[..., Plant]) -> No
     result = run("score", "champion", plant.root / "stream", "--ledger", plant.place)
     assert result.exit_code == 2
     assert "there are champions of cameras (left, right): say whose it is" in result.stderr
+
+
+def test_a_model_is_trained_on_a_version_and_names_it(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    with Ledger.open(plant.place) as ledger:
+        made = make_version(ledger, "spring", who="ann")
+        out = plant.root / "spring"
+        bundle = train_on_version(ledger, "spring", out, config=config(SHARP), budget=Budget(steps=1))
+        named = Bundle.load(out).manifest.training_set
+        assert named is not None
+        assert (named.name, named.fingerprint) == ("spring", made.row.fingerprint)
+        assert "spring" in (out / "card.md").read_text()
+        assert bundle.manifest.data_fingerprint
+        plant.challenge(ledger, options(SHARP), promote=False)
+        with pytest.raises(DataError, match="held back for judging challengers since"):
+            train_on_version(ledger, "spring", plant.root / "b", config=config(SHARP), budget=Budget(steps=1))
+        (frozen,) = ledger.sets("frozen")
+        with pytest.raises(DataError, match="nothing may learn from it"):
+            train_on_version(ledger, frozen.name, plant.root / "b", config=config(SHARP), budget=Budget(steps=1))
+        assert make_version(ledger, "summer").held_back > 0

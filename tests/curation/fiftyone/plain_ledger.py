@@ -17,6 +17,7 @@ class PlainLedger:
     ask_rows: dict[str, Any] = field(default_factory=dict)
     resolutions: dict[str, Any] = field(default_factory=dict)
     vectors: dict[str, tuple[list[str], np.ndarray]] = field(default_factory=dict)
+    tagged: dict[tuple[str, str], Any] = field(default_factory=dict)
     place: str = "sqlite:///plain.db"
 
     def images(self) -> list[Any]:
@@ -30,6 +31,17 @@ class PlainLedger:
 
     def resolved(self) -> list[Any]:
         return list(self.resolutions.values())
+
+    def tags(self) -> list[Any]:
+        return list(self.tagged.values())
+
+    def change_tags(self, entries: list[Any]) -> list[Any]:
+        for entry in entries:
+            if entry.event == "set":
+                self.tagged[entry.image_id, entry.tag] = entry
+            else:
+                self.tagged.pop((entry.image_id, entry.tag), None)
+        return entries
 
     def embeddings(self, model_id: str) -> tuple[list[str], np.ndarray]:
         return self.vectors[model_id]

@@ -97,6 +97,42 @@ def test_sources_are_tagged_in_the_ledger(dataset: Any, ledger: Ledger) -> None:
     assert [tag.who for tag in ledger.tags()] == ["ann"]
 
 
+def test_twins_are_proposed_and_selected_and_nothing_is_written(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    ids = _ids(dataset, ledger)
+    assert "nobody has said anything" in _run(dataset, "spread_verdict", ids[:1])["text"]
+    _run(dataset, "mark_defect", ids[:1], who="ann")
+    assert "too few to tell" in _run(dataset, "spread_verdict", ids[:1])["text"]
+    answer = _run(dataset, "spread_verdict", ids[:1], distance=0.001)
+    assert (answer["ids"], answer["verdict"]) == ([ids[1]], "defect")
+    assert len(ledger.verdicts()) == 1
+
+
+def test_a_version_is_made_of_the_selection_or_the_view(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    ids = _ids(dataset, ledger)
+    _run(dataset, "mark_good", ids[:2], who="ann")
+    answer = _run(dataset, "make_version", ids[:1], name="one", who="ann")
+    assert "one: 1 good, 0 defective" in answer["text"]
+    assert ledger.set_version("one").row.fingerprint == answer["fingerprint"]
+    whole = _run(dataset, "make_version", [], name="view", assume_good=True)
+    assert f"{COUNT} good" in whole["text"]
+    assert "choose another name" in _run(dataset, "make_version", [], name="one", assume_good=True)["text"]
+    assert "needs a name" in _run(dataset, "make_version", ids[:1], name=" ")["text"]
+
+
+def test_findings_of_checks_are_views(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    keys = [image.image_id for image in ledger.images()]
+    ledger.add_tag(keys[0], "check:blurred", "curate check")
+    ledger.add_tag(keys[1], "check:suspect", "curate check")
+    sync(ledger, "plugin test")
+    dataset.reload()
+    assert {"check:blurred", "check:suspect"} <= set(dataset.list_saved_views())
+    assert dataset.load_saved_view("check:blurred").values("image_id") == keys[:1]
+    ledger.remove_tag(keys[0], "check:blurred", "curate check")
+    sync(ledger, "plugin test")
+    dataset.reload()
+    assert "check:blurred" not in dataset.list_saved_views()
+
+
 def test_mistakes_are_words(dataset: Any, ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
     ids = _ids(dataset, ledger)
     assert _run(dataset, "mark_good", [])["text"] == "Select samples first"

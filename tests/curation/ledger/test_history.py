@@ -1,10 +1,25 @@
 """What the ledger tells of an image, its tags, and asks that are closed and opened again."""
 
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 
-from curation.ledger import AskEntry, Ledger, LedgerError, ModelEntry, ScoreEntry, VerdictEntry
+from curation.ledger import (
+    AskEntry,
+    ImageEntry,
+    Ledger,
+    LedgerError,
+    ModelEntry,
+    ScoreEntry,
+    TagEntry,
+    VerdictEntry,
+    migrate,
+)
 
 
 def ask(image_id: str, version: int = 1) -> AskEntry:
@@ -66,11 +81,73 @@ def test_tags_are_given_once_and_taken(ledger: Ledger, image_ids: list[str]) -> 
     ledger.add_tag(image_ids[0], "wet", "bob")
     ledger.add_tag(image_ids[1], "wet", "bob")
     assert [(row.tag, row.who) for row in ledger.tags(image_ids[0])] == [("blurred", "ann"), ("wet", "bob")]
-    ledger.remove_tag(image_ids[0], "wet")
-    ledger.remove_tag(image_ids[0], "never given")
+    ledger.remove_tag(image_ids[0], "wet", "cat")
+    ledger.remove_tag(image_ids[0], "never given", "cat")
     assert [(row.image_id, row.tag) for row in ledger.tags()] == [(image_ids[0], "blurred"), (image_ids[1], "wet")]
     with pytest.raises(LedgerError, match="does not know"):
         ledger.add_tag("0" * 32, "wet", "ann")
+    assert [(row.image_id, row.tag, row.event, row.who) for row in ledger.tag_events()] == [
+        (image_ids[0], "blurred", "set", "ann"),
+        (image_ids[0], "wet", "set", "bob"),
+        (image_ids[1], "wet", "set", "bob"),
+        (image_ids[0], "wet", "removed", "cat"),
+    ]
+    history = ledger.history(image_ids[0])
+    assert [event.text for event in history.events][-1] == "cat took away the tag wet"
+    assert ([tag.tag for tag in history.tags], len(history.tag_events)) == (["blurred"], 3)
+
+
+def test_many_tags_change_at_once_and_say_what_changed(ledger: Ledger, image_ids: list[str]) -> None:
+    at = "2026-01-01T10:00:00Z"
+    many = [TagEntry(key, f"t{number}", "set", "ann", at) for key in image_ids for number in range(400)]
+    assert len(ledger.change_tags(many)) == len(many)
+    assert ledger.change_tags(many) == []
+    again = [*(TagEntry(row.image_id, row.tag, "removed", "bob") for row in many[:1000]), many[0]]
+    assert len(ledger.change_tags(again)) == 999
+    assert ledger.change_tags([]) == []
+    assert len(ledger.tags()) == len(many) - 999
+    first = ledger.tag_events(image_ids[0])[0]
+    assert (first.at.isoformat(), first.recorded_at > first.at) == ("2026-01-01T10:00:00+00:00", True)
+
+
+def test_tags_of_before_the_history_begin_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "HEAD", "0003")
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0003"))
+    (tmp_path / "0.png").write_bytes(b"0")
+    with Ledger.open(tmp_path / "old.db") as old:
+        (key,) = old.add_images([ImageEntry(tmp_path / "0.png")])
+    monkeypatch.undo()
+    with sqlite3.connect(tmp_path / "old.db") as raw:
+        raw.execute("INSERT INTO tags VALUES (?, 'wet', 'ann', '2026-01-01 00:00:00.000000+00:00')", (key,))
+    with Ledger.open(tmp_path / "old.db") as ledger:
+        (event,) = ledger.tag_events(key)
+        assert (event.event, event.who, event.at.year) == ("set", "ann", 2026)
+        ledger.remove_tag(key, "wet", "bob")
+        assert [one.event for one in ledger.tag_events()] == ["set", "removed"]
+
+
+def test_the_history_of_tags_is_final(ledger: Ledger, image_ids: list[str], url: str) -> None:
+    ledger.add_tag(image_ids[0], "wet", "ann")
+    engine = create_engine(url)
+    for statement in ("UPDATE tag_events SET who = 'bob'", "DELETE FROM tag_events"):
+        with engine.connect() as connection, pytest.raises(DBAPIError, match="append-only"):
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def test_a_tag_that_two_programs_give_and_take_has_one_history(ledger: Ledger, image_ids: list[str], url: str) -> None:
+    def work(who: str) -> None:
+        with Ledger.open(url) as own:
+            for number in range(20):
+                own.change_tags([TagEntry(image_ids[0], "wet", "removed" if number % 2 else "set", who)])
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(work, who) for who in ("ann", "bob")]:
+            done.result()
+    said = [row.event for row in ledger.tag_events()]
+    assert said == ["set", "removed"] * (len(said) // 2)
+    assert ledger.tags() == []
 
 
 def test_an_ask_whose_answer_is_withdrawn_is_open_again(ledger: Ledger, image_ids: list[str]) -> None:

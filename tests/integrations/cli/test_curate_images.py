@@ -28,6 +28,37 @@ def test_files_are_known_by_content_and_acted_on(ledger: Ledger, tmp_path: Path)
     assert "0 are a source of flaws now, 1 will be" in run("source", moved, *place).stderr
 
 
+def test_twins_are_proposed_on_stdout_and_versions_are_made(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
+    place, first = ("--ledger", tmp_path / "ledger.db"), tmp_path / "0.png"
+    run("mark", "defect", first, *place, "--who", "ann")
+    found = run("spread", first, *place, "--distance", 0.001)
+    assert found.stdout.split() == [str(tmp_path / "1.png")]
+    assert "Nothing was written" in found.stderr
+    assert "too few to tell" in run("spread", first, *place).stderr
+    ledger.add_tag(ledger.images()[0].image_id, "look", "ann")
+    made = json.loads(run("version", "v1", *place, "--tag", "look", "--json").stdout)
+    assert (made["defective"], made["good"], made["row"]["name"]) == (1, 0, "v1")
+    assert "v1: 0 good, 1 defective" in run("version", "v1", first, *place).stderr
+    assert "5 good, 1 defective" in run("version", "v2", *place, "--assume-good").stderr
+    assert "1 added" not in flawsmith("retrain", "compare", "v1", "v2", *place).stderr
+    assert "5 added, 0 removed" in flawsmith("retrain", "compare", "v1", "v2", *place).stderr
+
+
+def test_images_are_listed_by_their_tags(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
+    place, first = ("--ledger", tmp_path / "ledger.db"), ledger.images()[0].image_id
+    assert "no image has a tag" in run("tags", *place).stderr
+    ledger.add_tag(first, "look [again]", "ann")
+    ledger.add_tag(first, "wet", "bob")
+    ledger.remove_tag(first, "wet", "bob")
+    (one,) = json.loads(run("tags", *place, "--json").stdout)["tags"]
+    assert (one["image"], one["tag"], one["who"]) == (str(tmp_path / "0.png"), "look [again]", "ann")
+    assert "no image has the tag wet" in run("tags", *place, "--tag", "wet").stderr
+    lines = run("tags", *place, "--history").stderr.splitlines()
+    assert [line[0] for line in lines] == ["+", "+", "-"]
+    assert "look [again]  " in lines[0]
+    assert "ann tagged it look [again]" in flawsmith("explain", tmp_path / "0.png", *place).stdout
+
+
 @pytest.mark.parametrize("command", [("inspect",), ("similar",), ("why",), ("mark", "good"), ("source",)])
 def test_mistakes_are_one_line(ledger: Ledger, tmp_path: Path, command: tuple[str, ...]) -> None:  # noqa: F811
     stranger = tmp_path / "stranger.png"

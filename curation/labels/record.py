@@ -1,0 +1,244 @@
+"""Labels made elsewhere become verdicts in the ledger, each once."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from curation.by_hand import IMPORTED, IMPORTED_SAMPLE
+from curation.labels.label import Found, Label, Refusal
+from curation.ledger import ImageEntry, VerdictEntry, image_id_of
+from learning.errors import DataError
+from learning.images.pixels import read_pixels
+from learning.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from curation.ledger import Ledger, VerdictRow
+
+CHUNK = 200
+"""Labels between two writes: what an interruption loses is read again."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where labels come from.
+
+    Attributes:
+        format: Name of the format.
+        name: Of the data set; with the format it names the source of its verdicts, so that they are known again.
+        who: In whose name labels are recorded that have no annotator of their own.
+        random_sample: Whether the images are a simple random sample of what the line makes.
+    """
+
+    format: str
+    name: str
+    who: str
+    random_sample: bool = False
+
+    @property
+    def source(self) -> str:
+        """Of the verdicts, in the ledger."""
+        return f"{IMPORTED_SAMPLE if self.random_sample else IMPORTED} from {self.format} {self.name}"
+
+
+@dataclass
+class Imported:
+    """What became of labels.
+
+    Attributes:
+        taken: New verdicts, by verdict.
+        changed: Of these, those that revise a verdict of an earlier import.
+        known: Labels that the ledger had already.
+        twice: Labels of a picture that another one had said the same of.
+        images_added: Images that the ledger did not know.
+        masks: New verdicts with a mask, by what it was made of.
+        without_mask: New verdicts on defects that have none.
+        refused: What was not taken, and why.
+    """
+
+    taken: Counter[str] = field(default_factory=Counter)
+    changed: int = 0
+    known: int = 0
+    twice: int = 0
+    images_added: int = 0
+    masks: Counter[str] = field(default_factory=Counter)
+    without_mask: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """How many were refused for each reason."""
+        return Counter(one.reason for one in self.refused)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A label whose image and mask were read."""
+
+    label: Label
+    image_id: str
+    inspector: str
+    mask: bytes | None
+    note: str | None
+
+    @property
+    def external_id(self) -> str:
+        return f"{self.image_id}/{self.inspector}"
+
+    @property
+    def mask_sha256(self) -> str | None:
+        return None if self.mask is None else hashlib.sha256(self.mask).hexdigest()
+
+    @property
+    def says(self) -> tuple[str | None, ...]:
+        return self.label.verdict, self.label.defect_class, self.note, self.mask_sha256
+
+
+def import_labels(
+    ledger: Ledger,
+    found: Found,
+    origin: Origin,
+    masks: Path,
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> Imported:
+    """Record labels as verdicts. Repeatable: what the ledger has already is not recorded again.
+
+    Images are known by content, and added where the ledger does not know them. A label that says something else than at
+    an earlier import is a revision of it. Nobody asked for these verdicts, so that no promise is made from them unless
+    the images are said to be a random sample.
+
+    Args:
+        ledger: Where they go.
+        found: The labels.
+        origin: Where they come from.
+        masks: Folder for masks, as 8-bit PNG named by their checksum.
+        dry_run: Write nothing, and say what would be done.
+        progress: Told how far it is.
+    """
+    done = Imported(refused=list(found.refused))
+    images = {image.image_id for image in ledger.images()}
+    earlier: dict[str, list[VerdictRow]] = {}
+    for row in ledger.verdicts():
+        if row.source == origin.source:
+            earlier.setdefault(row.external_id, []).append(row)
+    seen: dict[str, tuple[Path, tuple[str | None, ...]]] = {}
+    for start in range(0, len(found.labels), CHUNK):
+        new = []
+        for number, label in enumerate(found.labels[start : start + CHUNK], start=start):
+            progress(number, len(found.labels), "reading labels")
+            ready = _read(label, origin)
+            if isinstance(ready, Refusal):
+                done.refused.append(ready)
+            elif (before := seen.get(ready.external_id)) is not None:
+                _count_again(done, ready, *before)
+            else:
+                seen[ready.external_id] = label.image, ready.says
+                if _count(done, ready, earlier.get(ready.external_id, []), images):
+                    new.append(ready)
+        if new and not dry_run:
+            _write(ledger, new, origin, masks, earlier)
+    progress(len(found.labels), len(found.labels), "reading labels")
+    return done
+
+
+def _read(label: Label, origin: Origin) -> _Ready | Refusal:
+    try:
+        size = read_pixels(label.image).shape[:2]
+        image_id = image_id_of(label.image)
+        mask = None if label.mask is None else label.mask()
+    except (DataError, OSError) as error:
+        return Refusal(str(label.image), " ".join(str(error).split()))
+    if mask is not None and mask.shape != size:
+        reason = f"its mask has {mask.shape[1]} × {mask.shape[0]} pixels, the image {size[1]} × {size[0]}"
+        return Refusal(str(label.image), reason)
+    if mask is not None and not mask.any():
+        return Refusal(str(label.image), "its mask is empty, though it is labelled a defect")
+    shapes = " and ".join(label.shapes)
+    note = None if not shapes else f"mask from {shapes}" if mask is not None else f"marked by {shapes}, without a mask"
+    return _Ready(label, image_id, label.annotator or origin.who, None if mask is None else _png(mask), note)
+
+
+def _count_again(done: Imported, ready: _Ready, image: Path, says: tuple[str | None, ...]) -> None:
+    if ready.says == says:
+        done.twice += 1
+    else:
+        reason = f"the same picture is labelled otherwise as {image}"
+        done.refused.append(Refusal(str(ready.label.image), reason))
+
+
+def _count(done: Imported, ready: _Ready, earlier: Sequence[VerdictRow], images: set[str]) -> bool:
+    """Count a label; true where the ledger does not have it."""
+    if earlier:
+        last = earlier[-1]
+        if ready.says == (last.verdict, last.defect_class, last.note, last.regions_sha256):
+            done.known += 1
+            return False
+        done.changed += 1
+    done.taken[ready.label.verdict] += 1
+    if ready.image_id not in images:
+        images.add(ready.image_id)
+        done.images_added += 1
+    if ready.mask is not None:
+        done.masks[" and ".join(ready.label.shapes)] += 1
+    elif ready.label.verdict == "defect":
+        done.without_mask += 1
+    return True
+
+
+def _write(
+    ledger: Ledger,
+    new: Sequence[_Ready],
+    origin: Origin,
+    masks: Path,
+    earlier: dict[str, list[VerdictRow]],
+) -> None:
+    labels = [one.label for one in new]
+    ledger.add_images([ImageEntry(at.image, at.part, at.group, at.lot, at.camera, at.time) for at in labels])
+    now = datetime.now(UTC)
+    ledger.record_verdicts(
+        [
+            VerdictEntry(
+                ask_id=None,
+                image_id=one.image_id,
+                inspector=one.inspector,
+                verdict=one.label.verdict,
+                at=one.label.at or now,
+                source=origin.source,
+                external_id=one.external_id,
+                revision=f"{len(earlier.get(one.external_id, ())) + 1}",
+                regions_mask=None if one.mask is None else _keep(one, masks),
+                defect_class=one.label.defect_class,
+                note=one.note,
+            )
+            for one in new
+        ]
+    )
+
+
+def _keep(one: _Ready, masks: Path) -> Path:
+    assert one.mask is not None
+    file = masks / f"{one.mask_sha256}.png"
+    if not file.is_file():
+        masks.mkdir(parents=True, exist_ok=True)
+        # Written whole or not at all; two imports at once write the same.
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        temporary.write_bytes(one.mask)
+        temporary.replace(file)
+    return file
+
+
+def _png(mask: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(mask.astype(np.uint8) * 255).save(content, "PNG")
+    return content.getvalue()

@@ -1,0 +1,48 @@
+"""Every change of a tag: who set it or took it away, and when.
+
+Revision ID: 0004
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+REFUSAL = "the ledger is append-only: rows of tag_events are final"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "tag_events",
+        sa.Column("number", NUMBER, autoincrement=True, nullable=False),
+        sa.Column("image_id", sa.String(length=32), nullable=False),
+        sa.Column("tag", sa.Text(), nullable=False),
+        sa.Column("event", sa.String(length=7), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("at", TIME, nullable=False),
+        sa.Column("recorded_at", TIME, nullable=False),
+        sa.CheckConstraint("event IN ('set', 'removed')", name=op.f("ck_tag_events_event")),
+        sa.ForeignKeyConstraint(["image_id"], ["images.image_id"], name=op.f("fk_tag_events_image_id")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_tag_events")),
+    )
+    op.create_index(op.f("ix_tag_events_image_id"), "tag_events", ["image_id"], unique=False)
+    # What is set today was set by somebody; what was taken away before is not known.
+    op.execute(
+        "INSERT INTO tag_events (image_id, tag, event, who, at, recorded_at) "
+        "SELECT image_id, tag, 'set', who, at, at FROM tags ORDER BY at, image_id, tag"
+    )
+    if op.get_bind().dialect.name == "sqlite":
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+        op.execute(f"CREATE TRIGGER tag_events_update BEFORE UPDATE ON tag_events {refuse}")
+        op.execute(f"CREATE TRIGGER tag_events_delete BEFORE DELETE ON tag_events {refuse}")
+        # INSERT OR REPLACE deletes without the trigger above.
+        taken = "WHEN EXISTS (SELECT 1 FROM tag_events WHERE number = NEW.number)"
+        op.execute(f"CREATE TRIGGER tag_events_insert BEFORE INSERT ON tag_events {taken} {refuse}")
+        return
+    refuse = "EXECUTE FUNCTION flawsmith_refuse()"
+    op.execute(f"CREATE TRIGGER tag_events_update BEFORE UPDATE ON tag_events FOR EACH ROW {refuse}")
+    op.execute(f"CREATE TRIGGER tag_events_delete BEFORE DELETE ON tag_events FOR EACH ROW {refuse}")
+    op.execute(f"CREATE TRIGGER tag_events_truncate BEFORE TRUNCATE ON tag_events FOR EACH STATEMENT {refuse}")

@@ -1,0 +1,221 @@
+"""What synthesis writes in each layout comes back as verdicts with the same masks, each once."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from curation.labels import Found, Label, Origin, Reading, import_labels
+from curation.labels.coco import read_coco
+from curation.labels.folders import read_folders
+from curation.labels.yolo import read_yolo
+from curation.ledger import Ledger, image_id_of
+from learning.errors import DataError
+from synth.dataset import write_dataset
+from synth.settings import SynthesisSettings
+
+FAMILIES = ("blob", "crack", "perlin", "scratch")
+SETTINGS = SynthesisSettings(flaws_per_image=(1, 3)).only(FAMILIES)
+READERS = {
+    "mvtec": lambda folder, reading: read_folders(folder, reading, None),
+    "coco": lambda folder, reading: read_coco(folder, reading, None),
+    "yolo": read_yolo,
+}
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("good")
+    rng = np.random.default_rng(0)
+    for i, shape in enumerate([(64, 80), (70, 50, 3)]):
+        Image.fromarray(rng.integers(90, 150, shape, dtype=np.uint8)).save(folder / f"part{i}.png")
+    return sorted(folder.iterdir())
+
+
+def _mask(path: Path | None) -> NDArray[np.bool_]:
+    assert path is not None
+    return np.asarray(Image.open(path)) > 0
+
+
+@pytest.mark.parametrize("layout", READERS)
+def test_what_synthesis_wrote_comes_back_pixel_by_pixel_and_once(good: list[Path], tmp_path: Path, layout: str) -> None:
+    out = tmp_path / "out"
+    write_dataset(good, out, count=10, seed=3, format=layout, settings=SETTINGS)
+    origin = Origin(layout, "out", "ann")
+    masks = tmp_path / "masks"
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        planned = import_labels(ledger, READERS[layout](out, Reading()), origin, masks, dry_run=True)
+        assert (ledger.images(), ledger.verdicts(), masks.exists()) == ([], [], False)
+        done = import_labels(ledger, READERS[layout](out, Reading()), origin, masks)
+        assert planned == done
+        assert (dict(done.taken), done.images_added, done.refused) == ({"defect": 10}, 10, [])
+        verdicts = {row.image_id: row for row in ledger.verdicts()}
+        for image in (out / "images").glob("*.png"):
+            row = verdicts[image_id_of(image)]
+            assert np.array_equal(_mask(row.regions_mask), _mask(out / "masks" / image.name)), image
+            assert (row.inspector, row.ask_id, row.source) == ("ann", None, f"imported from {layout} out")
+            assert set((row.defect_class or "").split(", ")) <= {*FAMILIES, "combined"}
+        assert {one.state for one in ledger.resolved()} == {"defect"}
+        again = import_labels(ledger, READERS[layout](out, Reading()), origin, masks)
+        assert (again.known, sum(again.taken.values()), again.images_added) == (10, 0, 0)
+        assert len(ledger.verdicts()) == 10
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "set" / "images"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    for number in range(6):
+        Image.fromarray(rng.integers(0, 255, (20, 30), dtype=np.uint8)).save(folder / f"{number}.png")
+    return folder
+
+
+def _coco(pictures: Path, annotations: list[dict[str, object]]) -> Path:
+    images = [{"id": n, "file_name": f"{n}.png", "height": 20, "width": 30, "date_captured": None} for n in range(7)]
+    file = pictures.parent / "annotations.json"
+    categories = [{"id": 1, "name": "dent"}, {"id": 2, "name": "OK"}, {"id": 3, "name": "scratch"}]
+    file.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    return file
+
+
+def _by_name(found: Found) -> dict[str, Label]:
+    return {label.image.stem: label for label in found.labels}
+
+
+def test_coco_polygons_run_lengths_and_boxes_are_told_apart(pictures: Path) -> None:
+    from pycocotools import mask as coco
+
+    truth = np.zeros((20, 30), dtype=bool)
+    truth[3:7, 4:9] = True
+    code = coco.encode(np.asfortranarray(truth.astype(np.uint8)))
+    flat = truth.T.ravel()
+    changes = np.flatnonzero(np.diff(np.concatenate([[0], flat.astype(int)]))).tolist()
+    counts = np.diff([0, *changes, flat.size]).tolist()
+    box = [4, 3, 5, 4]
+    file = _coco(
+        pictures,
+        [
+            {"image_id": 0, "category_id": 1, "segmentation": [[4, 3, 9, 3, 9, 7, 4, 7]]},
+            {"image_id": 1, "category_id": 1, "segmentation": {"size": [20, 30], "counts": code["counts"].decode()}},
+            {"image_id": 2, "category_id": 1, "segmentation": {"size": [20, 30], "counts": counts}},
+            {"image_id": 3, "category_id": 1, "bbox": box},
+            {"image_id": 3, "category_id": 3, "segmentation": [[0, 0, 2, 0, 2, 2]]},
+            {"image_id": 4, "category_id": 2, "bbox": box},
+            {"image_id": 6, "category_id": 1, "bbox": box},
+            {"image_id": 9, "category_id": 1, "bbox": box},
+        ],
+    )
+    found = read_coco(file, Reading(), None)
+    labels = _by_name(found)
+    assert {name: (label.verdict, label.shapes) for name, label in labels.items()} == {
+        "0": ("defect", ("polygons",)),
+        "1": ("defect", ("RLE",)),
+        "2": ("defect", ("RLE",)),
+        "3": ("defect", ("boxes", "polygons")),
+        "4": ("good", ()),
+    }
+    for name in "012":
+        mask = labels[name].mask
+        assert mask is not None
+        assert np.array_equal(mask(), truth), name
+    assert (labels["3"].mask, labels["3"].defect_class) == (None, "dent, scratch")
+    reasons = {one.what.rpartition("/")[2]: one.reason for one in found.refused}
+    assert "nothing is annotated" in reasons["5.png"]
+    assert "no such file" in reasons["6.png"]
+    assert "not the image" in reasons["image 9"]
+    taken = _by_name(read_coco(file, Reading(boxes=True, unannotated_good=True), None))
+    assert taken["5"].verdict == "good"
+    mask = taken["3"].mask
+    assert mask is not None
+    assert mask()[3:7, 4:9].all()
+    assert mask()[0, 1]
+
+
+def test_labels_that_cannot_be_are_refused_with_reasons(pictures: Path, tmp_path: Path) -> None:
+    polygon = [[4, 3, 9, 3, 9, 7]]
+    file = _coco(
+        pictures,
+        [
+            {"image_id": 0, "category_id": 1, "segmentation": polygon},
+            {"image_id": 0, "category_id": 2, "bbox": [0, 0, 1, 1]},
+            {"image_id": 1, "category_id": 1, "segmentation": [[1, 2, 3]]},
+            {"image_id": 2, "category_id": 1, "segmentation": {"size": [9, 9], "counts": "x"}},
+            {"image_id": 3, "segmentation": polygon},
+            {"image_id": 4, "category_id": 1, "segmentation": polygon},
+            {"image_id": 5, "category_id": 3, "segmentation": polygon},
+        ],
+    )
+    (pictures / "4.png").write_bytes(b"damaged")
+    (pictures / "5.png").write_bytes((pictures / "1.png").read_bytes())
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        done = import_labels(ledger, read_coco(file, Reading(), None), Origin("coco", "a", "a"), tmp_path / "masks")
+        assert dict(done.taken) == {"defect": 1}
+        reasons = " | ".join(done.reasons)
+        for text in ("another names a defect", "3 coordinates", "9 × 9 pixels", "category_id", "cannot be read"):
+            assert text in reasons, text
+        assert len(done.refused) == 6  # and the picture that has no file
+
+
+def test_a_picture_that_comes_twice_counts_once_and_contradictions_are_named(pictures: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        (pictures / f"{number}.png").write_bytes((pictures / "0.png").read_bytes())
+    labels = [Label(pictures / f"{n}.png", "good" if n < 2 else "defect") for n in range(3)]
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        done = import_labels(ledger, Found(labels), Origin("coco", "a", "a"), tmp_path / "masks")
+    assert (dict(done.taken), done.twice, len(done.refused)) == ({"good": 1}, 1, 1)
+    assert "labelled otherwise as" in done.refused[0].reason
+
+
+def test_what_was_labelled_anew_is_a_revision_and_can_go_back(pictures: Path, tmp_path: Path) -> None:
+    image = pictures / "0.png"
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        for verdict, changed in (("good", 0), ("defect", 1), ("good", 1), ("good", 0)):
+            found = Found([Label(image, verdict)])  # type: ignore[arg-type]
+            assert import_labels(ledger, found, Origin("coco", "a", "a"), tmp_path).changed == changed
+            assert [one.state for one in ledger.resolved()] == [verdict]
+        assert [row.revision for row in ledger.verdicts()] == ["1", "2", "3"]
+
+
+def test_yolo_boxes_polygons_and_what_is_neither(pictures: Path) -> None:
+    folder = pictures.parent
+    (folder / "labels").mkdir()
+    (folder / "data.yaml").write_text("names: [dent, good]\n")
+    lines = {
+        "0": "0 0.5 0.5 0.2 0.2\n",
+        "1": "0 0.1 0.1 0.5 0.1 0.5 0.5\n",
+        "2": "1 0.5 0.5 1 1",
+        "3": "0 0.1 0.2 0.3\n",
+    }
+    for name, text in {**lines, "4": "", "5": "0 0.1 nan 0.2 0.2"}.items():
+        (folder / "labels" / f"{name}.txt").write_text(text)
+    found = read_yolo(folder, Reading())
+    labels = _by_name(found)
+    assert {name: (label.verdict, label.shapes, label.mask is None) for name, label in labels.items()} == {
+        "0": ("defect", ("boxes",), True),
+        "1": ("defect", ("polygons",), False),
+        "2": ("good", (), True),
+    }
+    assert sorted(one.what.rpartition("/")[2] for one in found.refused) == ["3.png", "4.png", "5.png"]
+    boxes = _by_name(read_yolo(folder, Reading(boxes=True)))["0"].mask
+    assert boxes is not None
+    assert boxes().sum() == 6 * 4
+    (folder / "data.yaml").unlink()
+    with pytest.raises(DataError, match="which name the classes"):
+        read_yolo(folder, Reading())
+
+
+def test_class_folders_give_good_parts_too(pictures: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for name, number in (("good", 0), ("Defect", 1), ("crack", 2)):
+        (data / name).mkdir(parents=True)
+        (data / name / f"{number}.png").write_bytes((pictures / f"{number}.png").read_bytes())
+    labels = _by_name(read_folders(data, Reading(), None))
+    assert {name: (one.verdict, one.defect_class) for name, one in labels.items()} == {
+        "0": ("good", None),
+        "1": ("defect", None),
+        "2": ("defect", "crack"),
+    }
