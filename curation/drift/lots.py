@@ -27,9 +27,9 @@ def lot_states(
         first: How many those are.
     """
     places: dict[str, list[int]] = {}
-    for place, own in enumerate(parts.shots):
-        if own[0].lot is not None:
-            places.setdefault(own[0].lot, []).append(place)
+    for place, (shot, *_) in enumerate(parts.shots):
+        if shot.lot is not None:
+            places.setdefault(shot.lot, []).append(place)
     scales = {name: _scale(parts.values[name], references.get(name, np.zeros(0)), first) for name in (*LOOKS, SCORE)}
     states = []
     for lot, own in places.items():
