@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import cv2
 import numpy as np
@@ -131,16 +132,17 @@ def changed(pixels: Pixels, drift: str | None, size: float, rng: np.random.Gener
     if drift is None:
         return pixels
     values = pixels.astype(np.float32)
+    after: NDArray[Any]
     if drift == "light":
-        values *= size
+        after = values * size
     elif drift == "focus":
-        values = cv2.GaussianBlur(values, (0, 0), size)
+        after = cv2.GaussianBlur(values, (0, 0), size)
     elif drift == "texture":
         smooth = cv2.GaussianBlur(values, (0, 0), 3.0)
-        values = smooth + size * (values - smooth)
+        after = smooth + size * (values - smooth)
     else:
-        values = size * values + rng.normal(0, 255 * 0.1 * (size - 1), values.shape).astype(np.float32)
-    return values.round().clip(0, 255).astype(np.uint8)
+        after = size * values + rng.normal(0, 255 * 0.1 * (size - 1), values.shape).astype(np.float32)
+    return after.round().clip(0, 255).astype(np.uint8)
 
 
 def _tiles(lots: int, seed: int, drift: str | None, size: float) -> Iterator[tuple[int, Pixels]]:

@@ -94,8 +94,9 @@ def first_units(units: Units, count: int) -> Mapping[str, Floats]:
 
 def known_rows(embeddings: Floats) -> NDArray[np.bool_]:
     """``[N]`` which rows of ``[N, D]`` are there; none where D is 0."""
-    rows: NDArray[np.bool_] = np.isfinite(embeddings).all(axis=1) & (embeddings.shape[1] > 0)
-    return rows
+    if embeddings.shape[1] == 0:
+        return np.zeros(len(embeddings), dtype=bool)
+    return np.asarray(np.isfinite(embeddings).all(axis=1), dtype=bool)
 
 
 def _embeddings(bundle: Bundle, name: str) -> tuple[list[str], Floats]:

@@ -140,5 +140,5 @@ def unsure_series(answers: Sequence[Answer]) -> Known:
     values = np.array([float(answer.unsure) for answer in answers], dtype=np.float64)
     before, stream = values[:FIRST_ANSWERS], values[FIRST_ANSWERS:]
     places = np.arange(FIRST_ANSWERS, FIRST_ANSWERS + len(stream))
-    p_values = ranks_of(stream, ties_of([answers[place].image_id for place in places], UNSURE), before)
+    p_values = ranks_of(stream, ties_of([answer.image_id for answer in answers[FIRST_ANSWERS:]], UNSURE), before)
     return Known(Series(UNSURE, p_values, places, places, len(before), "up"), stream, before)
