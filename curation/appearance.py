@@ -89,7 +89,6 @@ def dress(dataset: Any) -> None:
         "rejected": dataset.match(ViewField("decision") == "reject").sort_by("score", reverse=True),
         "asked": dataset.match(ViewField("ask_reason") != None),  # noqa: E711 (a field's expression)
         "unresolved": dataset.match(ViewField("verdict") == "unresolved"),
-        "drift": dataset.match(ViewField("tags").filter(ViewField().starts_with("drift:")).length() > 0),
     }
     for name, view in views.items():
         if not dataset.has_saved_view(name):
