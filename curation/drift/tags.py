@@ -38,7 +38,7 @@ def tag_pictures(ledger: Ledger, states: Sequence[CameraState]) -> int:
     for key, tag in sorted(wanted - held):
         ledger.add_tag(key, tag, WHO)
     for key, tag in sorted(held - wanted):
-        ledger.remove_tag(key, tag)
+        ledger.remove_tag(key, tag, WHO)
     return len({key for key, _ in wanted})
 
 

@@ -29,9 +29,6 @@ class PlainLedger:
     def asks(self, state: str | None = None) -> list[Any]:
         return [row for row in self.ask_rows.values() if state in (None, row.state)]
 
-    def tags(self, image_id: str | None = None) -> list[Any]:
-        return []
-
     def resolved(self) -> list[Any]:
         return list(self.resolutions.values())
 

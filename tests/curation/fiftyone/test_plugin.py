@@ -168,7 +168,7 @@ def test_alarms_of_drift_are_beside_the_days_and_their_pictures_have_a_view(data
     sync(ledger, "plugin test")
     dataset.reload()
     assert len(dataset.load_saved_view("drift")) == 1
-    ledger.remove_tag(ledger.images()[0].image_id, "drift:brightness")
+    ledger.remove_tag(ledger.images()[0].image_id, "drift:brightness", "drift")
     sync(ledger, "plugin test")
     dataset.reload()
     assert not dataset.has_saved_view("drift")
