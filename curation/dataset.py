@@ -74,6 +74,8 @@ def sync(
     Raises:
         DatabaseError: The database does not answer; run it again when it does.
     """
+    from curation.drift.tags import save_drift_view
+
     require_database()
     with database_errors(), dataset_lock(name), _no_search_for_cycles():
         progress(0, 1, "reading the ledger")
@@ -102,6 +104,7 @@ def sync(
         dataset.reload()
         _dress(dataset, tags)
         bind(dataset, ledger, model_id)
+        save_drift_view(dataset, ledger)
     missing = [Path(row.values["filepath"]) for row in rows.values() if row.values["file_missing"]]
     updated = sum(write.shows for write in writes.values())
     return SyncReport(

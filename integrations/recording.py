@@ -270,12 +270,16 @@ class _Recorder:
     """Collects what is said of images and writes it to the ledger now and then."""
 
     def __init__(self, ledger: "Ledger", bundle: Bundle, home: Path, batch: str) -> None:
+        from curation.looks import LooksAhead, reference_looks
+
         self.ledger = ledger
         self.bundle = bundle
         self.batch = batch
         self.folder = home.absolute()
         self.waiting: list[tuple[ImageScore, ScoredImage]] = []
+        self.looks = LooksAhead()
         record_model(ledger, bundle)
+        reference_looks(ledger, bundle)
 
     def map_path(self, image: Path) -> Path:
         from curation.ledger import image_id_of
@@ -315,6 +319,7 @@ class _Recorder:
         if len(self.waiting) >= _CHUNK and self.waiting[-1][1].part != image.part:
             self.flush()
         self.waiting.append((replace(outcome, map=np.empty((0, 0), np.float32)), image))
+        self.looks.begin(outcome.record.path)
 
     def flush(self) -> None:
         from curation.ledger import ImageEntry, ScoreEntry
@@ -328,6 +333,7 @@ class _Recorder:
                 for r in records
             ]
         )
+        self.ledger.record_looks(self.looks.take(ids))
         model = self.bundle.fingerprint
         embeddings = np.stack([outcome.embedding for outcome, _ in self.waiting]).astype(np.float32)
         # Named by what it holds, so that writing the same images again gives the same file.

@@ -25,6 +25,7 @@ from curation.ledger.entries import (
     VerdictEntry,
 )
 from curation.ledger.files import describe, text_of
+from curation.ledger.looks import Looks
 from curation.ledger.migrate import migrate
 from curation.ledger.reading import ask_row, image_row, model_row, score_row, threshold_row, verdict_row
 from curation.ledger.registry import Registry, know_models
@@ -53,7 +54,7 @@ from curation.ledger.tagging import Tagging
 from curation.ledger.times import now, utc
 
 
-class Ledger(Registry, Tagging):
+class Ledger(Registry, Tagging, Looks):
     """A connection to a ledger; a context manager. Every method is one transaction and can be repeated.
 
     Several processes can use one ledger at once. Made by ``Ledger.open``.

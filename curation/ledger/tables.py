@@ -196,6 +196,24 @@ cursors = Table(
     Column("set_at", UtcTime, nullable=False),
 )
 
+LOOKS = ("brightness", "contrast", "sharpness", "grain", "red", "blue")
+"""What is measured of how a picture looks; ``curation.looks`` says how."""
+
+image_looks = Table(
+    "image_looks",
+    metadata,
+    Column("image_id", String(32), ForeignKey("images.image_id"), primary_key=True),
+    *(Column(name, Float, nullable=False) for name in LOOKS),
+)
+
+reference_looks = Table(
+    "reference_looks",
+    metadata,
+    Column("model_id", Text, ForeignKey("models.model_id"), primary_key=True),
+    Column("image", Text, primary_key=True),
+    *(Column(name, Float, nullable=False) for name in LOOKS),
+)
+
 set_versions = Table(
     "set_versions",
     metadata,

@@ -10,6 +10,8 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from curation.appearance import AMBER, GREEN, RED, SLATE
+from curation.drift.cameras import Rules
+from curation.drift.watch import watch_ledger
 from curation.errors import DatabaseError
 from curation.plugin.binding import ledger_of
 from curation.trends import by_day, effect_of, pareto, score_histogram
@@ -169,7 +171,10 @@ class DriftPanel(InspectionPanel):
     """Scores and rejections by day."""
 
     name, label, icon = "drift", "Over time", "/assets/drift.svg"
-    about = "Median and 5 to 95 % of the decision scores of each day, and the share that was rejected."
+    about = (
+        "Median and 5 to 95 % of the decision scores of each day, the share that was rejected, and alarms of flawsmith "
+        "drift with the day on which each drift began."
+    )
 
     def read(self, ctx: Any) -> dict[str, Any]:
         """Figures by day."""
@@ -184,10 +189,12 @@ class DriftPanel(InspectionPanel):
             "high": [day.high for day in days],
             "rejected": [100 * day.rejected for day in days],
             "images": [f"{day.images} images" for day in days],
+            **_alarms(ctx),
         }
 
     def draw(self, ctx: Any, panel: types.Object, content: dict[str, Any]) -> None:
-        """A band of scores, and bars of rejections below."""
+        """A band of scores, bars of rejections below, and a line where a drift began."""
+        panel.md("  \n".join(content["alarms"]) or "No drift alarm.", name="alarms")
         band: dict[str, Any] = {"type": "scatter", "x": content["days"], "mode": "lines", "showlegend": False}
         thin = {"line": {"color": SLATE, "width": 1}}
         low = {**band, **thin, "y": content["low"], "name": "5 %"}
@@ -197,6 +204,7 @@ class DriftPanel(InspectionPanel):
         rejected = {"type": "bar", "name": "rejected, %", "x": content["days"], "y": content["rejected"], "yaxis": "y2"}
         rejected |= {"marker": {"color": RED, "opacity": 0.5}}
         layout = {**LAYOUT, "yaxis": {**_axis("decision score"), "domain": [0.35, 1]}}
+        layout["shapes"] = [_line(day, RED, "dot") for day in content["since"]]
         layout |= {"yaxis2": {**_axis("rejected, %"), "domain": [0, 0.28]}, "xaxis": {"anchor": "y2"}}
         panel.plot("over_time", data=[low, high, middle, rejected], layout=layout, config={"displayModeBar": False})
 
@@ -208,9 +216,24 @@ def _axis(title: str) -> dict[str, Any]:
     return {"title": {"text": title}}
 
 
-def _line(at: float, color: str, dash: str) -> dict[str, Any]:
+def _line(at: float | str, color: str, dash: str) -> dict[str, Any]:
     line = {"color": color, "width": 2, "dash": dash}
     return {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": line}
+
+
+def _alarms(ctx: Any) -> dict[str, list[str]]:
+    """What is said of drift, and the days on which it began; pictures that were never measured are not read here."""
+    try:
+        with ledger_of(ctx.dataset) as ledger:
+            states = watch_ledger(ledger, Rules(), measure=False)
+    except UserError as error:
+        # The days can be drawn all the same.
+        return {"alarms": [str(error)], "since": []}
+    found = [one for state in states for one in state.findings]
+    return {
+        "alarms": [f"**{one.camera or 'drift'}**: {one.text}" for one in found],
+        "since": sorted({one.since_at.date().isoformat() for one in found}),
+    }
 
 
 def _current(ctx: Any) -> float | None:

@@ -63,18 +63,28 @@ def measure_pixels(pixels: Pixels) -> Measured:
     grey = to_grey(pixels)
     lowest, highest = float(grey.min()), float(grey.max())
     edge = _CLIPPED * (highest - lowest)
-    smooth = [cv2.GaussianBlur(grey, (0, 0), sigma) for sigma in (1.0, 2.0, 4.0)]
-    finest, middle, coarse = (
-        float((a - b).var()) + _QUANTISED for a, b in zip([grey, *smooth[:2]], smooth, strict=True)
-    )
+    fine, sharpness = detail(grey)
     dark, bright = _spots(grey)
     numbers = (
         *(pixels.shape[1], pixels.shape[0], 1 if pixels.ndim == 2 else 3, np.iinfo(pixels.dtype).bits),
         *(float(grey.mean()), float(grey.std()), lowest, highest),
         *(float((grey <= lowest + edge).mean()), float((grey >= highest - edge).mean())),
-        *(np.log(finest / middle), np.log(middle / coarse), dark, bright),
+        *(fine, sharpness, dark, bright),
     )
     return Measured(np.array(numbers, dtype=np.float32), signature_of(grey), _checksum(pixels))
+
+
+def detail(grey: NDArray[np.float32]) -> tuple[float, float]:
+    """Logarithms of the energy of the finest octave over that of the next, and of that over the one after.
+
+    Args:
+        grey: ``[H, W]``.
+    """
+    smooth = [cv2.GaussianBlur(grey, (0, 0), sigma) for sigma in (1.0, 2.0, 4.0)]
+    finest, middle, coarse = (
+        float((a - b).var()) + _QUANTISED for a, b in zip([grey, *smooth[:2]], smooth, strict=True)
+    )
+    return float(np.log(finest / middle)), float(np.log(middle / coarse))
 
 
 def to_grey(pixels: Pixels) -> NDArray[np.float32]:

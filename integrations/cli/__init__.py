@@ -9,6 +9,7 @@ from integrations.cli import (
     defects,
     demo,
     doctor,
+    drift,
     evaluate,
     explain,
     export,
@@ -53,6 +54,7 @@ app.add_typer(curate.app, name="curate", rich_help_panel="Ask and improve")
 app.add_typer(review.app, name="review", rich_help_panel="Ask and improve")
 challenger.add_to(retrain.app)
 app.add_typer(retrain.app, name="retrain", rich_help_panel="Ask and improve")
+app.command("drift", rich_help_panel="Ask and improve")(drift.drift)
 app.command("explain", rich_help_panel="Ask and improve")(explain.explain)
 
 

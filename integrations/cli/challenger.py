@@ -20,6 +20,7 @@ from integrations.cli.options import (
     existing_ledger,
     resolve_device,
 )
+from integrations.cli.sets import compare, sets
 from learning.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,8 +63,21 @@ def challenger(
     steps: Annotated[int | None, typer.Option(help="Train this many steps instead.", min=1)] = None,
     if_new: Annotated[
         int,
-        typer.Option(help="Do nothing unless so many images are newly confirmed since the last one.", min=0),
+        typer.Option(
+            "--if-new",
+            "--if-verdicts",
+            help="Do nothing unless so many images are newly confirmed since the last one.",
+            min=0,
+        ),
     ] = 0,
+    if_drift: Annotated[
+        bool,
+        typer.Option(
+            "--if-drift",
+            help="Do nothing unless [bold]flawsmith drift[/bold] has an alarm that no challenger was judged after; "
+            "with --if-verdicts, either will do.",
+        ),
+    ] = False,
     judge_only: Annotated[bool, typer.Option("--judge-only", help="Promote nothing, whatever comes of it.")] = False,
     groups: Annotated[
         str | None, typer.Option(metavar="FILE|REGEX", help="Which images belong together, as in train.")
@@ -90,17 +104,19 @@ def challenger(
     training = load_config(config) if config else None
 
     from curation.ledger import Ledger
-    from curation.set_versions import new_since_last
+    from curation.triggers import challenger_due
     from integrations.succession import Options, challenge
 
-    if if_new:
-        with Ledger.open(ledger) as opened:
-            new = new_since_last(opened, camera or "")
-        if new < if_new:
+    if if_new or if_drift:
+        with Ledger.open(ledger) as opened, bar() as progress:
+            due = challenger_due(opened, camera or "", if_new=if_new, if_drift=if_drift, progress=progress)
+        if not due.due:
             if as_json:
-                print_json({"trained": False, "new": new})
-            say(f"{new} images are newly confirmed since the last challenger, fewer than {if_new}: nothing was done")
+                print_json({"trained": False, "new": due.new, "drift": list(due.drift)})
+            say(f"{due.text}: nothing was done")
             return
+        if not as_json:
+            say(due.text)
 
     options = Options(budget, training, seed, resolve_device(device), groups)
     with (
@@ -236,64 +252,6 @@ def shadow(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -
         say(f"[bold]{challenger}[/] beside {champion}: {report.text()}")
         for image_id in report.differing[-_SHOWN:]:
             say(f"  {paths[image_id]}")
-
-
-def sets(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
-    """List the set versions: what models were trained on, and what they are judged on.
-
-    Example: [bold]flawsmith retrain sets[/bold]
-    """
-    existing_ledger(ledger)
-    from dataclasses import asdict
-
-    from curation.ledger import Ledger
-
-    with Ledger.open(ledger) as opened:
-        rows = [(row, opened.set_version(row.name).members) for row in opened.sets()]
-    if as_json:
-        print_json({"sets": [asdict(row) | {"images": len(members)} for row, members in rows]})
-        return
-    for row, members in rows:
-        defective = sum(member.state == "defect" for member in members)
-        say(f"{row.created_at:%Y-%m-%d %H:%M} [bold]{row.name}[/]: {len(members)} images, {defective} defective")
-
-
-def compare(
-    first: Annotated[str, typer.Argument(metavar="SET", help="Name of the one.", show_default=False)],
-    second: Annotated[str, typer.Argument(metavar="SET", help="Name of the other.", show_default=False)],
-    ledger: LedgerOption = DEFAULT_LEDGER,
-    as_json: JsonOption = False,
-) -> None:
-    """Say how one set version differs from another: images added, removed, and judged otherwise.
-
-    Example: [bold]flawsmith retrain compare training-0123456789ab training-ba9876543210[/bold]
-    """
-    existing_ledger(ledger)
-    from curation.ledger import Ledger
-    from curation.set_versions import compare as compare_sets
-
-    with Ledger.open(ledger) as opened:
-        found = compare_sets(opened.set_version(first), opened.set_version(second))
-    if as_json:
-        print_json(
-            {
-                "added": [str(member.path) for member in found.added],
-                "removed": [str(member.path) for member in found.removed],
-                "changed": [str(after.path) for _, after in found.changed],
-                "unchanged": found.unchanged,
-            }
-        )
-        return
-    from rich.console import Console
-    from rich.markup import escape
-
-    console = Console(soft_wrap=True)
-    for line in found.lines():
-        console.print(escape(line), highlight=False)
-    say(
-        f"{len(found.added)} added, {len(found.removed)} removed, {len(found.changed)} changed, "
-        f"{found.unchanged} the same"
-    )
 
 
 def version(

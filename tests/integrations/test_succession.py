@@ -340,7 +340,9 @@ def test_the_commands_as_a_process_engineer_meets_them(make: Callable[..., Plant
     result = run("retrain", "compare", *names, *ledger, "--json")
     assert json.loads(result.stdout)["unchanged"] == 0
     result = run(*train, "--config", sharp, "--if-new", 1, "--json")
-    assert (result.exit_code, json.loads(result.stdout)) == (0, {"trained": False, "new": 0})
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"trained": False, "new": 0, "drift": []})
+    result = run(*train, "--config", sharp, "--if-verdicts", 1, "--if-drift")
+    assert "no new drift alarm: nothing was done" in result.stderr
     # The light path is as it was, and options in the wrong place are one line.
     assert run("retrain", *ledger, "--bundle", plant.bundle.folder, "--json").exit_code == 0
     result = run("retrain", *ledger, "status")

@@ -145,3 +145,30 @@ def test_mistakes_are_words(dataset: Any, ledger: Ledger, tmp_path: Path) -> Non
     dataset.info.pop("flawsmith_ledger")
     dataset.save()
     assert "curate sync" in _run(dataset, "mark_good", ids[:1])["text"]
+
+
+def test_alarms_of_drift_are_beside_the_days_and_their_pictures_have_a_view(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    from datetime import UTC, datetime, timedelta
+    from types import SimpleNamespace
+
+    from fiftyone.operators import types
+
+    from curation.plugin.panels import DriftPanel
+
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    dataset.set_values("time", [start + timedelta(days=day) for day in range(len(dataset))])
+    ctx = SimpleNamespace(view=dataset.view(), dataset=dataset)
+    content = DriftPanel().read(ctx)
+    assert content["alarms"] == content["since"] == []
+    told = content | {"alarms": ["**top**: brightness is lower"], "since": ["2026-03-02"]}
+    panel = types.Object()
+    DriftPanel().draw(ctx, panel, told)
+    assert {"alarms", "over_time"} <= panel.properties.keys()
+    ledger.add_tag(ledger.images()[0].image_id, "drift:brightness", "drift")
+    sync(ledger, "plugin test")
+    dataset.reload()
+    assert len(dataset.load_saved_view("drift")) == 1
+    ledger.remove_tag(ledger.images()[0].image_id, "drift:brightness", "drift")
+    sync(ledger, "plugin test")
+    dataset.reload()
+    assert not dataset.has_saved_view("drift")

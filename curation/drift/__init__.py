@@ -1,0 +1,1 @@
+"""Whether production still looks like what the model was calibrated on; see docs/drift.md."""
