@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -246,7 +247,10 @@ def _choose_by_peer(at: Stage, now: Decided, left: Rows, strategy: str, count: i
     else:
         regression = LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000)
         classifier = SklearnClassifier(regression, classes=[0, 1], random_state=seed)
-        chosen = UncertaintySampling(random_state=seed).query(embeddings, said, classifier, batch_size=count)
+        with warnings.catch_warnings():
+            # That nothing can be fitted before both kinds were answered; it then takes any.
+            warnings.simplefilter("ignore", UserWarning)
+            chosen = UncertaintySampling(random_state=seed).query(embeddings, said, classifier, batch_size=count)
     return rows[np.asarray(chosen)]
 
 

@@ -105,7 +105,7 @@ def _data(temporary: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def _line(temporary: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Curves on a procedural line, and how many answers the default takes for what random ones bring."""
-    good, tested, defective = (40, 150, 30) if options.quick else (160, 1000, 120)
+    good, tested, defective = (40, 150, 30) if options.quick else (160, 1400, 140)
     folder = make_parts(
         temporary / "line", options.line, good=good, test_good=tested, defective=defective, seed=options.seed
     )

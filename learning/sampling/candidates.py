@@ -15,6 +15,9 @@ from learning.images.records import GOOD
 
 Floats = NDArray[np.float64]
 
+_LEAST_SPREAD = 0.1
+"""Of a feature, as a share of the median one's."""
+
 NARROWEST = 0.02
 """Least width of the borderline, in ranks as a fraction of the stream."""
 
@@ -99,17 +102,21 @@ class Candidates:
 
     @cached_property
     def standardised(self) -> NDArray[np.float32]:
-        """``[E, D]`` embeddings of the parts that have one, each feature divided by its spread over them."""
+        """``[E, D]`` embeddings of the parts that have one, in spreads of the good parts that trained the detector.
+
+        A defect moves features that hardly move on good parts: divided by their own spread over a stream, in which it
+        is, it would stand out less.
+        """
         return self.standardise(self._finite)
 
     def standardise(self, embeddings: Floats) -> NDArray[np.float32]:
         """Embeddings of other parts, beside ``standardised``; rows that are not finite are left out."""
         rows = embeddings[finite_rows(embeddings)]
-        spread = self._finite.std(axis=0)
-        # A feature that never moves says nothing, and must not be divided by nothing.
-        moves = spread > 1e-6 * max(float(spread.max()), 1e-12)
-        scaled = (rows - self._finite.mean(axis=0)) * np.where(moves, 1 / np.where(moves, spread, 1), 0)
-        return np.ascontiguousarray(scaled, dtype=np.float32)
+        good = self._finite if self.trained is None or len(self.trained) < 2 else self.trained
+        spread = good.std(axis=0)
+        # A feature that never moves must neither be divided by nothing nor drown the others.
+        least = max(_LEAST_SPREAD * float(np.median(spread)), _LEAST_SPREAD * float(spread.max()) / 100, 1e-12)
+        return np.ascontiguousarray((rows - good.mean(axis=0)) / np.maximum(spread, least), dtype=np.float32)
 
     @cached_property
     def labelled(self) -> tuple[NDArray[np.float32], list[str]]:

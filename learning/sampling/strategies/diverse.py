@@ -26,10 +26,10 @@ class Diverse:
         return "" if candidates.embedded.any() else "the images have no embeddings in the ledger"
 
     def shares(self, candidates: Candidates) -> Shares:
-        """By the distance at which a part becomes a centre; of others, by a tenth of what they are left with."""
+        """By the square of the distance at which a part becomes a centre; of others, of a tenth of what is left."""
         start = [rows for rows in (_trained(candidates), candidates.labelled[0]) if len(rows)]
         radii, left = k_centre(candidates.standardised, np.concatenate(start) if start else None, candidates.count)
-        priorities = np.where(radii > 0, radii, _BESIDE * left)
+        priorities = np.where(radii > 0, radii, _BESIDE * left) ** 2
         return {Reason.DIVERSE: to_shares(fill_in(priorities, candidates.embedded))}
 
 
