@@ -16,6 +16,7 @@ from integrations.cli.options import (
     SeedOption,
     existing_ledger,
 )
+from learning.errors import ConfigError
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -53,7 +54,9 @@ def push(
     per_day: Annotated[
         int | None, typer.Option(metavar="N", help="Answers of one inspector in a day.", min=1, show_default="no limit")
     ] = None,
-    inspectors: Annotated[int, typer.Option(metavar="K", help="How many they are, for --per-day.", min=1)] = 1,
+    inspectors: Annotated[
+        int | None, typer.Option(metavar="K", help="How many they are, for --per-day.", min=1, show_default="1")
+    ] = None,
     exposures: Annotated[
         bool, typer.Option("--exposures", help="Ask about all exposures of a part, not only the one that decides.")
     ] = False,
@@ -75,6 +78,9 @@ def push(
     Example: [bold]flawsmith review push --budget 40 --per-day 30 --inspectors 2[/bold]
     """
     existing_ledger(ledger)
+    if inspectors is not None and per_day is None:
+        msg = "--inspectors says how many share --per-day; give that too, or leave both out"
+        raise ConfigError(msg)
     from curation.ledger import Ledger
     from integrations.asking import Asking, top_up_each
     from integrations.daily import DailyBudget
@@ -84,7 +90,7 @@ def push(
     from integrations.recording import load_bundles
 
     with Ledger.open(ledger) as opened:
-        daily = None if per_day is None else DailyBudget(per_day, inspectors)
+        daily = None if per_day is None else DailyBudget(per_day, inspectors or 1)
         asking = Asking(budget, seed, batch, strategy, daily, exposures)
         new = top_up_each(opened, load_bundles(opened, bundle), asking)
         say(f"{new} new questions")

@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from curation.actions import send_to_inspection
 from curation.by_hand import BY_HAND
 from curation.ledger import AskRow, ImageEntry, Ledger, ScoreEntry, VerdictEntry
 from curation.regressions import add_returned
 from integrations.asking import RETURNED, Asking, top_up_each
 from integrations.daily import DailyBudget, answers_of_the_day
 from integrations.evidence import collect_evidence
+from integrations.label_studio.push import _waiting
 from integrations.labelled import labelled_parts
 from integrations.recording import confirmed_images, models_in_use
 from learning.errors import ConfigError
@@ -201,3 +203,16 @@ def test_a_second_opinion_is_of_the_fallback_or_of_another_model(tmp_path: Path)
         ledger.record_scores([ScoreEntry(ids[1], "model", 2, 0.1, 0.9, fallback_score=3.0)])
         found = [[float(x) for x in one[:2]] for one in collect_evidence(ledger, bundle(), ids).opinions]
         assert [[repr(x) for x in one] for one in found] == [["0.8", "nan"], ["nan", "0.1"], ["nan", "3.0"]]
+
+
+def test_what_people_chose_is_sent_before_what_was_drawn(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        fill(ledger, tmp_path)
+        top_up_each(ledger, [bundle()], Asking(3))
+        asked = {ask.image_id for ask in ledger.asks()}
+        by_hand = [image.image_id for image in ledger.images() if image.image_id not in asked][:2]
+        send_to_inspection(ledger, by_hand)
+        client: Any = None  # nothing was sent yet, so that no server is asked
+        assert [ask.image_id for ask in _waiting(ledger, client, 1)][:2] == by_hand
+        # They have their room of the budget: only what is left is drawn.
+        assert top_up_each(ledger, [bundle()], Asking(5), datetime(2026, 1, 5).astimezone()) == 0
