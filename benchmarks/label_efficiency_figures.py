@@ -149,10 +149,13 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
 
 _TITLES = {
     "image_auroc": "image AUROC",
-    "escape": "defects that escape at 5 % false rejects",
+    "escape": "escapes at 5 % false rejects",
     "fallback": "fallback on",
     "defects": "defects confirmed",
 }
+
+
+_PLOTTED = ("defects", "image_auroc", "escape")
 
 
 def _cell(figure: Mapping[str, float]) -> str:
@@ -160,14 +163,14 @@ def _cell(figure: Mapping[str, float]) -> str:
 
 
 def draw(result: Mapping[str, Any], file: Path) -> None:
-    """Plot the curves with their bands, AUROC and escape rate beside each other, a line of plots for each place."""
+    """Plot confirmed defects, AUROC and escape rate with their bands, a line of plots for each place."""
     from matplotlib.figure import Figure
 
     places = [place for place in ("data", "line") if result[place]]
-    figure = Figure(figsize=(11, 4.2 * len(places)), layout="constrained")
-    axes = figure.subplots(len(places), 2, squeeze=False)
+    figure = Figure(figsize=(13, 3.6 * len(places)), layout="constrained")
+    axes = figure.subplots(len(places), len(_PLOTTED), squeeze=False)
     for row, place in zip(axes, places, strict=True):
-        for axis, name in zip(row, ("image_auroc", "escape"), strict=True):
+        for axis, name in zip(row, _PLOTTED, strict=True):
             for strategy, by_answers in result[place][name].items():
                 counts = [int(count) for count in by_answers]
                 means = [by_answers[str(count)]["mean"] for count in counts]
@@ -177,5 +180,7 @@ def draw(result: Mapping[str, Any], file: Path) -> None:
             axis.set_xlabel("answers")
             axis.set_title(f"{result[place]['name']}: {_TITLES[name]}")
             axis.grid(alpha=0.3)
-        row[0].legend(fontsize=8)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(result[places[0]]["defects"])
+    )
     figure.savefig(file, dpi=110)
