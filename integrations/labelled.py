@@ -180,7 +180,8 @@ def _least_probabilities(
     rows = [ask for ask in asks if ask.strategy != BY_HAND]
     least = {}
     for model, time in waves:
-        drawn = sum((ask.model_id, ask.created_at) == (model, time) for ask in rows)
+        # Of a part, several exposures may have been asked about: it was drawn once.
+        drawn = len({images[ask.image_id].part for ask in rows if (ask.model_id, ask.created_at) == (model, time)})
         before = {images[ask.image_id].part for ask in rows if ask.created_at < time}
         there = {part for (by, part), at in scored_at.items() if by == model and at <= time} - before
         least[model, time] = 1.0 if drawn >= len(there) else AUDIT_SHARE * drawn / len(there)

@@ -16,6 +16,7 @@ from integrations.cli.options import (
     SeedOption,
     existing_ledger,
 )
+from learning.errors import ConfigError
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -43,26 +44,55 @@ def push(
     batch: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only images scored under this name.", show_default="all")
     ] = None,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What is preferred: mix (of all), borderline, diverse, disagreement, change, balance, or random.",
+        ),
+    ] = "mix",
+    per_day: Annotated[
+        int | None, typer.Option(metavar="N", help="Answers of one inspector in a day.", min=1, show_default="no limit")
+    ] = None,
+    inspectors: Annotated[
+        int | None, typer.Option(metavar="K", help="How many they are, for --per-day.", min=1, show_default="1")
+    ] = None,
+    exposures: Annotated[
+        bool, typer.Option("--exposures", help="Ask about all exposures of a part, not only the one that decides.")
+    ] = False,
     seed: SeedOption = 0,
     project: ProjectOption = DEFAULT_PROJECT,
 ) -> None:
     """Ask about borderline parts, a few clear ones and some at random. It can be repeated.
 
+    What was chosen by hand ([bold]curate inspect[/bold]) and what a customer sent back ([bold]review add[/bold], until
+    it is marked) comes first.
+
     Why each part was chosen and with which probability is written into the ledger first, so that estimates made from
     the answers are fair. Each question is sent once, however often this is run.
 
-    Example: [bold]flawsmith review push --budget 40[/bold]
+    With --per-day no more questions are open than the inspectors may still answer today. Label Studio Community assigns
+    tasks to nobody, so that one inspector can answer what was meant for another: [bold]review status[/bold] shows who
+    did.
+
+    Example: [bold]flawsmith review push --budget 40 --per-day 30 --inspectors 2[/bold]
     """
     existing_ledger(ledger)
+    if inspectors is not None and per_day is None:
+        msg = "--inspectors says how many share --per-day; give that too, or leave both out"
+        raise ConfigError(msg)
     from curation.ledger import Ledger
-    from integrations.asking import top_up_each
+    from integrations.asking import Asking, top_up_each
+    from integrations.daily import DailyBudget
     from integrations.label_studio.project import ensure_project
     from integrations.label_studio.push import push as push_asks
     from integrations.label_studio.server import label_studio
     from integrations.recording import load_bundles
 
     with Ledger.open(ledger) as opened:
-        new = top_up_each(opened, load_bundles(opened, bundle), budget, seed, batch)
+        daily = None if per_day is None else DailyBudget(per_day, inspectors or 1)
+        asking = Asking(budget, seed, batch, strategy, daily, exposures)
+        new = top_up_each(opened, load_bundles(opened, bundle), asking)
         say(f"{new} new questions")
         with bar(_AGAIN) as progress, label_studio(*_folders(home), progress) as client:
             number = ensure_project(client, project)
@@ -116,18 +146,24 @@ def status(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -
     """
     existing_ledger(ledger)
     from dataclasses import asdict
+    from datetime import UTC, datetime
 
     from curation.ledger import Ledger
+    from integrations.daily import answers_of_the_day
     from integrations.label_studio.status import review_status
 
     with Ledger.open(ledger) as opened:
         counts = {name: count for name, count in asdict(review_status(opened)).items() if count is not None}
+        today = answers_of_the_day(opened, datetime.now(UTC))
     if as_json:
-        print_json(counts)
+        print_json(counts | {"answered_today": today})
     else:
         from rich.console import Console
 
         Console().print(", ".join(f"{count} {name}" for name, count in counts.items()), highlight=False)
+        if today:
+            said = ", ".join(f"{who} {count}" for who, count in sorted(today.items()))
+            Console().print(f"answered today: {said}", highlight=False)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from integrations.asking import top_up_each
+from integrations.asking import Asking, top_up_each
 from integrations.demo.measure import Station, measure
 from integrations.demo.servers import Servers
 from integrations.demo.state import DemoState
@@ -200,7 +200,8 @@ def ask(demo: Demo) -> dict[str, Any]:
     settings = demo.state.settings
     # Killed between two cameras, those that were asked about have their share open and get no more.
     if len(demo.ledger.asks()) < settings.answers:
-        top_up_each(demo.ledger, list(demo.bundles.values()), settings.answers, settings.seed, "stream_1")
+        asking = Asking(settings.answers, settings.seed, "stream_1")
+        top_up_each(demo.ledger, list(demo.bundles.values()), asking)
     reasons = [question.reason for question in demo.ledger.asks()]
     return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
 

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 _REASONS = {
     BY_HAND: "Somebody looking through the images chose this one.",
     "borderline": "Asked because the detector's score is close to its threshold.",
+    "rejected": "Asked because the detector rejects it.",
+    "diverse": "Asked because it looks unlike the parts that were asked about so far.",
+    "disagreement": "Asked because detectors disagree about it.",
+    "change": "Asked because the answer may change how parts like it are decided on.",
+    "balance": "Asked so that there are answers about parts of all kinds.",
+    "returned": "A customer sent this part back: mark where the defect is, if there is one.",
     "audit": "A random audit: asked about whatever its score.",
     "random": "A random audit: asked about whatever its score.",
 }
@@ -128,7 +134,9 @@ def _waiting(ledger: Ledger, client: LabelStudio, project: int) -> list[AskRow]:
     pushed = ledger.asks("pushed")
     others = {ask.project_id for ask in pushed} - {project}
     alive = {other for other in others if other is not None and is_ours(client, int(other))}
-    return [*ledger.asks("created"), *(ask for ask in pushed if ask.project_id not in alive)]
+    asks = [*ledger.asks("created"), *(ask for ask in pushed if ask.project_id not in alive)]
+    # What people chose or sent back comes first: Label Studio shows tasks in the order in which they were made.
+    return sorted(asks, key=lambda ask: ask.strategy != BY_HAND)
 
 
 def _reconcile(

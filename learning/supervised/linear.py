@@ -28,8 +28,9 @@ class LinearModel:
 
     def predict(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Log-odds of being defective: ``[..., D]`` to ``[...]``."""
-        standardised = (np.asarray(features, dtype=np.float64) - self.centre) / self.spread
-        log_odds: NDArray[np.float64] = standardised @ self.weight + self.bias[0]
+        # One product instead of a standardised copy: there can be millions of places.
+        scaled = self.weight / self.spread
+        log_odds: NDArray[np.float64] = np.asarray(features) @ scaled + (self.bias[0] - self.centre @ scaled)
         return log_odds
 
     def arrays(self, prefix: str) -> dict[str, NDArray[np.float64]]:

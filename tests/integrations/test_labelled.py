@@ -12,7 +12,7 @@ from PIL import Image
 from curation.actions import mark, send_to_inspection
 from curation.labels import Found, Label, Origin, import_labels
 from curation.ledger import ImageEntry, Ledger, ScoreEntry, VerdictEntry
-from integrations.asking import top_up_asks
+from integrations.asking import Asking, top_up_each
 from integrations.labelled import labelled_parts
 from learning.errors import DataError
 from learning.sampling import AUDIT_SHARE
@@ -57,7 +57,7 @@ def say(ledger: Ledger, image: str, verdict: Any, ask: str | None = None, who: s
 def test_asked_parts_carry_their_weights_and_the_largest_that_the_design_allows(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         fill(ledger, tmp_path, 80)
-        assert top_up_asks(ledger, bundle(), 20) == 20
+        assert top_up_each(ledger, [bundle()], Asking(20)) == 20
         asks = ledger.asks()
         assert len({ask.created_at for ask in asks}) == 1
         for ask in asks[1:]:
@@ -71,7 +71,7 @@ def test_asked_parts_carry_their_weights_and_the_largest_that_the_design_allows(
         assert not found.labelled.defective.any()
         # Those whom the first draw had passed over are left out; those that came since are not.
         new = fill(ledger, tmp_path, 10, first=90)
-        assert top_up_asks(ledger, bundle(), 71) == 70
+        assert top_up_each(ledger, [bundle()], Asking(71)) == 70
         for ask in ledger.asks(state="created"):
             say(ledger, ask.image_id, "good", ask.ask_id)
         found = labelled_parts(ledger, bundle())
@@ -83,7 +83,7 @@ def test_asked_parts_carry_their_weights_and_the_largest_that_the_design_allows(
 def test_a_census_is_a_random_sample(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         fill(ledger, tmp_path, 8)
-        top_up_asks(ledger, bundle(), 8)
+        top_up_each(ledger, [bundle()], Asking(8))
         for ask in ledger.asks():
             say(ledger, ask.image_id, "defect", ask.ask_id)
         assert labelled_parts(ledger, bundle()).labelled.weights is None
@@ -151,7 +151,7 @@ def test_what_was_chosen_by_hand_is_left_out_and_spoils_no_draw(tmp_path: Path) 
         found = labelled_parts(ledger, bundle(), random_sample=True)
         assert found.left_out == {"were chosen by hand, not by a draw": 5}
         # They can still be drawn, and what was not drawn was not passed over by them.
-        assert top_up_asks(ledger, bundle(), 80) == 80
+        assert top_up_each(ledger, [bundle()], Asking(80)) == 80
         drawn = ledger.asks(state="created")
         assert set(sent) <= {ask.image_id for ask in drawn}
         for ask in drawn:

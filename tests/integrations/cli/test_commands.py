@@ -349,6 +349,18 @@ def test_retrain_without_verdicts_changes_nothing(bundle: Path, tiles: Path, tmp
     assert json.loads(result.stdout)["changed"] is False
 
 
+def test_questions_that_cannot_be_chosen_as_asked_are_refused_before_anything_is_sent(
+    bundle: Path, tiles: Path, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "l.db"
+    assert run("score", bundle, tiles / "test", "--ledger", ledger, "--home", tmp_path).exit_code == 0
+    push = ("review", "push", "--ledger", ledger, "--home", tmp_path)
+    assert "no strategy is called 'luck'" in mistake(*push, "--strategy", "luck")
+    assert "no second opinion" in mistake(*push, "--strategy", "disagreement")
+    assert "--per-day" in mistake(*push, "--inspectors", 2)
+    assert json.loads(run("review", "status", "--ledger", ledger, "--json").stdout)["waiting"] == 0
+
+
 def test_retrain_moves_the_threshold_by_verdicts(bundle: Path, tiles: Path, tmp_path: Path) -> None:
     import shutil
 

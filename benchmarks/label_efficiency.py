@@ -1,0 +1,247 @@
+"""``python -m benchmarks.label_efficiency``: what an inspector's answers bring, by how the questions are chosen.
+
+A simulated inspector answers from the ground truth, defects with their masks, about a stream: half of the labelled
+images, by group. All is measured on the other half, over and over with other halves. One answer is one image. The
+detector is trained once, on good parts alone; after every wave the product learns as ``flawsmith retrain`` does, and
+what is measured is what it would then decide by.
+
+Two places: a data set (``--data``), whose test part is reported and never chosen by, and a procedural line of which 2 %
+are defective. Its measured half holds more defective parts than that, which changes neither of the rates.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from benchmarks.answering import PEERS, Rows, Stage, replay, stage
+from benchmarks.label_efficiency_figures import (
+    Curves,
+    answers_ratio,
+    draw,
+    left_out_change,
+    measure,
+    recall,
+    summarise,
+    tables,
+)
+from benchmarks.machine import describe_machine
+from integrations.cli.console import bar
+from learning.config import TrainConfig
+from learning.detectors import Budget
+from learning.errors import UserError
+from learning.images.readers import read_data
+from learning.images.records import GOOD, ImageRecord
+from learning.training import train_bundle
+from synth.parts import KINDS, make_parts
+
+DEFAULT, BORDERLINE, RANDOM = "mix", "borderline", "random"
+STRATEGIES = (DEFAULT, BORDERLINE, RANDOM, *PEERS)
+
+_AFTER = 40
+"""Answers that the bars are about."""
+_WAVES = (10, 20, 40, 80)
+_QUICK_WAVES = (10, 20, 40)
+_DEFECTIVE = 0.02
+_FALSE_REJECT = 0.05
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark.
+
+    Args:
+        arguments: Of the command line; by default those of the process.
+    """
+    options = _parse(arguments)
+    started, cpu = time.perf_counter(), time.process_time()
+    with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as temporary:
+        line = None if options.skip_line else _line(Path(temporary), options)
+        data = _data(Path(temporary), options) if options.data else None
+    result: dict[str, Any] = {
+        "benchmark": "label_efficiency",
+        "answers_ratio_to_random": line["answers_to_random"]["ratio"] if line else None,
+        "auroc_after_40": data["image_auroc"][DEFAULT][str(_AFTER)]["mean"] if data else None,
+        "auroc_by_answers": data["image_auroc"] if data else None,
+        "left_out_recall_change": data["left_out_recall_change"] if data else None,
+        "line": line,
+        "data": data,
+        "splits": options.splits,
+        "quick": options.quick,
+        "machine": describe_machine(),
+        "seconds": round(time.perf_counter() - started, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
+    }
+    console = Console(stderr=options.json, width=None if sys.stdout.isatty() else 140)
+    for drawn in tables(result):
+        console.print(drawn)
+    if options.plot:
+        draw(result, options.plot)
+    if options.json:
+        sys.stdout.write(json.dumps(result) + "\n")
+
+
+def _data(temporary: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Curves on the test part of a data set, and what becomes of a kind of defect that was never answered about."""
+    bundle = options.bundle
+    if bundle is None:
+        bundle = temporary / "data"
+        _train(options.data, bundle, Budget(minutes=options.minutes), TrainConfig())
+    records = [one for one in read_data(options.data) if one.split == "test" and (one.defective or one.label == GOOD)]
+    if options.quick:
+        records = records[:: max(1, len(records) // 96)]
+    with _looked_at(bundle, records, options.data.name) as at:
+        splits = [halves(at, seed) for seed in range(options.splits)]
+        curves = run(at, splits, STRATEGIES, options.answers)
+        left_out = left_out_recalls(at, splits)
+    return summarise(curves) | {"name": options.data.name, "left_out_recall_change": left_out_change(left_out)}
+
+
+def _line(temporary: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Curves on a procedural line, and how many answers the default takes for what random ones bring."""
+    good, tested, defective = (40, 150, 30) if options.quick else (160, 1400, 140)
+    folder = make_parts(
+        temporary / "line", options.line, good=good, test_good=tested, defective=defective, seed=options.seed
+    )
+    bundle = temporary / "line-bundle"
+    budget = Budget(steps=10 if options.quick else options.line_steps)
+    _train(folder, bundle, budget, TrainConfig(size=64 if options.quick else 128))
+    records = [one for one in read_data(folder) if one.split == "test"]
+    with _looked_at(bundle, records, options.line) as at:
+        splits = [rare_halves(at, seed) for seed in range(options.splits)]
+        curves = run(at, splits, STRATEGIES, options.answers)
+    return summarise(curves) | {
+        "name": options.line,
+        "defective": _DEFECTIVE,
+        "answers_to_random": answers_ratio(curves, DEFAULT, RANDOM, _AFTER),
+    }
+
+
+def run(at: Stage, splits: Sequence[tuple[Rows, Rows]], strategies: Sequence[str], answers: Sequence[int]) -> Curves:
+    """Replay every strategy on every split.
+
+    Returns:
+        For each strategy, number of answers and split: ``image_auroc``, ``escape`` at 5 % false rejects, ``fallback``
+        (1 where it was on) and ``defects`` (confirmed ones), of the measured half.
+    """
+    curves: Curves = {}
+    for seed, (stream, measured) in enumerate(splits):
+        before = measure(at, at.scores, measured, _FALSE_REJECT)
+        for strategy in strategies:
+            found = curves.setdefault(strategy, {})
+            found.setdefault(0, []).append(before | {"fallback": 0.0, "defects": 0.0})
+            for wanted, now in zip(answers, replay(at, stream, strategy, answers, seed), strict=True):
+                found.setdefault(wanted, []).append(
+                    measure(at, now.scores, measured, _FALSE_REJECT)
+                    | {"fallback": float(bool(now.parts)), "defects": float(at.defective[now.asked].sum())}
+                )
+        _say(f"split {seed + 1} of {len(splits)} done")
+    return curves
+
+
+def left_out_recalls(at: Stage, splits: Sequence[tuple[Rows, Rows]]) -> list[dict[str, Any]]:
+    """Recall of a kind of defect that nobody was asked about, with what was learnt from the others and without.
+
+    Returns:
+        For each split, kind and group: ``kind``, ``group``, ``change`` (in recall at 5 % false rejects) and ``images``.
+    """
+    kinds = sorted(set(at.labels) - {GOOD})
+    rows: list[dict[str, Any]] = []
+    for seed, (stream, measured) in enumerate(splits):
+        for kind in kinds:
+            left = measured[at.labels[measured] == kind]
+            others = stream[at.labels[stream] != kind]
+            if not len(left):
+                continue
+            # In one wave: what is asked about hardly depends on it, and time does.
+            (now,) = replay(at, others, DEFAULT, (_AFTER,), seed)
+            learnt, alone = (recall(at, scores, left, measured, _FALSE_REJECT) for scores in (now.scores, at.scores))
+            change = learnt - alone
+            rows += [
+                {"kind": kind, "group": str(group), "change": float(own.mean()), "images": len(own)}
+                for group in np.unique(at.groups[left])
+                if len(own := change[at.groups[left] == group])
+            ]
+        _say(f"split {seed + 1} of {len(splits)}: each kind left out")
+    return rows
+
+
+def halves(at: Stage, seed: int) -> tuple[Rows, Rows]:
+    """Stream and measured rows: half of the groups of each kind each, odd ones by chance."""
+    generator = np.random.default_rng(seed)
+    groups, labels = at.groups, at.labels
+    # Of a group with several kinds, the first one says where it goes.
+    kind = {str(group): str(sorted(labels[groups == group])[0]) for group in np.unique(groups)}
+    stream: list[str] = []
+    for one in sorted(set(kind.values())):
+        own = generator.permutation(sorted(group for group, of in kind.items() if of == one))
+        stream += own[: (len(own) + int(generator.integers(2))) // 2].tolist()
+    there = np.isin(groups, stream)
+    return np.flatnonzero(there), np.flatnonzero(~there)
+
+
+def rare_halves(at: Stage, seed: int) -> tuple[Rows, Rows]:
+    """As ``halves``, the stream with 2 % of defective parts, and all others measured."""
+    generator = np.random.default_rng(seed)
+    good = generator.permutation(np.flatnonzero(~at.defective))
+    defective = generator.permutation(np.flatnonzero(at.defective))
+    half = len(good) // 2
+    few = max(1, round(half * _DEFECTIVE / (1 - _DEFECTIVE)))
+    return np.concatenate([good[:half], defective[:few]]), np.concatenate([good[half:], defective[few:]])
+
+
+def _train(data: Path, out: Path, budget: Budget, config: TrainConfig) -> None:
+    with bar() as progress:
+        train_bundle(data, out, config=config, budget=budget, progress=progress)
+
+
+def _looked_at(bundle: Path, records: Sequence[ImageRecord], name: str) -> Any:
+    _say(f"{name}: {len(records)} images, {sum(one.defective for one in records)} of them defective")
+    return stage(bundle, records)
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.label_efficiency",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, help="a data set with a labelled test part; without it the line alone")
+    parser.add_argument("--bundle", type=Path, help="trained on its good parts; by default one is trained")
+    parser.add_argument("--minutes", type=float, default=10, help="of that training")
+    parser.add_argument("--line", choices=sorted(KINDS), default="label", help="parts of the procedural line")
+    parser.add_argument("--line-steps", type=int, default=400, help="of its training")
+    parser.add_argument("--skip-line", action="store_true", help="the data set alone")
+    parser.add_argument("--splits", type=int, help="how often halves are drawn (10; quick: 2)")
+    parser.add_argument("--seed", type=int, default=11, help="of the line's parts")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves")
+    parser.add_argument("--quick", action="store_true", help="under two minutes: small images, two splits")
+    parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
+    options = parser.parse_args(arguments)
+    if options.data and not options.data.exists():
+        parser.error(f"{options.data} does not exist")
+    if options.skip_line and not options.data:
+        parser.error("--skip-line leaves nothing without --data")
+    options.splits = options.splits or (2 if options.quick else 10)
+    options.answers = _QUICK_WAVES if options.quick else _WAVES
+    if options.quick:
+        options.minutes = min(options.minutes, 0.3)
+    return options
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        _say(f"[bold red]error:[/] {error}")
+        sys.exit(2)
