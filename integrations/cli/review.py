@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from integrations.cli.console import bar, print_json, say
+from integrations.cli.console import bar, say
 from integrations.cli.options import (
     DEFAULT_HOME,
     DEFAULT_LEDGER,
     BundleOption,
     HomeOption,
-    JsonOption,
     LedgerOption,
     SeedOption,
     existing_ledger,
@@ -43,31 +42,51 @@ def push(
     batch: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only images scored under this name.", show_default="all")
     ] = None,
+    inspectors: Annotated[
+        int | None,
+        typer.Option(
+            help="How many answer each task, of all in the project.",
+            min=1,
+            max=20,
+            show_default="as before, at first 1",
+        ),
+    ] = None,
+    gold: Annotated[
+        int, typer.Option(help="Images with a known truth to have among the open questions; see review gold.", min=0)
+    ] = 0,
     seed: SeedOption = 0,
     project: ProjectOption = DEFAULT_PROJECT,
 ) -> None:
     """Ask about borderline parts, a few clear ones and some at random. It can be repeated.
 
     Why each part was chosen and with which probability is written into the ledger first, so that estimates made from
-    the answers are fair. Each question is sent once, however often this is run.
+    the answers are fair. Each question is sent once, however often this is run. Parts on which inspectors disagree or
+    are unsure are asked about again, without saying who said what; they count nowhere until that settles them.
 
     Example: [bold]flawsmith review push --budget 40[/bold]
     """
     existing_ledger(ledger)
+    from curation.gold import open_gold
     from curation.ledger import Ledger
+    from curation.second_looks import open_second_looks
     from integrations.asking import top_up_each
-    from integrations.label_studio.project import ensure_project
+    from integrations.label_studio.project import ensure_project, inspectors_of
     from integrations.label_studio.push import push as push_asks
     from integrations.label_studio.server import label_studio
     from integrations.recording import load_bundles
 
     with Ledger.open(ledger) as opened:
-        new = top_up_each(opened, load_bundles(opened, bundle), budget, seed, batch)
-        say(f"{new} new questions")
+        bundles = load_bundles(opened, bundle)
         with bar(_AGAIN) as progress, label_studio(*_folders(home), progress) as client:
-            number = ensure_project(client, project)
+            number = ensure_project(client, project, inspectors)
+            again = open_second_looks(opened, inspectors_of(client, number))
+            tests, missing = open_gold(opened, gold, seed)
+            new = top_up_each(opened, bundles, budget, seed, batch)
             report = push_asks(opened, client, number, _folders(home)[1], progress)
             address = _address(client, number)
+    say(f"{new} new questions, {again} second looks, {len(tests)} gold items")
+    if missing:
+        say(f"[yellow]{missing} gold items are missing[/]: flawsmith review gold IMAGE --truth good|defect names more")
     say(f"{report.pushed} questions sent, {report.adopted} were there already; inspectors answer at [bold]{address}[/]")
     for line in report.unreadable:
         say(f"[yellow]not sent:[/] {line}")
@@ -106,28 +125,6 @@ def pull(
     )
     if report.without_verdict:
         say(f"[yellow]{report.without_verdict} answers name no verdict[/] and were left out")
-
-
-@app.command()
-def status(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
-    """Count the questions and the verdicts in the ledger. No server is asked.
-
-    Example: [bold]flawsmith review status --json[/bold]
-    """
-    existing_ledger(ledger)
-    from dataclasses import asdict
-
-    from curation.ledger import Ledger
-    from integrations.label_studio.status import review_status
-
-    with Ledger.open(ledger) as opened:
-        counts = {name: count for name, count in asdict(review_status(opened)).items() if count is not None}
-    if as_json:
-        print_json(counts)
-    else:
-        from rich.console import Console
-
-        Console().print(", ".join(f"{count} {name}" for name, count in counts.items()), highlight=False)
 
 
 @app.command()

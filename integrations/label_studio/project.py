@@ -133,7 +133,7 @@ def _marker(title: str) -> str:
     return f"[flawsmith project: {title}]"
 
 
-def ensure_project(client: LabelStudio, title: str) -> int:
+def ensure_project(client: LabelStudio, title: str, inspectors: int | None = None) -> int:
     """Find the project of this title, or make it; bring its page up to date.
 
     It is found by a marker in its description, so that people may rename it.
@@ -141,6 +141,8 @@ def ensure_project(client: LabelStudio, title: str) -> int:
     Args:
         client: The connection.
         title: 3 to 50 characters.
+        inspectors: How many answer each task before it leaves the stream, also those that are there already; by
+            default as many as before, and one in a new project.
 
     Returns:
         Its id; always the same one, also when two processes make it at the same moment.
@@ -165,7 +167,15 @@ def ensure_project(client: LabelStudio, title: str) -> int:
         project = client.projects.get(found[0])
         if _canonical(project.label_config or "") != _canonical(config):
             client.projects.update(found[0], label_config=config)
+        if inspectors is not None and inspectors != project.maximum_annotations:
+            client.projects.update(found[0], maximum_annotations=inspectors)
         return found[0]
+
+
+def inspectors_of(client: LabelStudio, project: int) -> int:
+    """How many inspectors answer each task of a project."""
+    with server_errors(url_of(client)):
+        return client.projects.get(project).maximum_annotations or 1
 
 
 def _find(client: LabelStudio, title: str) -> list[int]:

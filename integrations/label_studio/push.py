@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from curation.by_hand import BY_HAND
+from curation.by_hand import BY_HAND, GOLD, SECOND_LOOK
 from integrations.errors import ServerError
 from integrations.label_studio.client import ONCE, find_tasks, server_errors, url_of
 from integrations.label_studio.masks import propose_regions, region
@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
     from curation.ledger import AskRow, ImageRow, Ledger, ScoreRow
 
+_AUDIT = "A random audit: asked about whatever its score."
 _REASONS = {
     BY_HAND: "Somebody looking through the images chose this one.",
     "borderline": "Asked because the detector's score is close to its threshold.",
-    "audit": "A random audit: asked about whatever its score.",
-    "random": "A random audit: asked about whatever its score.",
+    "audit": _AUDIT,
+    "random": _AUDIT,
+    SECOND_LOOK: "A second look: the answers so far do not settle what this part is.",
+    # As any other: who knows that he is tested is another inspector.
+    GOLD: _AUDIT,
 }
 
 
@@ -86,7 +90,7 @@ def push(
         asks = _waiting(ledger, client, project)
         progress(0, len(asks), "looking for tasks that are there already")
         present = _reconcile(ledger, client, project, asks, report)
-        missing = [ask for ask in asks if ask.ask_id not in present]
+        missing = _mixed([ask for ask in asks if ask.ask_id not in present])
         builder = _TaskBuilder(ledger, missing, folder)
         for start in range(0, len(missing), chunk):
             part = missing[start : start + chunk]
@@ -129,6 +133,15 @@ def _waiting(ledger: Ledger, client: LabelStudio, project: int) -> list[AskRow]:
     others = {ask.project_id for ask in pushed} - {project}
     alive = {other for other in others if other is not None and is_ours(client, int(other))}
     return [*ledger.asks("created"), *(ask for ask in pushed if ask.project_id not in alive)]
+
+
+def _mixed(asks: Sequence[AskRow]) -> list[AskRow]:
+    """Spread gold items evenly at random among the others, which keep their order."""
+    others = [ask for ask in asks if ask.strategy != GOLD]
+    places = {ask.ask_id: (number + 0.5) / len(others) for number, ask in enumerate(others)}
+    # Ask ids are random.
+    places |= {ask.ask_id: int(ask.ask_id[:8], 16) / 2**32 for ask in asks if ask.strategy == GOLD}
+    return sorted(asks, key=lambda ask: places[ask.ask_id])
 
 
 def _reconcile(
