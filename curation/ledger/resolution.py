@@ -31,7 +31,7 @@ def resolve(
 
     Where the inspectors agree the image is settled. Where they do not, or one is unsure, it is unresolved until
     somebody has had a second look: then those who are unsure abstain and the majority decides. A tie stays unresolved,
-    and so does an image whose latest second look is unsure.
+    and so does an image whose latest answer is unsure.
 
     Args:
         image_id: The image.
@@ -52,11 +52,11 @@ def resolve(
 
 def _state(counts: Sequence[VerdictRow], second_looks: Collection[str]) -> State:
     said = Counter(verdict.verdict for verdict in counts)
-    looks = [verdict for verdict in counts if verdict.ask_id in second_looks]
-    if looks and looks[-1].verdict != "unsure":
+    looked = any(verdict.ask_id in second_looks for verdict in counts)
+    if looked and counts[-1].verdict != "unsure":
         del said["unsure"]
     agreed = said["good"] == 0 or said["defect"] == 0
-    if said["unsure"] or said["good"] == said["defect"] or not (agreed or looks):
+    if said["unsure"] or said["good"] == said["defect"] or not (agreed or looked):
         return "unresolved"
     return "good" if said["good"] > said["defect"] else "defect"
 

@@ -66,6 +66,7 @@ def push(
     Example: [bold]flawsmith review push --budget 40[/bold]
     """
     existing_ledger(ledger)
+    from curation.defect_classes import known_classes
     from curation.gold import open_gold
     from curation.ledger import Ledger
     from curation.second_looks import open_second_looks
@@ -78,7 +79,7 @@ def push(
     with Ledger.open(ledger) as opened:
         bundles = load_bundles(opened, bundle)
         with bar(_AGAIN) as progress, label_studio(*_folders(home), progress) as client:
-            number = ensure_project(client, project, inspectors)
+            number = ensure_project(client, project, inspectors, known_classes(opened))
             again = open_second_looks(opened, inspectors_of(client, number))
             tests, missing = open_gold(opened, gold, seed)
             new = top_up_each(opened, bundles, budget, seed, batch)

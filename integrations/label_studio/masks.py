@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from integrations.label_studio.project import FLAW, IMAGE, REGION
+from integrations.label_studio.page import FLAW, IMAGE, OUTLINE, REGION
 
 _REGIONS = 3
 _LARGEST_SHARE = 0.1
@@ -64,7 +65,7 @@ def region(mask: NDArray[np.bool_], region_id: str) -> dict[str, Any]:
 
 
 def mask_of(results: Iterable[dict[str, Any]]) -> NDArray[np.bool_] | None:
-    """Union of the brush regions of an annotation.
+    """Union of the brush regions and polygons of an annotation.
 
     Args:
         results: The annotation's ``result``.
@@ -72,16 +73,19 @@ def mask_of(results: Iterable[dict[str, Any]]) -> NDArray[np.bool_] | None:
     Returns:
         ``[H, W]`` of the image's own size, or None where nothing is painted.
     """
-    masks = [decoded(result) for result in results if result.get("from_name") == REGION and _is_brush(result)]
+    masks = []
+    for result in results:
+        if result.get("original_height", 0) <= 0:
+            continue
+        if result.get("from_name") == REGION and result.get("value", {}).get("rle"):
+            masks.append(decoded(result))
+        elif result.get("from_name") == OUTLINE and len(result.get("value", {}).get("points", ())) > 2:
+            masks.append(_filled(result))
     sizes: Sequence[tuple[int, ...]] = [mask.shape for mask in masks]
     if not masks or len(set(sizes)) > 1:
         return None
     union = np.logical_or.reduce(masks)
     return union if union.any() else None
-
-
-def _is_brush(result: dict[str, Any]) -> bool:
-    return bool(result.get("value", {}).get("rle")) and result.get("original_height", 0) > 0
 
 
 def decoded(result: dict[str, Any]) -> NDArray[np.bool_]:
@@ -91,3 +95,20 @@ def decoded(result: dict[str, Any]) -> NDArray[np.bool_]:
     shape = (result["original_height"], result["original_width"], 4)
     alpha = decode_rle(result["value"]["rle"]).reshape(shape)[..., 3]
     return np.asarray(alpha >= 128)
+
+
+def _filled(result: dict[str, Any]) -> NDArray[np.bool_]:
+    """A polygon, whose points are percent of width and height: the pixels whose middle lies inside."""
+    from matplotlib.path import Path as Polygon
+
+    width, height = result["original_width"], result["original_height"]
+    corners = np.asarray(result["value"]["points"], dtype=np.float64) / 100 * (width, height)
+    rows, columns = np.indices((height, width))
+    middles = np.column_stack([columns.ravel(), rows.ravel()]) + 0.5
+    inside = np.asarray(Polygon(corners).contains_points(middles)).reshape(height, width)
+    if inside.any():
+        return inside
+    # Thinner than a pixel, as along a scratch: the pixels that its border runs through.
+    thin = Image.new("1", (width, height))
+    ImageDraw.Draw(thin).polygon([(x - 0.5, y - 0.5) for x, y in corners], fill=1)
+    return np.asarray(thin)

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from integrations.label_studio.client import list_tasks, server_errors, url_of
 from integrations.label_studio.masks import mask_of
-from integrations.label_studio.project import DEFECT_CLASS, HOTKEYS, VERDICT, project_key
+from integrations.label_studio.page import (
+    DEFECT_CLASS,
+    HOTKEYS,
+    KNOWN_CLASS,
+    SEVERITY,
+    SEVERITY_HOTKEYS,
+    VERDICT,
+)
+from integrations.label_studio.project import project_key
 from learning.progress import Progress, silent
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
-    from curation.ledger import AskRow, Ledger, Verdict, VerdictEntry
+    from curation.ledger import AskRow, Ledger, Severity, Verdict, VerdictEntry
 
 OVERLAP = timedelta(seconds=30)
 """Read again before the cursor: tasks can share a time stamp, and a slow write can land with an earlier one."""
@@ -153,31 +161,30 @@ class _TaskReader:
     def verdict(self, annotation: dict[str, Any]) -> VerdictEntry | None:
         """What an annotation says; None where it names no verdict."""
         results: Sequence[dict[str, Any]] = annotation.get("result") or []
-        said: Verdict | None = "skipped" if annotation.get("was_cancelled") else next(_choices(results), None)
+        said = cast("Verdict | None", _choice(results, VERDICT, HOTKEYS))
+        if annotation.get("was_cancelled"):
+            said = "skipped"
         if said is None:
             return None
-        mask_path = self._write_mask(annotation, results) if said == "defect" else None
         user = annotation.get("completed_by")
         user_id = user.get("id") if isinstance(user, dict) else user
         inspector = self.inspectors.get(user_id or 0) or f"user {user_id}"
         at = _time(_revision(annotation)) or datetime.now(UTC)
-        defect_class = _text(results) if said == "defect" else None
-        return self._entry(str(annotation["id"]), _revision(annotation), inspector, said, at, mask_path, defect_class)
+        entry = self._entry(str(annotation["id"]), _revision(annotation), inspector, said, at)
+        if said != "defect":
+            return entry
+        return replace(
+            entry,
+            regions_mask=self._write_mask(annotation, results),
+            defect_class=_text(results) or _choice(results, KNOWN_CLASS),
+            severity=cast("Severity | None", _choice(results, SEVERITY, SEVERITY_HOTKEYS)),
+        )
 
     def withdrawal(self, annotation_id: str, inspector: str, at: datetime | None) -> VerdictEntry:
         """What a deleted annotation becomes."""
-        return self._entry(annotation_id, DELETED, inspector, "withdrawn", at or datetime.now(UTC), None, None)
+        return self._entry(annotation_id, DELETED, inspector, "withdrawn", at or datetime.now(UTC))
 
-    def _entry(
-        self,
-        annotation_id: str,
-        revision: str,
-        inspector: str,
-        verdict: Verdict,
-        at: datetime,
-        mask_path: Path | None,
-        defect_class: str | None,
-    ) -> VerdictEntry:
+    def _entry(self, annotation_id: str, revision: str, inspector: str, verdict: Verdict, at: datetime) -> VerdictEntry:
         from curation.ledger import VerdictEntry
 
         return VerdictEntry(
@@ -189,9 +196,6 @@ class _TaskReader:
             source=self.source,
             external_id=annotation_id,
             revision=revision,
-            regions_mask=mask_path,
-            defect_class=defect_class,
-            note=None,
         )
 
     def _write_mask(self, annotation: dict[str, Any], results: Iterable[dict[str, Any]]) -> Path | None:
@@ -210,10 +214,14 @@ class _TaskReader:
         return path
 
 
-def _choices(results: Iterable[dict[str, Any]]) -> Iterator[Verdict]:
+def _choice(results: Iterable[dict[str, Any]], name: str, known: Container[str] | None = None) -> str | None:
+    """What was chosen, among what is known."""
     for result in results:
-        if result.get("from_name") == VERDICT:
-            yield from (cast("Verdict", choice) for choice in result["value"].get("choices", []) if choice in HOTKEYS)
+        if result.get("from_name") == name:
+            for choice in result["value"].get("choices", []):
+                if known is None or choice in known:
+                    return str(choice)
+    return None
 
 
 def _text(results: Iterable[dict[str, Any]]) -> str | None:

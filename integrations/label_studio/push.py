@@ -11,30 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from curation.by_hand import BY_HAND, GOLD, SECOND_LOOK
+from curation.by_hand import GOLD
 from integrations.errors import ServerError
 from integrations.label_studio.client import ONCE, find_tasks, server_errors, url_of
-from integrations.label_studio.masks import propose_regions, region
-from integrations.label_studio.pictures import address, write_pictures
-from integrations.label_studio.project import IMAGE, OVERLAY, check_task, ensure_storage, is_ours
+from integrations.label_studio.page import TASK_KEYS
+from integrations.label_studio.project import ensure_storage, is_ours
+from integrations.label_studio.tasks import TaskBuilder
 from learning.errors import DataError
 from learning.progress import Progress, silent
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
-    from curation.ledger import AskRow, ImageRow, Ledger, ScoreRow
-
-_AUDIT = "A random audit: asked about whatever its score."
-_REASONS = {
-    BY_HAND: "Somebody looking through the images chose this one.",
-    "borderline": "Asked because the detector's score is close to its threshold.",
-    "audit": _AUDIT,
-    "random": _AUDIT,
-    SECOND_LOOK: "A second look: the answers so far do not settle what this part is.",
-    # As any other: who knows that he is tested is another inspector.
-    GOLD: _AUDIT,
-}
+    from curation.ledger import AskRow, Ledger
 
 
 @dataclass
@@ -90,8 +79,9 @@ def push(
         asks = _waiting(ledger, client, project)
         progress(0, len(asks), "looking for tasks that are there already")
         present = _reconcile(ledger, client, project, asks, report)
+        _renew(ledger, client, asks, present, folder)
         missing = _mixed([ask for ask in asks if ask.ask_id not in present])
-        builder = _TaskBuilder(ledger, missing, folder)
+        builder = TaskBuilder(ledger, missing, folder)
         for start in range(0, len(missing), chunk):
             part = missing[start : start + chunk]
             tasks = []
@@ -146,9 +136,14 @@ def _mixed(asks: Sequence[AskRow]) -> list[AskRow]:
 
 def _reconcile(
     ledger: Ledger, client: LabelStudio, project: int, asks: Sequence[AskRow], report: PushReport
-) -> set[str]:
-    """Write down tasks that the ledger does not know of, and delete second tasks of one ask."""
+) -> dict[str, Any]:
+    """Write down tasks that the ledger does not know of, and delete second tasks of one ask.
+
+    Returns:
+        The task of each ask that has one.
+    """
     found = find_tasks(client, project, [ask.ask_id for ask in asks])
+    kept = {}
     known = {ask.ask_id: ask.task_id for ask in asks if ask.project_id == project}
     adopted = []
     for ask_id, tasks in found.items():
@@ -158,11 +153,25 @@ def _reconcile(
             if not _answers(task):
                 client.tasks.delete(task.id)
                 report.doubles_removed += 1
+        kept[ask_id] = best
         if known.get(ask_id) != best.id:
             adopted.append((ask_id, project, best.id))
     ledger.mark_pushed(adopted)
     report.adopted += len(adopted)
-    return set(found)
+    return kept
+
+
+def _renew(ledger: Ledger, client: LabelStudio, asks: Sequence[AskRow], present: dict[str, Any], folder: Path) -> None:
+    """Bring unanswered tasks that an older version made up to what the page shows now."""
+    old = {key for key, task in present.items() if not _answers(task) and not set(TASK_KEYS) <= task.data.keys()}
+    outdated = [ask for ask in asks if ask.ask_id in old]
+    builder = TaskBuilder(ledger, outdated, folder)
+    for ask in outdated:
+        try:
+            data = builder.task(ask)["data"]
+        except DataError:
+            continue  # it stays as it was sent
+        client.tasks.update(str(present[ask.ask_id].id), data=data, request_options=ONCE)
 
 
 def _answers(task: Any) -> int:
@@ -191,46 +200,3 @@ def _import(client: LabelStudio, project: int, tasks: list[dict[str, Any]], ask_
         )
         raise ServerError(msg)
     return arrived
-
-
-class _TaskBuilder:
-    """Looks up what a task shows; the ledger is read once for all of them."""
-
-    def __init__(self, ledger: Ledger, asks: Sequence[AskRow], folder: Path) -> None:
-        self.folder = folder
-        self.images: dict[str, ImageRow] = {image.image_id: image for image in ledger.images()} if asks else {}
-        self.scores: dict[tuple[str, str], ScoreRow] = {}
-        for model_id in {ask.model_id for ask in asks}:
-            self.scores |= {(model_id, score.image_id): score for score in ledger.scores(model_id=model_id)}
-
-    def task(self, ask: AskRow) -> dict[str, Any]:
-        """Write the pictures of an ask and describe its task.
-
-        Raises:
-            DataError: If the image or its map cannot be read.
-        """
-        image = self.images[ask.image_id]
-        score = self.scores.get((ask.model_id, ask.image_id))
-        map_path = Path(score.map_path) if score and score.map_path else None
-        pictures = write_pictures(self.folder, ask.ask_id, Path(image.path), map_path)
-        regions = propose_regions(pictures.anomaly_map) if pictures.anomaly_map is not None else []
-        task: dict[str, Any] = {
-            "data": {
-                "external_id": ask.ask_id,
-                "image_id": ask.image_id,
-                "part": str(image.part),
-                "why": why(ask.reason),
-                IMAGE: address(pictures.image),
-                OVERLAY: address(pictures.overlay),
-            }
-        }
-        if regions:
-            result = [region(mask, f"{ask.ask_id[:12]}-{number}") for number, mask in enumerate(regions)]
-            task["predictions"] = [{"model_version": f"map {ask.model_id[:12]}", "result": result}]
-        check_task(task)
-        return task
-
-
-def why(reason: str) -> str:
-    """Say to an inspector why an image is asked about, without a hint at the answer."""
-    return _REASONS.get(reason, f"Asked because: {reason}.")

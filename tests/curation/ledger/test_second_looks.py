@@ -77,6 +77,9 @@ def test_second_looks_are_asked_once_and_not_for_ever(ledger: Ledger, image_ids:
         say(ledger, again, f"bob{number}", "unsure")
     assert open_second_looks(ledger) == 0
     assert unsettled(ledger).left == (image_ids[0],)
+    entry = VerdictEntry(None, image_ids[0], "team", "good", "2026-02-01", "marked by hand", "1", "1")
+    ledger.record_verdicts([entry])
+    assert (state(ledger), unsettled(ledger).left) == ("good", ())
     row = ledger.asks()[-1]
     assert (row.strategy, row.reason, row.inclusion_probability) == (SECOND_LOOK, SECOND_LOOK, 0.25)
     assert {ask.ask_id for ask in chosen_first(ledger.asks()).values()} == {ask_id}
