@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
 from integrations.label_studio.page import FLAW, IMAGE, OUTLINE, REGION
+from integrations.label_studio.rle import decode_mask, encode_mask
 
 _REGIONS = 3
 _LARGEST_SHARE = 0.1
@@ -29,17 +30,25 @@ def propose_regions(anomaly_map: NDArray[np.uint8]) -> list[NDArray[np.bool_]]:
     Returns:
         Up to three masks ``[H, W]``, the highest peak first; none for a map without a peak.
     """
-    level = max(anomaly_map.max() / 2, np.quantile(anomaly_map, 1 - _LARGEST_SHARE, method="higher"))
-    above = anomaly_map >= level
-    if anomaly_map.max() == anomaly_map.min() or above.mean() > 2 * _LARGEST_SHARE:
+    counts = np.bincount(anomaly_map.ravel(), minlength=256)
+    lowest, peak = np.flatnonzero(counts)[[0, -1]]
+    # The least value that at most a tenth of the pixels exceed.
+    above_share = np.cumsum(counts) >= (1 - _LARGEST_SHARE) * (anomaly_map.size - 1) + 1
+    above = anomaly_map >= max(peak / 2, int(np.argmax(above_share)))
+    if lowest == peak or above.mean() > 2 * _LARGEST_SHARE:
         return []
-    labels, count = ndimage.label(above, structure=np.ones((3, 3)))
-    numbers = np.arange(1, count + 1)
-    peaks = ndimage.maximum(anomaly_map.astype(float), labels, numbers)
-    sizes = ndimage.sum_labels(above, labels, numbers)
-    large = [number for number in numbers if sizes[number - 1] >= max(4, _SMALLEST_SHARE * above.size)]
-    best = sorted(large, key=lambda number: (-peaks[number - 1], -sizes[number - 1]))
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(above.astype(np.uint8), connectivity=8)
+    sizes = boxes[:, cv2.CC_STAT_AREA]
+    large = [number for number in range(1, count) if sizes[number] >= max(4, _SMALLEST_SHARE * above.size)]
+    peaks = {number: _peak(anomaly_map, labels, boxes[number], number) for number in large}
+    best = sorted(large, key=lambda number: (-peaks[number], -sizes[number]))
     return [labels == number for number in best[:_REGIONS]]
+
+
+def _peak(anomaly_map: NDArray[np.uint8], labels: NDArray[np.int32], box: NDArray[np.int32], number: int) -> int:
+    left, top, width, height = box[:4].tolist()
+    inside = slice(top, top + height), slice(left, left + width)
+    return int(anomaly_map[inside][labels[inside] == number].max())
 
 
 def region(mask: NDArray[np.bool_], region_id: str) -> dict[str, Any]:
@@ -49,8 +58,6 @@ def region(mask: NDArray[np.bool_], region_id: str) -> dict[str, Any]:
         mask: ``[H, W]`` of the image's own size.
         region_id: Unique within the task.
     """
-    from label_studio_sdk.converter.brush import mask2rle
-
     height, width = mask.shape
     return {
         "id": region_id,
@@ -60,7 +67,7 @@ def region(mask: NDArray[np.bool_], region_id: str) -> dict[str, Any]:
         "original_width": width,
         "original_height": height,
         "image_rotation": 0,
-        "value": {"format": "rle", "rle": mask2rle(mask.astype(np.uint8) * 255), "brushlabels": [FLAW]},
+        "value": {"format": "rle", "rle": encode_mask(mask), "brushlabels": [FLAW]},
     }
 
 
@@ -90,11 +97,7 @@ def mask_of(results: Iterable[dict[str, Any]]) -> NDArray[np.bool_] | None:
 
 def decoded(result: dict[str, Any]) -> NDArray[np.bool_]:
     """The mask of one brush region, ``[H, W]``."""
-    from label_studio_sdk.converter.brush import decode_rle
-
-    shape = (result["original_height"], result["original_width"], 4)
-    alpha = decode_rle(result["value"]["rle"]).reshape(shape)[..., 3]
-    return np.asarray(alpha >= 128)
+    return decode_mask(result["value"]["rle"], result["original_height"], result["original_width"])
 
 
 def _filled(result: dict[str, Any]) -> NDArray[np.bool_]:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 OVERLAP = timedelta(seconds=30)
 """Read again before the cursor: tasks can share a time stamp, and a slow write can land with an earlier one."""
 
+_AT_ONCE = 200
+"""Verdicts in one transaction: each one waits for the disk."""
+
 DELETED = "deleted"
 """Revision of the withdrawal that a deleted annotation becomes."""
 
@@ -99,6 +102,7 @@ def pull(
     with server_errors(url_of(client)):
         inspectors = {user.id: user.email for user in client.users.list()}
         newest = cursor
+        entries: list[VerdictEntry] = []
         for task in list_tasks(client, project, _FIELDS, _since(cursor), page_size):
             report.tasks += 1
             progress(report.tasks, max(report.tasks, len(asks)), "reading verdicts from Label Studio")
@@ -107,15 +111,21 @@ def pull(
                 report.foreign += 1
             else:
                 reader = _TaskReader(source, ask, inspectors, masks_folder)
-                _record(ledger, reader, task, known.setdefault(ask.ask_id, {}), report)
+                entries += _new_entries(reader, task, known.setdefault(ask.ask_id, {}), report)
             if task.updated_at and (newest is None or task.updated_at > newest):
                 newest = task.updated_at
+            if len(entries) >= _AT_ONCE:
+                ledger.record_verdicts(entries)
+                entries = []
+        if entries:
+            ledger.record_verdicts(entries)
     if newest is not None and newest != cursor:
         ledger.set_cursor(source, newest.isoformat())
     return report
 
 
-def _record(ledger: Ledger, reader: _TaskReader, task: Any, known: _Revisions, report: PullReport) -> None:
+def _new_entries(reader: _TaskReader, task: Any, known: _Revisions, report: PullReport) -> list[VerdictEntry]:
+    """What a task says that is not known yet; from now on it is."""
     annotations = {str(annotation["id"]): annotation for annotation in task.annotations or []}
     fresh = [a for key, a in annotations.items() if _revision(a) not in known.get(key, {})]
     entries = []
@@ -134,11 +144,10 @@ def _record(ledger: Ledger, reader: _TaskReader, task: Any, known: _Revisions, r
         if key not in annotations and DELETED not in revisions:
             entries.append(reader.withdrawal(key, next(iter(revisions.values())), task.updated_at))
             report.withdrawn += 1
-    if entries:
-        ledger.record_verdicts(entries)
     for entry in entries:
         # A task that is changed while the pull turns the pages can come twice.
         known.setdefault(entry.external_id, {})[entry.revision] = entry.inspector
+    return entries
 
 
 def _known(ledger: Ledger, source: str) -> dict[str, _Revisions]:

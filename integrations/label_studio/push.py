@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
     from curation.ledger import AskRow, Ledger
+
+_WORKERS = 2
+"""Threads that make pictures; most of it is compiled code that lets others run."""
 
 
 @dataclass
@@ -52,7 +56,7 @@ def push(
     images_root: Path,
     progress: Progress = silent,
     *,
-    chunk: int = 100,
+    chunk: int = 200,
     after_import: Callable[[], None] | None = None,
 ) -> PushReport:
     """Send every open ask that has no task yet.
@@ -82,20 +86,9 @@ def push(
         _renew(ledger, client, asks, present, folder)
         missing = _mixed([ask for ask in asks if ask.ask_id not in present])
         builder = TaskBuilder(ledger, missing, folder)
-        for start in range(0, len(missing), chunk):
-            part = missing[start : start + chunk]
-            tasks = []
-            sent: list[AskRow] = []
-            for number, ask in enumerate(part, start):
-                progress(number, len(missing), "sending images to Label Studio")
-                try:
-                    tasks.append(builder.task(ask))
-                    sent.append(ask)
-                except DataError as error:
-                    report.unreadable.append(str(error))
-            if not sent:
-                continue
-            ids = _import(client, project, tasks, [ask.ask_id for ask in sent])
+        batches = _made(builder, missing, chunk, report, progress)
+        # While the server takes in one batch, the pictures of the next are made.
+        for sent, ids in _imported(client, project, batches):
             if after_import:
                 after_import()
             ledger.mark_pushed([(ask.ask_id, project, ids[ask.ask_id]) for ask in sent])
@@ -176,6 +169,45 @@ def _renew(ledger: Ledger, client: LabelStudio, asks: Sequence[AskRow], present:
 
 def _answers(task: Any) -> int:
     return (task.total_annotations or 0) + (task.cancelled_annotations or 0)
+
+
+_Batch = tuple[list["AskRow"], list[dict[str, Any]]]
+
+
+def _made(
+    builder: TaskBuilder, asks: Sequence[AskRow], chunk: int, report: PushReport, progress: Progress
+) -> Iterator[_Batch]:
+    """Asks and their tasks, in batches; what cannot be shown goes to the report."""
+
+    def make(ask: AskRow) -> dict[str, Any] | str:
+        try:
+            return builder.task(ask)
+        except DataError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(_WORKERS) as workers:
+        for start in range(0, len(asks), chunk):
+            progress(start, len(asks), "sending images to Label Studio")
+            part = asks[start : start + chunk]
+            made = list(zip(part, workers.map(make, part), strict=True))
+            report.unreadable += [task for _, task in made if isinstance(task, str)]
+            shown = [(ask, task) for ask, task in made if not isinstance(task, str)]
+            if shown:
+                yield [ask for ask, _ in shown], [task for _, task in shown]
+
+
+def _imported(
+    client: LabelStudio, project: int, batches: Iterator[_Batch]
+) -> Iterator[tuple[list[AskRow], dict[str, int]]]:
+    """Import batches one after the other, each while the next is being made; asks and their task ids."""
+    with ThreadPoolExecutor(1) as sender:
+        waiting: tuple[list[AskRow], Future[dict[str, int]]] | None = None
+        for asks, tasks in batches:
+            if waiting:
+                yield waiting[0], waiting[1].result()
+            waiting = asks, sender.submit(_import, client, project, tasks, [ask.ask_id for ask in asks])
+        if waiting:
+            yield waiting[0], waiting[1].result()
 
 
 def _import(client: LabelStudio, project: int, tasks: list[dict[str, Any]], ask_ids: list[str]) -> dict[str, int]:
