@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -80,7 +81,8 @@ def fill_ledger(ledger: Ledger, folder: Path, count: int, side: int, seed: int) 
 
 def make_annotators(owner: LabelStudio, count: int) -> list[LabelStudio]:
     """Accounts, each with a connection of its own."""
-    return [sign_up(owner, f"inspector{number}@example.com", _PASSWORD) for number in range(count)]
+    run = uuid.uuid4().hex[:8]
+    return [sign_up(owner, f"inspector{number}.{run}@example.com", _PASSWORD) for number in range(count)]
 
 
 def answer_at_once(

@@ -50,9 +50,11 @@ def labelling_config(classes: Sequence[str] = ()) -> str:
     # A class with `flex: 1` shrinks the pictures to a pixel.
     _picture(_add(pictures, "View", style="flex:0 0 49%"), IMAGE, "Part: paint flaws here", "true")
     side = _add(pictures, "View", style="flex:0 0 50%; display:flex; flex-wrap:wrap; gap:0 1%")
-    _picture(_add(side, "View", style="flex:0 0 100%"), OVERLAY, "Anomaly map: where the detector looked", "false")
-    for name in (NEAR_GOOD, NEAR_DEFECT):
-        _picture(_add(side, "View", style="flex:0 0 49%"), name, f"${name}_note", "false")
+    # Three of half the width, so that all of it fits on a screen.
+    beside = {OVERLAY: "Anomaly map: where the detector looked"}
+    beside |= {name: f"${name}_note" for name in (NEAR_GOOD, NEAR_DEFECT)}
+    for name, title in beside.items():
+        _picture(_add(side, "View", style="flex:0 0 49%"), name, title, "false")
     ElementTree.indent(page)
     config = ElementTree.tostring(page, encoding="unicode")
     check_config(config)

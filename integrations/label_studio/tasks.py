@@ -21,6 +21,7 @@ _AUDIT = "A random audit: asked about whatever its score."
 _REASONS = {
     BY_HAND: "Somebody looking through the images chose this one.",
     "borderline": "Asked because the detector's score is close to its threshold.",
+    "rejected": "Asked as a check on decisions of which the detector is sure.",
     "audit": _AUDIT,
     "random": _AUDIT,
     SECOND_LOOK: "A second look: the answers so far do not settle what this part is.",
@@ -97,7 +98,7 @@ class TaskBuilder:
         good_note, defect_note = "No good part to compare with yet", "No confirmed defect to compare with yet"
         if good is not None:
             by = "" if good.verdict == "good" else ", by the model alone"
-            good_note = f"Most alike among good parts: {self.images[good.image_id].part}{by}"
+            good_note = f"Most alike among good parts: {Path(self.images[good.image_id].part).name}{by}"
         if defect is not None:
             from curation.defect_classes import class_of
 
