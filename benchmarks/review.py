@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
     parser.add_argument(
-        "--quick", action="store_true", help="300 answers; 400 asks under 4 kills of ours and 2 of the server"
+        "--quick", action="store_true", help="300 answers; 150 asks under 4 kills of ours and 2 of the server"
     )
     parser.add_argument("--asks", type=int, default=10_000, help="pushed and pulled while things are killed")
     parser.add_argument("--kills", type=int, default=24, help="kills of ours, half at push and half at pull")
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     if options.quick:
-        options.asks, options.kills, options.server_kills = 400, 4, 2
+        options.asks, options.kills, options.server_kills = 150, 4, 2
     with tempfile.TemporaryDirectory(prefix="flawsmith-review-") as name:
         folder = Path(name)
         began = time.monotonic()
@@ -138,6 +138,7 @@ def measure_crashes(
         result["push_kills"] = _batter("push", folder, server, project, rng, options)
         push(ledger, server.client(), project, server.images_root)
         result["tasks"] = lost_and_doubled(count_tasks(server.client(), project), asks)
+        _say(result)
         answer_at_once(server.client(), annotators, project, truth, options.asks)
         result["pull_kills"] = _batter("pull", folder, server, project, rng, options)
         pull(ledger, server.client(), project, folder / "masks", everything=True)
