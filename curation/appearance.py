@@ -9,14 +9,14 @@ from curation.connection import COLORSCALE
 from curation.tag_sync import FINDING
 
 SHOWN = ("anomaly_map", "confirmed_mask", "score", "decision", "verdict", "ask_reason")
-GREEN, RED, AMBER, SLATE = "#2e9e5b", "#d93025", "#e8a100", "#5b6673"
+GREEN, RED, AMBER, SLATE, BLUE = "#2e9e5b", "#d93025", "#e8a100", "#5b6673", "#3b7dd8"
 COLORS = {
     "decision": {"accept": GREEN, "reject": RED},
     "verdict": {"good": GREEN, "defect": RED, "unresolved": AMBER},
 }
 GROUPS = {
     "labels": ("anomaly_map", "confirmed_mask"),
-    "inspection": ("score", "decision", "verdict", "percentile", "ask_reason", "ask_state"),
+    "inspection": ("score", "decision", "verdict", "percentile", "ask_reason", "ask_state", "defect_class", "severity"),
     "origin": ("part", "group", "lot", "camera", "time", "file_missing"),
     "tags": ("tags", "_label_tags"),
     "model": ("model_id", "threshold_version", "decision_score"),

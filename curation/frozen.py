@@ -10,10 +10,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.by_hand import BY_HAND, is_no_sample
+from curation.by_hand import BY_HAND, NOT_DRAWN, is_no_sample
 from curation.errors import LedgerError
 from curation.ledger import ImageRow, Ledger, Resolution, SetMember, SetRow
 from curation.ledger.files import image_id_of
+from curation.second_looks import chosen_first
 from learning.errors import DataError
 
 _SHOWN = 3
@@ -152,10 +153,10 @@ def _member(image: ImageRow, resolution: Resolution) -> SetMember:
 
 def _chosen_by_hand(ledger: Ledger) -> set[str]:
     """Images that somebody picked, and no draw: they are no sample of anything."""
-    asks = {ask.ask_id: ask.strategy for ask in ledger.asks()}
+    asks = {key: ask.strategy for key, ask in chosen_first(ledger.asks()).items()}
     picked = set()
     for one in ledger.resolved():
-        drawn = any(asks.get(verdict.ask_id or "", BY_HAND) != BY_HAND for verdict in one.verdicts)
+        drawn = any(asks.get(verdict.ask_id or "", BY_HAND) not in NOT_DRAWN for verdict in one.verdicts)
         marked = any(asks.get(v.ask_id or "") == BY_HAND or is_no_sample(v.source) for v in one.verdicts)
         if marked and not drawn:
             picked.add(one.image_id)

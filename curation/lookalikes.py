@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from curation.ledger import Ledger, Resolution, ScoreRow, ThresholdRow
 
 
+_AT_ONCE = 256
+"""Images that are compared with all others in one matrix."""
+
+
 @dataclass(frozen=True)
 class Lookalike:
     """An image that looks like another.
@@ -108,10 +112,7 @@ def why_decided(ledger: Ledger, image_id: str) -> Reasons:
     """
     score = latest_score(ledger, image_id)
     thresholds = {row.version: row for row in ledger.thresholds(score.model_id)}
-    states = {one.image_id: one.state for one in ledger.resolved()}
-    good = {key for key, state in states.items() if state == "good"}
-    accepted = {row.image_id for row in ledger.scores(score.model_id) if row.decision == "accept"} - set(states)
-    defects = {key for key, state in states.items() if state == "defect"}
+    good, accepted, defects = _known(ledger, score.model_id)
     return Reasons(
         image_id=image_id,
         path=ledger.image(image_id).path,
@@ -120,6 +121,60 @@ def why_decided(ledger: Ledger, image_id: str) -> Reasons:
         good=next(iter(_nearest(ledger, image_id, 1, good) or _nearest(ledger, image_id, 1, accepted)), None),
         defect=next(iter(_nearest(ledger, image_id, 1, defects)), None),
     )
+
+
+def nearest_known(
+    ledger: Ledger, image_ids: Sequence[str], model_id: str
+) -> dict[str, tuple[Lookalike | None, Lookalike | None]]:
+    """For each image the nearest good one and the nearest confirmed defect, of other parts; many at once.
+
+    Args:
+        ledger: With verdicts, and embeddings of the model.
+        image_ids: Which.
+        model_id: By whose embeddings.
+
+    Returns:
+        By image id, good and defect as in ``Reasons``; None where there is none, or the image has no embedding.
+
+    Raises:
+        LedgerError: If the model has left no embeddings, or their files were changed.
+    """
+    ids, vectors = ledger.embeddings(model_id)
+    place = {key: row for row, key in enumerate(ids)}
+    asked = [key for key in image_ids if key in place]
+    images = {image.image_id: image for image in ledger.images()}
+    decisions = {row.image_id: row.decision for row in ledger.scores(model_id)}
+    verdicts = {one.image_id: one.state for one in ledger.resolved()}
+    found: dict[str, list[Lookalike | None]] = {key: [None, None] for key in image_ids}
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    good, accepted, defects = ([key for key in sorted(keys) if key in place] for keys in _known(ledger, model_id))
+    # What the model alone calls good stands in only where no verdict does.
+    for position, groups in ((0, (accepted, good)), (1, (defects,))):
+        for among in groups:
+            rows, parts = [place[key] for key in among], np.array([images[key].part for key in among])
+            for start in range(0, len(asked) if among else 0, _AT_ONCE):
+                block = asked[start : start + _AT_ONCE]
+                dists = 1 - unit[[place[key] for key in block]] @ unit[rows].T
+                dists[np.array([images[key].part for key in block])[:, None] == parts] = np.inf
+                for key, nearest, row in zip(block, dists.argmin(axis=1), dists, strict=True):
+                    if np.isfinite(row[nearest]):
+                        other = among[nearest]
+                        found[key][position] = Lookalike(
+                            image_id=other,
+                            path=images[other].path,
+                            distance=float(max(row[nearest], 0)),
+                            verdict=verdicts.get(other),
+                            decision=decisions.get(other),
+                        )
+    return {key: (one, other) for key, (one, other) in found.items()}
+
+
+def _known(ledger: Ledger, model_id: str) -> tuple[set[str], set[str], set[str]]:
+    """Images that are good by verdicts, good by the model where nobody has looked, and confirmed defects."""
+    states = {one.image_id: one.state for one in ledger.resolved()}
+    good = {key for key, state in states.items() if state == "good"}
+    accepted = {row.image_id for row in ledger.scores(model_id) if row.decision == "accept"} - set(states)
+    return good, accepted, {key for key, state in states.items() if state == "defect"}
 
 
 def latest_score(ledger: Ledger, image_id: str) -> ScoreRow:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curation.defect_classes import class_of, severity_of
+
 if TYPE_CHECKING:
     from curation.ledger import AskRow, ImageRow, Ledger, Resolution, ScoreRow
 
-LAYOUT = 1
+LAYOUT = 2
 """Part of every hash: raised when rows mean something else, so that all samples are written again."""
 
 
@@ -88,6 +90,8 @@ def _values(
         "ask_reason": ask and ask.reason,
         "ask_state": ask and ask.state,
         "verdict": resolution and resolution.state,
+        "defect_class": class_of(resolution) if resolution and resolution.state == "defect" else None,
+        "severity": severity_of(resolution) if resolution and resolution.state == "defect" else None,
         "confirmed_mask": _file(resolution.mask_path if resolution else None),
     }
 

@@ -196,7 +196,8 @@ def _change(content: dict[str, Any], write: Write) -> Any:
 def _fields() -> dict[str, Any]:
     import fiftyone as fo
 
-    text = ("image_id", "part", "group", "lot", "camera", "model_id", "decision", "verdict", "ask_reason", "ask_state")
+    origin = ("image_id", "part", "group", "lot", "camera", "model_id")
+    text = (*origin, "decision", "verdict", "ask_reason", "ask_state", "defect_class", "severity")
     numbers = ("score", "decision_score", "percentile")
     return {
         **dict.fromkeys(text, fo.StringField),

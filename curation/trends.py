@@ -93,23 +93,36 @@ def score_histogram(
 
 @dataclass(frozen=True)
 class ClassShare:
-    """A kind of defect in a Pareto chart: how many, and the share of all up to it."""
+    """A kind of defect in a Pareto chart.
+
+    Attributes:
+        name: The kind.
+        count: How many images.
+        cumulative: Share of all up to it, 0..1.
+        critical: How many of them an inspector called critical.
+        not_critical: How many an inspector called not critical; nobody has judged the others.
+    """
 
     name: str
     count: int
     cumulative: float
+    critical: int
+    not_critical: int
 
 
-def pareto(classes: Sequence[str | None]) -> list[ClassShare]:
+def pareto(classes: Sequence[str | None], severities: Sequence[str | None]) -> list[ClassShare]:
     """Kinds of defect, the most frequent first, equal ones by name.
 
     Args:
         classes: Of each defective image; None where nobody has named it.
+        severities: ``critical``, ``not critical``, or None where nobody has judged it.
     """
-    counts = sorted(Counter(name or UNNAMED for name in classes).items(), key=lambda pair: (-pair[1], pair[0]))
+    names = [name or UNNAMED for name in classes]
+    counts = sorted(Counter(names).items(), key=lambda pair: (-pair[1], pair[0]))
+    judged = Counter(zip(names, severities, strict=True))
     total = np.cumsum([count for _, count in counts])
     return [
-        ClassShare(name, count, float(reached / total[-1]))
+        ClassShare(name, count, float(reached / total[-1]), judged[name, "critical"], judged[name, "not critical"])
         for (name, count), reached in zip(counts, total, strict=True)
     ]
 

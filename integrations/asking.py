@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from curation.by_hand import BY_HAND
+from curation.by_hand import BY_HAND, NOT_DRAWN
 from integrations.daily import DailyBudget, answers_of_the_day
 from integrations.evidence import collect_evidence
 from learning.errors import DataError
@@ -113,8 +113,10 @@ def _top_up(ledger: "Ledger", bundle: "Bundle", budget: int, asking: Asking) -> 
     images = {image.image_id: image for image in ledger.images()}
     cameras = {images[row.image_id].camera for row in rows}
     open_ = sum(ask.state in OPEN and images[ask.image_id].camera in cameras for ask in asks)
-    # Who was chosen by hand can still be drawn: else promises would be about the parts that nobody noticed.
-    asked = {ask.image_id for ask in asks if ask.state in OPEN or (ask.state == "answered" and ask.strategy != BY_HAND)}
+    # What no draw chose can still be drawn: else promises would be about the parts that nobody noticed.
+    asked = {
+        ask.image_id for ask in asks if ask.state in OPEN or (ask.state == "answered" and ask.strategy not in NOT_DRAWN)
+    }
     # By part, not by group: a group may be a whole lot, of which one image would ever be asked about.
     parts_asked = {images[image_id].part for image_id in asked}
     candidates = [row for row in rows if images[row.image_id].part not in parts_asked]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from curation.by_hand import BY_HAND, is_no_sample
+from curation.by_hand import BY_HAND, NOT_DRAWN, is_no_sample
 from learning.errors import DataError
 from learning.promises import Labelled
 from learning.sampling import AUDIT_SHARE
@@ -61,16 +61,18 @@ def labelled_parts(ledger: "Ledger", bundle: "Bundle", random_sample: bool = Fal
         DataError: If the ledger has no scores of the bundle.
     """
     from curation.frozen import held_back_groups
+    from curation.second_looks import chosen_first
 
     history = ledger.scores(latest=False)
     scores = _decision_scores(history, bundle)
     images = {image.image_id: image for image in ledger.images()}
     held = held_back_groups(ledger)
     asks = {ask.ask_id: ask for ask in ledger.asks()}
+    chosen_by = chosen_first(asks.values())
     scored_at: dict[tuple[str, str], datetime] = {}
     for row in history:
         scored_at.setdefault((row.model_id, images[row.image_id].part), row.recorded_at)
-    waves = sorted({(ask.created_at, ask.model_id) for ask in asks.values() if ask.strategy != BY_HAND})
+    waves = sorted({(ask.created_at, ask.model_id) for ask in asks.values() if ask.strategy not in NOT_DRAWN})
 
     highest: dict[str, float] = {}
     for image_id, score in scores.items():
@@ -88,8 +90,10 @@ def labelled_parts(ledger: "Ledger", bundle: "Bundle", random_sample: bool = Fal
         if part not in highest:
             continue  # of another camera, or scored by another model only
         answers = [verdict for one in verdicts for verdict in one.verdicts]
-        asked = [asks[v.ask_id] for v in answers if v.ask_id is not None]
-        first = min((ask for ask in asked if ask.strategy != BY_HAND), key=lambda ask: ask.created_at, default=None)
+        asked = [chosen_by[v.ask_id] for v in answers if v.ask_id is not None]
+        first = min(
+            (ask for ask in asked if ask.strategy not in NOT_DRAWN), key=lambda ask: ask.created_at, default=None
+        )
         by_hand = any(ask.strategy == BY_HAND for ask in asked) or any(is_no_sample(v.source) for v in answers)
         reason = ""
         if images[verdicts[0].image_id].group in held:
@@ -177,7 +181,7 @@ def _least_probabilities(
     scored_at: Mapping[tuple[str, str], datetime],
 ) -> dict[tuple[str, datetime], float]:
     """The least probability that the design of each draw gave to any part: the audits' even share."""
-    rows = [ask for ask in asks if ask.strategy != BY_HAND]
+    rows = [ask for ask in asks if ask.strategy not in NOT_DRAWN]
     least = {}
     for model, time in waves:
         # Of a part, several exposures may have been asked about: it was drawn once.

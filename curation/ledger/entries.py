@@ -9,6 +9,8 @@ Decision = Literal["accept", "reject"]
 Verdict = Literal["good", "defect", "unsure", "skipped", "withdrawn"]
 AskState = Literal["created", "pushed", "answered", "withdrawn"]
 SetKind = Literal["training", "frozen"]
+Truth = Literal["good", "defect"]
+Severity = Literal["critical", "not critical"]
 MemberState = Literal["good", "defect"]
 TagEvent = Literal["set", "removed"]
 ChampionEvent = Literal["appointed", "promoted", "rolled back"]
@@ -122,6 +124,7 @@ class VerdictEntry:
         regions_mask: Mask of the confirmed regions, 8-bit grey.
         defect_class: Kind of defect, in the inspector's words.
         note: Free text.
+        severity: Of a defect, in the inspector's judgement.
     """
 
     ask_id: str | None
@@ -135,6 +138,7 @@ class VerdictEntry:
     regions_mask: Path | str | None = None
     defect_class: str | None = None
     note: str | None = None
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection, select
 
+from curation.by_hand import GOLD, SECOND_LOOK
 from curation.ledger import tagging
 from curation.ledger.bulk import select_in
 from curation.ledger.reading import ask_row, model_row, score_row, tag_row, threshold_row, verdict_row
@@ -24,13 +25,19 @@ from curation.ledger.tables import asks, models, scores, tags, thresholds, verdi
 
 def resolutions(connection: Connection) -> list[Resolution]:
     """Resolve every image that has a verdict, in the order of image ids; the verdicts are read once, as a stream."""
-    answered = select(asks.c.ask_id, asks.c.inclusion_probability).where(
+    answered = select(asks.c.ask_id, asks.c.inclusion_probability, asks.c.strategy).where(
         asks.c.ask_id.in_(select(verdicts.c.ask_id).where(verdicts.c.ask_id.is_not(None)))
     )
-    probabilities = dict(map(tuple, connection.execute(answered)))
+    by_ask = list(connection.execute(answered))
+    probabilities = {row.ask_id: row.inclusion_probability for row in by_ask}
+    looks = {row.ask_id for row in by_ask if row.strategy == SECOND_LOOK}
+    gold = {row.ask_id for row in by_ask if row.strategy == GOLD}
     statement = select(verdicts).order_by(verdicts.c.image_id, verdicts.c.number)
     rows = (verdict_row(row) for row in connection.execution_options(yield_per=1000).execute(statement))
-    found = (resolve(key, list(group), probabilities) for key, group in groupby(rows, lambda row: row.image_id))
+    counting = (row for row in rows if row.ask_id not in gold)
+    found = (
+        resolve(key, list(group), probabilities, looks) for key, group in groupby(counting, lambda row: row.image_id)
+    )
     return [resolution for resolution in found if resolution is not None]
 
 
@@ -57,11 +64,14 @@ def of(connection: Connection, image: ImageRow) -> History:
     known = [model_row(row) for row in select_in(connection, select(models), models.c.model_id, names)]
     versions = [threshold_row(row) for row in select_in(connection, select(thresholds), thresholds.c.model_id, names)]
     decided = sorted((t for t in versions if (t.model_id, t.version) in used), key=lambda t: t.recorded_at)
+    looks = {ask.ask_id for ask in asked if ask.strategy == SECOND_LOOK}
+    gold = {ask.ask_id for ask in asked if ask.strategy == GOLD}
+    counting = [verdict for verdict in said if verdict.ask_id not in gold]
     events = [
         Event(image.added_at, f"added from {image.path}, part {image.part}"),
         *(_scored(score, decided) for score in shown),
         *(event for ask in asked for event in _asked(ask)),
-        *(_said(verdict) for verdict in said),
+        *(_said(verdict, verdict.ask_id in gold) for verdict in said),
         *(_tagged(change) for change in retagged),
     ]
     probabilities = {ask.ask_id: ask.inclusion_probability for ask in asked}
@@ -72,7 +82,7 @@ def of(connection: Connection, image: ImageRow) -> History:
         thresholds=tuple(decided),
         asks=tuple(asked),
         verdicts=tuple(said),
-        resolution=resolve(key, said, probabilities),
+        resolution=resolve(key, counting, probabilities, looks),
         tags=tuple(tagged),
         tag_events=tuple(retagged),
         events=tuple(sorted(events, key=lambda event: event.at)),
@@ -95,8 +105,9 @@ def _asked(ask: AskRow) -> list[Event]:
     return events
 
 
-def _said(verdict: VerdictRow) -> Event:
-    details = "".join(f", {text}" for text in (verdict.defect_class, verdict.note) if text)
+def _said(verdict: VerdictRow, gold: bool) -> Event:
+    texts = (verdict.defect_class, verdict.severity, verdict.note, "on a gold item" if gold else None)
+    details = "".join(f", {text}" for text in texts if text)
     return Event(verdict.at, f"{verdict.inspector} said {verdict.verdict}{details}")
 
 

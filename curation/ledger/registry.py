@@ -8,10 +8,10 @@ from dataclasses import asdict
 from sqlalchemy import Connection, select
 
 from curation.ledger import sets, succession
-from curation.ledger.bulk import insert_new
-from curation.ledger.entries import ChallengeEntry, ChampionEvent, SetKind, SetMember, ShadowEntry
-from curation.ledger.rows import ChallengeRow, ChampionRow, RegressionRow, SetRow, SetVersion, ShadowRow
-from curation.ledger.tables import challenges, models, regression_cases, shadow_scores
+from curation.ledger.bulk import insert_new, upsert
+from curation.ledger.entries import ChallengeEntry, ChampionEvent, SetKind, SetMember, ShadowEntry, Truth
+from curation.ledger.rows import ChallengeRow, ChampionRow, GoldItem, RegressionRow, SetRow, SetVersion, ShadowRow
+from curation.ledger.tables import challenges, gold_items, models, regression_cases, shadow_scores
 from curation.ledger.times import now
 from curation.ledger.transactions import Transactions
 
@@ -120,6 +120,26 @@ class Registry(Transactions):
         statement = select(regression_cases).order_by(regression_cases.c.at, regression_cases.c.image_id)
         with self._read() as connection:
             return [RegressionRow(*row) for row in connection.execute(statement)]
+
+    # Gold items
+
+    def set_gold_item(self, image_id: str, truth: Truth, who: str, note: str = "") -> None:
+        """Vouch for what an image shows, so that it can be put among the tasks of inspectors."""
+        row = {"image_id": image_id, "truth": truth, "who": who, "note": note, "at": now()}
+        with self._write() as connection:
+            upsert(connection, gold_items, [row], ["truth", "who", "note", "at"])
+
+    def remove_gold_item(self, image_id: str) -> bool:
+        """Vouch for an image no longer; false where nobody did."""
+        with self._write() as connection:
+            return connection.execute(gold_items.delete().where(gold_items.c.image_id == image_id)).rowcount > 0
+
+    def gold_items(self) -> list[GoldItem]:
+        """Images that somebody vouches for, in the order of image ids."""
+        with self._read() as connection:
+            return [GoldItem(*row) for row in connection.execute(select(gold_items).order_by(gold_items.c.image_id))]
+
+    # Live traffic
 
     def record_shadow(self, entries: Sequence[ShadowEntry]) -> int:
         """Record what two models say of images; a comparison that is there already stays.

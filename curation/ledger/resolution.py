@@ -1,6 +1,7 @@
 """What several verdicts on one image come to; pure functions."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 from curation.ledger.rows import Resolution, State, VerdictRow
 
@@ -15,26 +16,33 @@ def counted(verdicts: Sequence[VerdictRow]) -> list[VerdictRow]:
         verdicts: All of one image.
     """
     latest: dict[str, VerdictRow] = {}
-    for verdict in sorted(_heads(verdicts), key=_order):
+    for verdict in sorted(readings(verdicts), key=_order):
         latest[verdict.inspector] = verdict
     return sorted(latest.values(), key=_order)
 
 
 def resolve(
-    image_id: str, verdicts: Sequence[VerdictRow], probabilities: Mapping[str, float] | None = None
+    image_id: str,
+    verdicts: Sequence[VerdictRow],
+    probabilities: Mapping[str, float] | None = None,
+    second_looks: Collection[str] = (),
 ) -> Resolution | None:
     """Say what the verdicts on an image come to; None when none of them counts.
+
+    Where the inspectors agree the image is settled. Where they do not, or one is unsure, it is unresolved until
+    somebody has had a second look: then those who are unsure abstain and the majority decides. A tie stays unresolved,
+    and so does an image whose latest answer is unsure.
 
     Args:
         image_id: The image.
         verdicts: All of the image, in any order.
         probabilities: Inclusion probabilities by ask id.
+        second_looks: Ids of asks that were second looks.
     """
     counts = counted(verdicts)
     if not counts:
         return None
-    said = {verdict.verdict for verdict in counts}
-    state: State = "good" if said == {"good"} else "defect" if said == {"defect"} else "unresolved"
+    state = _state(counts, second_looks)
     masks = [verdict.regions_mask for verdict in counts if verdict.regions_mask] if state == "defect" else []
     asked = [verdict.ask_id for verdict in counts if verdict.ask_id is not None]
     # A second ask follows from the first one's answers: what chose the image is the first.
@@ -42,12 +50,23 @@ def resolve(
     return Resolution(image_id, state, tuple(counts), probability, masks[-1] if masks else None)
 
 
+def _state(counts: Sequence[VerdictRow], second_looks: Collection[str]) -> State:
+    said = Counter(verdict.verdict for verdict in counts)
+    looked = any(verdict.ask_id in second_looks for verdict in counts)
+    if looked and counts[-1].verdict != "unsure":
+        del said["unsure"]
+    agreed = said["good"] == 0 or said["defect"] == 0
+    if said["unsure"] or said["good"] == said["defect"] or not (agreed or looked):
+        return "unresolved"
+    return "good" if said["good"] > said["defect"] else "defect"
+
+
 def _order(verdict: VerdictRow) -> tuple[object, int]:
     return verdict.at, verdict.number
 
 
-def _heads(verdicts: Sequence[VerdictRow]) -> list[VerdictRow]:
-    """The latest revision of each annotation, without skips and what was withdrawn."""
+def readings(verdicts: Sequence[VerdictRow]) -> list[VerdictRow]:
+    """The latest revision of each annotation, without skips and what was withdrawn; in no order."""
     answers: dict[tuple[str, str], list[VerdictRow]] = {}
     withdrawals = []
     for verdict in verdicts:

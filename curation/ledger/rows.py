@@ -12,8 +12,10 @@ from curation.ledger.entries import (
     Decision,
     SetKind,
     SetMember,
+    Severity,
     ShadowEntry,
     TagEvent,
+    Truth,
     Verdict,
 )
 
@@ -136,6 +138,7 @@ class VerdictRow:
     model_id: str | None
     threshold_version: int | None
     recorded_at: datetime
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True)
@@ -285,6 +288,17 @@ class RegressionRow:
     """An image that every challenger has to reject."""
 
     image_id: str
+    who: str
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class GoldItem:
+    """An image whose truth somebody vouches for, to be put among the tasks of inspectors."""
+
+    image_id: str
+    truth: Truth
     who: str
     note: str
     at: datetime

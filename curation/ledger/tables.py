@@ -143,6 +143,7 @@ verdicts = Table(
     Column("model_id", Text),
     Column("threshold_version", Integer),
     Column("recorded_at", UtcTime, nullable=False),
+    Column("severity", String(12)),
     UniqueConstraint("source", "external_id", "revision"),
     CheckConstraint("verdict IN ('good', 'defect', 'unsure', 'skipped', 'withdrawn')", name="verdict"),
 )
@@ -295,6 +296,17 @@ regression_cases = Table(
     Column("who", Text, nullable=False),
     Column("note", Text, nullable=False),
     Column("at", UtcTime, nullable=False),
+)
+
+gold_items = Table(
+    "gold_items",
+    metadata,
+    Column("image_id", String(32), ForeignKey("images.image_id"), primary_key=True),
+    Column("truth", String(6), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    CheckConstraint("truth IN ('good', 'defect')", name="truth"),
 )
 
 shadow_scores = Table(

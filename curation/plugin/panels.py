@@ -9,7 +9,8 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from curation.appearance import AMBER, GREEN, RED, SLATE
+from curation.appearance import AMBER, BLUE, GREEN, RED, SLATE
+from curation.defect_classes import class_of, severity_of
 from curation.drift.cameras import Rules
 from curation.drift.watch import watch_ledger
 from curation.errors import DatabaseError
@@ -17,6 +18,7 @@ from curation.plugin.binding import ledger_of
 from curation.trends import by_day, effect_of, pareto, score_histogram
 from learning.errors import UserError
 
+SEVERITIES = {"critical": RED, "not critical": BLUE, "not judged": SLATE}
 COLORS = {"good": GREEN, "defect": RED, "no verdict": SLATE}
 LAYOUT: dict[str, Any] = {
     "margin": {"t": 30, "r": 50, "b": 50, "l": 60},
@@ -130,10 +132,13 @@ class ThresholdPanel(InspectionPanel):
 
 
 class DefectClassesPanel(InspectionPanel):
-    """Kinds of confirmed defects, the most frequent first."""
+    """Kinds of confirmed defects, the most frequent first, and how many of each are critical."""
 
     name, label, icon = "defect_classes", "Kinds of defects", "/assets/classes.svg"
-    about = "Kinds of defects in the inspectors' words, among the images of the open view about which they agree."
+    about = (
+        "Pareto: critical and non-critical. Kinds of defects in the inspectors' words, among the images of the open "
+        "view about which they agree; critical where any of them said so."
+    )
 
     def read(self, ctx: Any) -> dict[str, Any]:
         """Counts by kind."""
@@ -143,28 +148,29 @@ class DefectClassesPanel(InspectionPanel):
         if not resolved:
             msg = "No image of this view is a confirmed defect yet"
             raise DatabaseError(msg)
-        named = [[v.defect_class for v in one.verdicts if v.defect_class] for one in resolved]
-        rows = pareto([names[-1] if names else None for names in named])
+        rows = pareto([class_of(one) for one in resolved], [severity_of(one) for one in resolved])
         return {
             "names": [row.name for row in rows],
-            "counts": [row.count for row in rows],
+            "counts": {
+                "critical": [row.critical for row in rows],
+                "not critical": [row.not_critical for row in rows],
+                "not judged": [row.count - row.critical - row.not_critical for row in rows],
+            },
             "cumulative": [100 * row.cumulative for row in rows],
         }
 
     def draw(self, ctx: Any, panel: types.Object, content: dict[str, Any]) -> None:
         """Bars and the cumulative share."""
-        bars = {
-            "type": "bar",
-            "name": "images",
-            "x": content["names"],
-            "y": content["counts"],
-            "marker": {"color": RED},
-        }
+        bars = [
+            {"type": "bar", "name": name, "x": content["names"], "y": counts, "marker": {"color": SEVERITIES[name]}}
+            for name, counts in content["counts"].items()
+            if any(counts)
+        ]
         line = {"type": "scatter", "name": "up to here, %", "x": content["names"], "y": content["cumulative"]}
         line |= {"yaxis": "y2", "mode": "lines+markers", "line": {"color": AMBER}}
         second = {**_axis("%"), "overlaying": "y", "side": "right", "range": [0, 105]}
-        layout = {**LAYOUT, "yaxis": _axis("images"), "yaxis2": second}
-        panel.plot("pareto", data=[bars, line], layout=layout, config={"displayModeBar": False})
+        layout = {**LAYOUT, "barmode": "stack", "yaxis": _axis("images"), "yaxis2": second}
+        panel.plot("pareto", data=[*bars, line], layout=layout, config={"displayModeBar": False})
 
 
 class DriftPanel(InspectionPanel):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curation.by_hand import GOLD
 from integrations.cli.console import print_json
 from integrations.cli.options import (
     DEFAULT_LEDGER,
@@ -102,8 +103,12 @@ def _print(history: "History", scores: "list[ScoreRow]", similar: "list[Neighbor
     for ask in history.asks:
         chance = f"probability {ask.inclusion_probability:.2g}"
         console.print(f"{ask.created_at:%Y-%m-%d %H:%M} asked: {ask.reason} ({chance}), {ask.state}")
+    gold = {ask.ask_id for ask in history.asks if ask.strategy == GOLD}
     for verdict in history.verdicts:
-        kind = f" ({verdict.defect_class})" if verdict.defect_class else ""
+        words = ", ".join(word for word in (verdict.defect_class, verdict.severity) if word)
+        kind = f" ({words})" if words else ""
+        if verdict.ask_id in gold:
+            kind += ", on a gold item: no verdict on the image"
         note = f": {verdict.note}" if verdict.note else ""
         console.print(f"{verdict.at:%Y-%m-%d %H:%M} {verdict.inspector} said [bold]{verdict.verdict}[/]{kind}{note}")
     for tag in history.tags:

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from integrations.cli.console import bar, print_json, say
+from integrations.cli.console import bar, say
 from integrations.cli.options import (
     DEFAULT_HOME,
     DEFAULT_LEDGER,
     BundleOption,
     HomeOption,
-    JsonOption,
     LedgerOption,
     SeedOption,
     existing_ledger,
@@ -60,6 +59,19 @@ def push(
     exposures: Annotated[
         bool, typer.Option("--exposures", help="Ask about all exposures of a part, not only the one that decides.")
     ] = False,
+    overlap: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="How many inspectors answer each question, of all in the project.",
+            min=1,
+            max=20,
+            show_default="as before, at first 1",
+        ),
+    ] = None,
+    gold: Annotated[
+        int, typer.Option(help="Images with a known truth to have among the open questions; see review gold.", min=0)
+    ] = 0,
     seed: SeedOption = 0,
     project: ProjectOption = DEFAULT_PROJECT,
 ) -> None:
@@ -69,7 +81,8 @@ def push(
     it is marked) comes first.
 
     Why each part was chosen and with which probability is written into the ledger first, so that estimates made from
-    the answers are fair. Each question is sent once, however often this is run.
+    the answers are fair. Each question is sent once, however often this is run. Parts on which inspectors disagree or
+    are unsure are asked about again, without saying who said what; they count nowhere until that settles them.
 
     With --per-day no more questions are open than the inspectors may still answer today. Label Studio Community assigns
     tasks to nobody, so that one inspector can answer what was meant for another: [bold]review status[/bold] shows who
@@ -81,23 +94,31 @@ def push(
     if inspectors is not None and per_day is None:
         msg = "--inspectors says how many share --per-day; give that too, or leave both out"
         raise ConfigError(msg)
+    from curation.defect_classes import known_classes
+    from curation.gold import open_gold
     from curation.ledger import Ledger
+    from curation.second_looks import open_second_looks
     from integrations.asking import Asking, top_up_each
     from integrations.daily import DailyBudget
-    from integrations.label_studio.project import ensure_project
+    from integrations.label_studio.project import ensure_project, inspectors_of
     from integrations.label_studio.push import push as push_asks
     from integrations.label_studio.server import label_studio
     from integrations.recording import load_bundles
 
     with Ledger.open(ledger) as opened:
+        bundles = load_bundles(opened, bundle)
         daily = None if per_day is None else DailyBudget(per_day, inspectors or 1)
         asking = Asking(budget, seed, batch, strategy, daily, exposures)
-        new = top_up_each(opened, load_bundles(opened, bundle), asking)
-        say(f"{new} new questions")
         with bar(_AGAIN) as progress, label_studio(*_folders(home), progress) as client:
-            number = ensure_project(client, project)
+            number = ensure_project(client, project, overlap, known_classes(opened))
+            again = open_second_looks(opened, inspectors_of(client, number))
+            tests, missing = open_gold(opened, gold, seed)
+            new = top_up_each(opened, bundles, asking)
             report = push_asks(opened, client, number, _folders(home)[1], progress)
             address = _address(client, number)
+    say(f"{new} new questions, {again} second looks, {len(tests)} gold items")
+    if missing:
+        say(f"[yellow]{missing} gold items are missing[/]: flawsmith review gold IMAGE --truth good|defect names more")
     say(f"{report.pushed} questions sent, {report.adopted} were there already; inspectors answer at [bold]{address}[/]")
     for line in report.unreadable:
         say(f"[yellow]not sent:[/] {line}")
@@ -136,34 +157,6 @@ def pull(
     )
     if report.without_verdict:
         say(f"[yellow]{report.without_verdict} answers name no verdict[/] and were left out")
-
-
-@app.command()
-def status(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
-    """Count the questions and the verdicts in the ledger. No server is asked.
-
-    Example: [bold]flawsmith review status --json[/bold]
-    """
-    existing_ledger(ledger)
-    from dataclasses import asdict
-    from datetime import UTC, datetime
-
-    from curation.ledger import Ledger
-    from integrations.daily import answers_of_the_day
-    from integrations.label_studio.status import review_status
-
-    with Ledger.open(ledger) as opened:
-        counts = {name: count for name, count in asdict(review_status(opened)).items() if count is not None}
-        today = answers_of_the_day(opened, datetime.now(UTC))
-    if as_json:
-        print_json(counts | {"answered_today": today})
-    else:
-        from rich.console import Console
-
-        Console().print(", ".join(f"{count} {name}" for name, count in counts.items()), highlight=False)
-        if today:
-            said = ", ".join(f"{who} {count}" for who, count in sorted(today.items()))
-            Console().print(f"answered today: {said}", highlight=False)
 
 
 @app.command()

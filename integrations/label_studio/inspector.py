@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from integrations.label_studio.client import ONCE, list_tasks, server_errors, url_of
 from integrations.label_studio.masks import region
-from integrations.label_studio.project import DEFECT_CLASS, IMAGE, VERDICT
+from integrations.label_studio.page import DEFECT_CLASS, IMAGE, KNOWN_CLASS, SEVERITY, VERDICT
 from learning.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -26,11 +26,15 @@ class Answer:
         verdict: ``good``, ``defect``, ``unsure`` or ``skipped``.
         mask: ``[H, W]`` bool, of the image's own size, where a defect is painted.
         defect_class: Free text.
+        severity: ``critical`` or ``not critical``.
+        known_class: A kind that the page offers.
     """
 
     verdict: str
     mask: NDArray[np.bool_] | None = None
     defect_class: str | None = None
+    severity: str | None = None
+    known_class: str | None = None
 
 
 @dataclass
@@ -88,8 +92,11 @@ def annotation_result(answer: Answer) -> list[dict[str, Any]]:
     if answer.verdict == "skipped":
         return []
     base = {"to_name": IMAGE}
+    chosen = {VERDICT: answer.verdict, SEVERITY: answer.severity, KNOWN_CLASS: answer.known_class}
     result: list[dict[str, Any]] = [
-        {**base, "id": VERDICT, "from_name": VERDICT, "type": "choices", "value": {"choices": [answer.verdict]}}
+        {**base, "id": name, "from_name": name, "type": "choices", "value": {"choices": [choice]}}
+        for name, choice in chosen.items()
+        if choice
     ]
     if answer.defect_class:
         value = {"text": [answer.defect_class]}

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from integrations.label_studio.client import list_tasks, server_errors, url_of
 from integrations.label_studio.masks import mask_of
-from integrations.label_studio.project import DEFECT_CLASS, HOTKEYS, VERDICT, project_key
+from integrations.label_studio.page import (
+    DEFECT_CLASS,
+    HOTKEYS,
+    KNOWN_CLASS,
+    SEVERITY,
+    SEVERITY_HOTKEYS,
+    VERDICT,
+)
+from integrations.label_studio.project import project_key
 from learning.progress import Progress, silent
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
-    from curation.ledger import AskRow, Ledger, Verdict, VerdictEntry
+    from curation.ledger import AskRow, Ledger, Severity, Verdict, VerdictEntry
 
 OVERLAP = timedelta(seconds=30)
 """Read again before the cursor: tasks can share a time stamp, and a slow write can land with an earlier one."""
+
+_AT_ONCE = 200
+"""Verdicts in one transaction: each one waits for the disk."""
 
 DELETED = "deleted"
 """Revision of the withdrawal that a deleted annotation becomes."""
@@ -91,6 +102,7 @@ def pull(
     with server_errors(url_of(client)):
         inspectors = {user.id: user.email for user in client.users.list()}
         newest = cursor
+        entries: list[VerdictEntry] = []
         for task in list_tasks(client, project, _FIELDS, _since(cursor), page_size):
             report.tasks += 1
             progress(report.tasks, max(report.tasks, len(asks)), "reading verdicts from Label Studio")
@@ -99,15 +111,21 @@ def pull(
                 report.foreign += 1
             else:
                 reader = _TaskReader(source, ask, inspectors, masks_folder)
-                _record(ledger, reader, task, known.setdefault(ask.ask_id, {}), report)
+                entries += _new_entries(reader, task, known.setdefault(ask.ask_id, {}), report)
             if task.updated_at and (newest is None or task.updated_at > newest):
                 newest = task.updated_at
+            if len(entries) >= _AT_ONCE:
+                ledger.record_verdicts(entries)
+                entries = []
+        if entries:
+            ledger.record_verdicts(entries)
     if newest is not None and newest != cursor:
         ledger.set_cursor(source, newest.isoformat())
     return report
 
 
-def _record(ledger: Ledger, reader: _TaskReader, task: Any, known: _Revisions, report: PullReport) -> None:
+def _new_entries(reader: _TaskReader, task: Any, known: _Revisions, report: PullReport) -> list[VerdictEntry]:
+    """What a task says that is not known yet; from now on it is."""
     annotations = {str(annotation["id"]): annotation for annotation in task.annotations or []}
     fresh = [a for key, a in annotations.items() if _revision(a) not in known.get(key, {})]
     entries = []
@@ -126,11 +144,10 @@ def _record(ledger: Ledger, reader: _TaskReader, task: Any, known: _Revisions, r
         if key not in annotations and DELETED not in revisions:
             entries.append(reader.withdrawal(key, next(iter(revisions.values())), task.updated_at))
             report.withdrawn += 1
-    if entries:
-        ledger.record_verdicts(entries)
     for entry in entries:
         # A task that is changed while the pull turns the pages can come twice.
         known.setdefault(entry.external_id, {})[entry.revision] = entry.inspector
+    return entries
 
 
 def _known(ledger: Ledger, source: str) -> dict[str, _Revisions]:
@@ -153,31 +170,30 @@ class _TaskReader:
     def verdict(self, annotation: dict[str, Any]) -> VerdictEntry | None:
         """What an annotation says; None where it names no verdict."""
         results: Sequence[dict[str, Any]] = annotation.get("result") or []
-        said: Verdict | None = "skipped" if annotation.get("was_cancelled") else next(_choices(results), None)
+        said = cast("Verdict | None", _choice(results, VERDICT, HOTKEYS))
+        if annotation.get("was_cancelled"):
+            said = "skipped"
         if said is None:
             return None
-        mask_path = self._write_mask(annotation, results) if said == "defect" else None
         user = annotation.get("completed_by")
         user_id = user.get("id") if isinstance(user, dict) else user
         inspector = self.inspectors.get(user_id or 0) or f"user {user_id}"
         at = _time(_revision(annotation)) or datetime.now(UTC)
-        defect_class = _text(results) if said == "defect" else None
-        return self._entry(str(annotation["id"]), _revision(annotation), inspector, said, at, mask_path, defect_class)
+        entry = self._entry(str(annotation["id"]), _revision(annotation), inspector, said, at)
+        if said != "defect":
+            return entry
+        return replace(
+            entry,
+            regions_mask=self._write_mask(annotation, results),
+            defect_class=_text(results) or _choice(results, KNOWN_CLASS),
+            severity=cast("Severity | None", _choice(results, SEVERITY, SEVERITY_HOTKEYS)),
+        )
 
     def withdrawal(self, annotation_id: str, inspector: str, at: datetime | None) -> VerdictEntry:
         """What a deleted annotation becomes."""
-        return self._entry(annotation_id, DELETED, inspector, "withdrawn", at or datetime.now(UTC), None, None)
+        return self._entry(annotation_id, DELETED, inspector, "withdrawn", at or datetime.now(UTC))
 
-    def _entry(
-        self,
-        annotation_id: str,
-        revision: str,
-        inspector: str,
-        verdict: Verdict,
-        at: datetime,
-        mask_path: Path | None,
-        defect_class: str | None,
-    ) -> VerdictEntry:
+    def _entry(self, annotation_id: str, revision: str, inspector: str, verdict: Verdict, at: datetime) -> VerdictEntry:
         from curation.ledger import VerdictEntry
 
         return VerdictEntry(
@@ -189,9 +205,6 @@ class _TaskReader:
             source=self.source,
             external_id=annotation_id,
             revision=revision,
-            regions_mask=mask_path,
-            defect_class=defect_class,
-            note=None,
         )
 
     def _write_mask(self, annotation: dict[str, Any], results: Iterable[dict[str, Any]]) -> Path | None:
@@ -210,10 +223,14 @@ class _TaskReader:
         return path
 
 
-def _choices(results: Iterable[dict[str, Any]]) -> Iterator[Verdict]:
+def _choice(results: Iterable[dict[str, Any]], name: str, known: Container[str] | None = None) -> str | None:
+    """What was chosen, among what is known."""
     for result in results:
-        if result.get("from_name") == VERDICT:
-            yield from (cast("Verdict", choice) for choice in result["value"].get("choices", []) if choice in HOTKEYS)
+        if result.get("from_name") == name:
+            for choice in result["value"].get("choices", []):
+                if known is None or choice in known:
+                    return str(choice)
+    return None
 
 
 def _text(results: Iterable[dict[str, Any]]) -> str | None:

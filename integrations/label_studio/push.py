@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,32 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from curation.by_hand import BY_HAND
+from curation.by_hand import BY_HAND, GOLD
 from integrations.errors import ServerError
 from integrations.label_studio.client import ONCE, find_tasks, server_errors, url_of
-from integrations.label_studio.masks import propose_regions, region
-from integrations.label_studio.pictures import address, write_pictures
-from integrations.label_studio.project import IMAGE, OVERLAY, check_task, ensure_storage, is_ours
+from integrations.label_studio.page import TASK_KEYS
+from integrations.label_studio.project import ensure_storage, is_ours
+from integrations.label_studio.tasks import TaskBuilder
 from learning.errors import DataError
 from learning.progress import Progress, silent
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
-    from curation.ledger import AskRow, ImageRow, Ledger, ScoreRow
+    from curation.ledger import AskRow, Ledger
 
-_REASONS = {
-    BY_HAND: "Somebody looking through the images chose this one.",
-    "borderline": "Asked because the detector's score is close to its threshold.",
-    "rejected": "Asked because the detector rejects it.",
-    "diverse": "Asked because it looks unlike the parts that were asked about so far.",
-    "disagreement": "Asked because detectors disagree about it.",
-    "change": "Asked because the answer may change how parts like it are decided on.",
-    "balance": "Asked so that there are answers about parts of all kinds.",
-    "returned": "A customer sent this part back: mark where the defect is, if there is one.",
-    "audit": "A random audit: asked about whatever its score.",
-    "random": "A random audit: asked about whatever its score.",
-}
+_WORKERS = 2
+"""Threads that make pictures; most of it is compiled code that lets others run."""
 
 
 @dataclass
@@ -65,7 +56,7 @@ def push(
     images_root: Path,
     progress: Progress = silent,
     *,
-    chunk: int = 100,
+    chunk: int = 200,
     after_import: Callable[[], None] | None = None,
 ) -> PushReport:
     """Send every open ask that has no task yet.
@@ -92,22 +83,12 @@ def push(
         asks = _waiting(ledger, client, project)
         progress(0, len(asks), "looking for tasks that are there already")
         present = _reconcile(ledger, client, project, asks, report)
-        missing = [ask for ask in asks if ask.ask_id not in present]
-        builder = _TaskBuilder(ledger, missing, folder)
-        for start in range(0, len(missing), chunk):
-            part = missing[start : start + chunk]
-            tasks = []
-            sent: list[AskRow] = []
-            for number, ask in enumerate(part, start):
-                progress(number, len(missing), "sending images to Label Studio")
-                try:
-                    tasks.append(builder.task(ask))
-                    sent.append(ask)
-                except DataError as error:
-                    report.unreadable.append(str(error))
-            if not sent:
-                continue
-            ids = _import(client, project, tasks, [ask.ask_id for ask in sent])
+        _renew(ledger, client, asks, present, folder)
+        missing = _mixed([ask for ask in asks if ask.ask_id not in present])
+        builder = TaskBuilder(ledger, missing, folder)
+        batches = _made(builder, missing, chunk, report, progress)
+        # While the server takes in one batch, the pictures of the next are made.
+        for sent, ids in _imported(client, project, batches):
             if after_import:
                 after_import()
             ledger.mark_pushed([(ask.ask_id, project, ids[ask.ask_id]) for ask in sent])
@@ -139,11 +120,25 @@ def _waiting(ledger: Ledger, client: LabelStudio, project: int) -> list[AskRow]:
     return sorted(asks, key=lambda ask: ask.strategy != BY_HAND)
 
 
+def _mixed(asks: Sequence[AskRow]) -> list[AskRow]:
+    """Spread gold items evenly at random among the others, which keep their order."""
+    others = [ask for ask in asks if ask.strategy != GOLD]
+    places = {ask.ask_id: (number + 0.5) / len(others) for number, ask in enumerate(others)}
+    # Ask ids are random.
+    places |= {ask.ask_id: int(ask.ask_id[:8], 16) / 2**32 for ask in asks if ask.strategy == GOLD}
+    return sorted(asks, key=lambda ask: places[ask.ask_id])
+
+
 def _reconcile(
     ledger: Ledger, client: LabelStudio, project: int, asks: Sequence[AskRow], report: PushReport
-) -> set[str]:
-    """Write down tasks that the ledger does not know of, and delete second tasks of one ask."""
+) -> dict[str, Any]:
+    """Write down tasks that the ledger does not know of, and delete second tasks of one ask.
+
+    Returns:
+        The task of each ask that has one.
+    """
     found = find_tasks(client, project, [ask.ask_id for ask in asks])
+    kept = {}
     known = {ask.ask_id: ask.task_id for ask in asks if ask.project_id == project}
     adopted = []
     for ask_id, tasks in found.items():
@@ -153,15 +148,68 @@ def _reconcile(
             if not _answers(task):
                 client.tasks.delete(task.id)
                 report.doubles_removed += 1
+        kept[ask_id] = best
         if known.get(ask_id) != best.id:
             adopted.append((ask_id, project, best.id))
     ledger.mark_pushed(adopted)
     report.adopted += len(adopted)
-    return set(found)
+    return kept
+
+
+def _renew(ledger: Ledger, client: LabelStudio, asks: Sequence[AskRow], present: dict[str, Any], folder: Path) -> None:
+    """Bring unanswered tasks that an older version made up to what the page shows now."""
+    old = {key for key, task in present.items() if not _answers(task) and not set(TASK_KEYS) <= task.data.keys()}
+    outdated = [ask for ask in asks if ask.ask_id in old]
+    builder = TaskBuilder(ledger, outdated, folder)
+    for ask in outdated:
+        try:
+            data = builder.task(ask)["data"]
+        except DataError:
+            continue  # it stays as it was sent
+        client.tasks.update(str(present[ask.ask_id].id), data=data, request_options=ONCE)
 
 
 def _answers(task: Any) -> int:
     return (task.total_annotations or 0) + (task.cancelled_annotations or 0)
+
+
+_Batch = tuple[list["AskRow"], list[dict[str, Any]]]
+
+
+def _made(
+    builder: TaskBuilder, asks: Sequence[AskRow], chunk: int, report: PushReport, progress: Progress
+) -> Iterator[_Batch]:
+    """Asks and their tasks, in batches; what cannot be shown goes to the report."""
+
+    def make(ask: AskRow) -> dict[str, Any] | str:
+        try:
+            return builder.task(ask)
+        except DataError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(_WORKERS) as workers:
+        for start in range(0, len(asks), chunk):
+            progress(start, len(asks), "sending images to Label Studio")
+            part = asks[start : start + chunk]
+            made = list(zip(part, workers.map(make, part), strict=True))
+            report.unreadable += [task for _, task in made if isinstance(task, str)]
+            shown = [(ask, task) for ask, task in made if not isinstance(task, str)]
+            if shown:
+                yield [ask for ask, _ in shown], [task for _, task in shown]
+
+
+def _imported(
+    client: LabelStudio, project: int, batches: Iterator[_Batch]
+) -> Iterator[tuple[list[AskRow], dict[str, int]]]:
+    """Import batches one after the other, each while the next is being made; asks and their task ids."""
+    with ThreadPoolExecutor(1) as sender:
+        waiting: tuple[list[AskRow], Future[dict[str, int]]] | None = None
+        for asks, tasks in batches:
+            if waiting:
+                yield waiting[0], waiting[1].result()
+            waiting = asks, sender.submit(_import, client, project, tasks, [ask.ask_id for ask in asks])
+        if waiting:
+            yield waiting[0], waiting[1].result()
 
 
 def _import(client: LabelStudio, project: int, tasks: list[dict[str, Any]], ask_ids: list[str]) -> dict[str, int]:
@@ -186,46 +234,3 @@ def _import(client: LabelStudio, project: int, tasks: list[dict[str, Any]], ask_
         )
         raise ServerError(msg)
     return arrived
-
-
-class _TaskBuilder:
-    """Looks up what a task shows; the ledger is read once for all of them."""
-
-    def __init__(self, ledger: Ledger, asks: Sequence[AskRow], folder: Path) -> None:
-        self.folder = folder
-        self.images: dict[str, ImageRow] = {image.image_id: image for image in ledger.images()} if asks else {}
-        self.scores: dict[tuple[str, str], ScoreRow] = {}
-        for model_id in {ask.model_id for ask in asks}:
-            self.scores |= {(model_id, score.image_id): score for score in ledger.scores(model_id=model_id)}
-
-    def task(self, ask: AskRow) -> dict[str, Any]:
-        """Write the pictures of an ask and describe its task.
-
-        Raises:
-            DataError: If the image or its map cannot be read.
-        """
-        image = self.images[ask.image_id]
-        score = self.scores.get((ask.model_id, ask.image_id))
-        map_path = Path(score.map_path) if score and score.map_path else None
-        pictures = write_pictures(self.folder, ask.ask_id, Path(image.path), map_path)
-        regions = propose_regions(pictures.anomaly_map) if pictures.anomaly_map is not None else []
-        task: dict[str, Any] = {
-            "data": {
-                "external_id": ask.ask_id,
-                "image_id": ask.image_id,
-                "part": str(image.part),
-                "why": why(ask.reason),
-                IMAGE: address(pictures.image),
-                OVERLAY: address(pictures.overlay),
-            }
-        }
-        if regions:
-            result = [region(mask, f"{ask.ask_id[:12]}-{number}") for number, mask in enumerate(regions)]
-            task["predictions"] = [{"model_version": f"map {ask.model_id[:12]}", "result": result}]
-        check_task(task)
-        return task
-
-
-def why(reason: str) -> str:
-    """Say to an inspector why an image is asked about, without a hint at the answer."""
-    return _REASONS.get(reason, f"Asked because: {reason}.")

@@ -27,10 +27,12 @@ def test_a_histogram_counts_every_scored_image_once() -> None:
 
 
 def test_pareto_adds_up() -> None:
-    rows = pareto(["scratch", "dent", "scratch", None])
+    severities = ["critical", "not critical", None, None]
+    rows = pareto(["scratch", "dent", "scratch", None], severities)
+    assert [(row.critical, row.not_critical) for row in rows] == [(1, 0), (0, 1), (0, 0)]
     assert [(row.name, row.count) for row in rows] == [("scratch", 2), ("dent", 1), ("no kind given", 1)]
     assert [row.cumulative for row in rows] == [0.5, 0.75, 1.0]
-    assert pareto([]) == []
+    assert pareto([], []) == []
 
 
 def test_days_are_in_order_and_leave_out_what_is_not_known() -> None:

@@ -1,5 +1,6 @@
 """One real server for all tests of this folder, and a ledger with images for each."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ def _no_server_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
-    folder = tmp_path_factory.mktemp("label-studio")
+    # A folder that is kept: the server is up in seconds, as its database is there already.
+    kept = os.environ.get("FLAWSMITH_TEST_LABEL_STUDIO_FOLDER")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("label-studio")
     started = LabelStudioServer(folder / "data", folder / "images").start()
     group = started.pid
     assert group is not None

@@ -234,7 +234,7 @@ def test_a_wrong_token_is_named(server: LabelStudioServer, token: str, what: str
 
 @pytest.mark.server
 def test_a_page_that_the_server_refuses_is_named(review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("integrations.label_studio.project.labelling_config", lambda: "<View><Image")
+    monkeypatch.setattr("integrations.label_studio.project.labelling_config", lambda _: "<View><Image")
     with pytest.raises(ServerError, match="refuses what was sent"):
         ensure_project(review.client, review.title)
 

@@ -48,3 +48,27 @@ def test_a_flat_map_proposes_nothing(value: int) -> None:
 def test_a_noisy_map_never_covers_the_image() -> None:
     noise = np.random.default_rng(1).integers(100, 140, (100, 100)).astype(np.uint8)
     assert sum(mask.mean() for mask in propose_regions(noise)) <= 0.2
+
+
+def _polygon(points: list[list[float]]) -> dict:
+    size = {"original_width": 40, "original_height": 20}
+    return {"from_name": "outline", "value": {"points": points}, **size}
+
+
+def test_a_polygon_is_the_pixels_whose_middle_is_inside() -> None:
+    filled = mask_of([_polygon([[25, 50], [75, 50], [75, 100], [25, 100]])])
+    assert filled is not None
+    expected = np.zeros((20, 40), bool)
+    expected[10:, 10:30] = True
+    np.testing.assert_array_equal(filled, expected)
+    painted = np.zeros((20, 40), bool)
+    painted[0] = True
+    united = mask_of([_polygon([[25, 50], [75, 50], [75, 100], [25, 100]]), region(painted, "a")])
+    np.testing.assert_array_equal(united, expected | painted)
+
+
+def test_a_polygon_thinner_than_a_pixel_is_not_lost_and_two_points_are_none() -> None:
+    thin = mask_of([_polygon([[10, 51], [90, 51], [90, 51.5], [10, 51.5]])])
+    assert thin is not None
+    assert 20 <= thin.sum() <= 70
+    assert mask_of([_polygon([[10, 10], [90, 90]])]) is None

@@ -3,13 +3,21 @@ import re
 import pytest
 
 from integrations.errors import ServerError
-from integrations.label_studio.project import check_config, check_task, labelling_config
+from integrations.label_studio.page import TASK_KEYS, check_config, check_task, classes_of, labelling_config
 
 GOOD = labelling_config()
 
 
 def test_the_verdicts_have_keys() -> None:
-    assert re.findall(r'Choice value="(\w+)" hotkey="(\d)"', GOOD) == [("good", "1"), ("defect", "2"), ("unsure", "3")]
+    keys = dict(re.findall(r'Choice value="([\w ]+)" hotkey="(\d)"', labelling_config(["crack"])))
+    verdicts = {"good": "1", "defect": "2", "unsure": "3"}
+    assert keys == {**verdicts, "critical": "4", "not critical": "5", "crack": "6"}
+
+
+def test_more_kinds_than_keys_and_none_at_all() -> None:
+    many = [f"kind {number}" for number in range(12)]
+    assert classes_of(labelling_config(many)) == many
+    assert classes_of(GOOD) == classes_of("<View") == []
 
 
 @pytest.mark.parametrize(
@@ -32,7 +40,7 @@ def test_what_label_studio_accepts_in_silence_is_refused(wrong: str, what: str) 
 
 
 def _task() -> dict:
-    data = dict.fromkeys(("external_id", "image_id", "part", "why", "image", "overlay"), "x")
+    data = dict.fromkeys(TASK_KEYS, "x")
     return {"data": data, "predictions": [{"result": [{"from_name": "region", "to_name": "image"}]}]}
 
 

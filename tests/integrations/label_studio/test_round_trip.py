@@ -63,12 +63,12 @@ def test_a_task_shows_what_it_should(review: Review) -> None:
     [task_id] = review.task_ids()[ask]
     task = review.client.tasks.get(task_id)
     assert "close to its threshold" in task.data["why"]
-    for key in ("image", "overlay"):
+    for key, kind in (("image", "image/png"), ("overlay", "image/jpeg"), ("near_good", "image/png")):
         response = review.client._client_wrapper.httpx_client.httpx_client.get(
             review.server.url + task.data[key], headers={"Authorization": f"Token {review.server.token}"}
         )
         assert response.status_code == 200
-        assert response.headers["content-type"] == "image/png"
+        assert response.headers["content-type"] == kind
     [prediction] = task.predictions
     results = prediction["result"] if isinstance(prediction, dict) else prediction.result
     assert {result["from_name"] for result in results} == {"region"}

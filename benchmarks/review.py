@@ -1,0 +1,195 @@
+"""Speed of push and pull against a real Label Studio, and what is lost when processes are killed: nothing.
+
+``python -m benchmarks.review --json``; with ``--quick`` under two minutes on an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from benchmarks.review_line import answer_at_once, count_tasks, fill_ledger, lost_and_doubled, make_annotators
+from curation.ledger import Ledger
+from integrations.label_studio import LabelStudioServer, ensure_project, pull, push
+
+if TYPE_CHECKING:
+    from label_studio_sdk import LabelStudio
+
+_TASKS, _ANNOTATORS = 1000, 50
+_LONGEST = 900.0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print a table, and with ``--json`` one object as the last line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
+    parser.add_argument(
+        "--quick", action="store_true", help="300 answers; 150 asks under 4 kills of ours and 2 of the server"
+    )
+    parser.add_argument("--asks", type=int, default=10_000, help="pushed and pulled while things are killed")
+    parser.add_argument("--kills", type=int, default=24, help="kills of ours, half at push and half at pull")
+    parser.add_argument("--server-kills", type=int, default=6, help="kills of the server, likewise")
+    parser.add_argument("--annotators", type=int, default=_ANNOTATORS, help="who answer at once; 0: nobody does")
+    parser.add_argument(
+        "--server", type=Path, help="folder of a server that is kept: it starts in a quarter of the time"
+    )
+    parser.add_argument("--only", choices=("speed", "crashes"), help="leave the other out")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.asks, options.kills, options.server_kills = 150, 4, 2
+    with tempfile.TemporaryDirectory(prefix="flawsmith-review-") as name:
+        folder = Path(name)
+        began = time.monotonic()
+        with LabelStudioServer(options.server or folder / "server", folder / "pictures") as server:
+            results: dict[str, Any] = {"server_start_seconds": round(time.monotonic() - began, 1)}
+            annotators = make_annotators(server.client(), options.annotators)
+            if options.only != "crashes":
+                answers = 300 if options.quick else _TASKS
+                results |= measure_speed(folder / "speed", server, annotators, answers, options.seed)
+                _say(results)
+            if options.only != "speed":
+                results["crashes"] = measure_crashes(folder / "crashes", server, annotators, options)
+                _say(results["crashes"])
+    if options.json:
+        results["load"] = os.getloadavg()
+        sys.stdout.write(json.dumps({**results, "machine": describe_machine()}) + "\n")
+
+
+def measure_speed(
+    folder: Path, server: LabelStudioServer, annotators: list[LabelStudio], answers: int, seed: int
+) -> dict[str, Any]:
+    """Push 1,000 asks, let 50 annotators answer at once, and pull.
+
+    Args:
+        folder: For the ledger and its files.
+        server: Running.
+        annotators: Connections.
+        answers: How many of the tasks are answered.
+        seed: Of the pictures.
+
+    Returns:
+        Seconds of the whole push (the ledger read, neighbours found, pictures drawn, tasks imported and written down)
+        and of the whole pull, with the processor's time of this process; and what became of the answers.
+    """
+    import learning.images.pixels  # noqa: F401 (brings torch, which `review push` has loaded with the bundle by then)
+
+    folder.mkdir()
+    with Ledger.open(folder / "ledger.db") as ledger:
+        truth = fill_ledger(ledger, folder, _TASKS, 256, seed)
+        client = server.client()
+        project = ensure_project(client, f"speed {uuid.uuid4().hex}")
+        pushed = _timed(lambda: push(ledger, client, project, server.images_root))
+        again = _timed(lambda: push(ledger, client, project, server.images_root))
+        began = time.monotonic()
+        given, repeated = answer_at_once(client, annotators, project, truth, answers) if annotators else (0, 0)
+        answering = time.monotonic() - began
+        pulled = _timed(lambda: pull(ledger, client, project, folder / "masks"))
+        nothing = _timed(lambda: pull(ledger, client, project, folder / "masks"))
+        said = [verdict for verdict in ledger.verdicts() if verdict.ask_id]
+        found = Counter(verdict.ask_id or "" for verdict in said)
+        right = sum(truth[verdict.ask_id or ""].verdict == verdict.verdict for verdict in said)
+    return {
+        "tasks": _TASKS,
+        "push_seconds": pushed[0],
+        "push_cpu_seconds": pushed[1],
+        "push_again_seconds": again[0],
+        "pull_seconds": pulled[0],
+        "pull_cpu_seconds": pulled[1],
+        "pull_again_seconds": nothing[0],
+        "annotators": len(annotators),
+        "answers": given,
+        "answers_per_second": round(given / answering, 1),
+        "answers_given_again": repeated,
+        "answers_in_ledger_once": sum(count == 1 for count in found.values()),
+        "answers_doubled": sum(count > 1 for count in found.values()),
+        "answers_right": right,
+    }
+
+
+def measure_crashes(
+    folder: Path, server: LabelStudioServer, annotators: list[LabelStudio], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Kill ours and the server at random times of push and pull, and count what is lost or doubled in the end.
+
+    Returns:
+        Kills that hit a running push or pull, and asks and answers that were lost and doubled.
+    """
+    folder.mkdir()
+    rng = np.random.default_rng(options.seed)
+    result: dict[str, Any] = {"asks": options.asks}
+    with Ledger.open(folder / "ledger.db") as ledger:
+        truth = fill_ledger(ledger, folder, options.asks, 64, options.seed + 1)
+        project = ensure_project(server.client(), f"crashes {uuid.uuid4().hex}")
+        asks = list(truth)
+        result["push_kills"] = _batter("push", folder, server, project, rng, options)
+        push(ledger, server.client(), project, server.images_root)
+        result["tasks"] = lost_and_doubled(count_tasks(server.client(), project), asks)
+        _say(result)
+        answer_at_once(server.client(), annotators, project, truth, options.asks)
+        result["pull_kills"] = _batter("pull", folder, server, project, rng, options)
+        pull(ledger, server.client(), project, folder / "masks", everything=True)
+        found = Counter(verdict.ask_id or "" for verdict in ledger.verdicts())
+        result["answers"] = lost_and_doubled(found, asks)
+    return result
+
+
+def _batter(
+    what: str,
+    folder: Path,
+    server: LabelStudioServer,
+    project: int,
+    rng: np.random.Generator,
+    options: argparse.Namespace,
+) -> dict[str, int]:
+    """Kill so many pushes or pulls, and the server under so many; those that had ended before are not counted."""
+    hit = {"ours": 0, "server": 0}
+    plan = ["ours"] * (options.kills // 2) + ["server"] * (options.server_kills // 2)
+    for victim in rng.permutation(plan):
+        places = [server.url, server.token, str(project), str(server.images_root), str(folder / "masks")]
+        command = [sys.executable, "-m", "benchmarks.workers.push_and_pull", what, str(folder / "ledger.db"), *places]
+        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert worker.stdout
+        worker.stdout.readline()
+        # From the first request to about where a tenth of a whole run is done, so that many kills find work.
+        time.sleep(float(rng.uniform(0.0, 0.5 + options.asks / 5000)))
+        alive = worker.poll() is None
+        hit[str(victim)] += alive
+        if victim == "ours":
+            worker.kill()
+            worker.wait()
+            continue
+        assert server.pid is not None
+        os.killpg(server.pid, signal.SIGKILL)
+        worker.wait(_LONGEST)
+        server.stop()
+        server.start()
+    return hit
+
+
+def _say(results: dict[str, Any]) -> None:
+    sys.stdout.write("".join(f"{key}: {value}\n" for key, value in results.items()))
+    sys.stdout.flush()
+
+
+def _timed(act: Any) -> tuple[float, float]:
+    began, used = time.monotonic(), time.process_time()
+    act()
+    return round(time.monotonic() - began, 2), round(time.process_time() - used, 2)
+
+
+if __name__ == "__main__":
+    main()
