@@ -248,7 +248,7 @@ def draw(result: dict[str, Any], file: Path) -> None:
     axes.set_xlabel('defective pictures among the "good" ones that train, %')
     axes.set_ylabel("image AUROC")
     axes.set_xticks(sorted({100 * row["level"] for row in result["summary"]}))
-    axes.legend(frameon=False, fontsize=8, ncols=2)
+    figure.legend(loc="outside right center", frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, dpi=130)
 

@@ -90,6 +90,7 @@ class Clean(BaseModel):
     """How suspected defects are looked for.
 
     Attributes:
+        detector: That judges; None: the one that is trained, with its options.
         share: Of the minutes or steps, for all folds together.
         folds: Into which the groups are cut.
         rate: Probability that an ordinary good part is suspected.
@@ -97,9 +98,18 @@ class Clean(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    detector: str | None = None
     share: float = Field(default=0.3, gt=0, lt=1)
     folds: int = Field(default=2, ge=2, le=10)
     rate: float = Field(default=0.01, gt=0, le=0.05)
+
+    @field_validator("detector")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None and (name not in DETECTORS or detector_class(name).needs_defects):
+            msg = f"takes a detector that learns from good parts; there is no such {name!r}"
+            raise ValueError(msg)
+        return name
 
 
 class TrainConfig(BaseModel):

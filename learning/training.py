@@ -18,7 +18,7 @@ from learning.config import AUTO, TrainConfig
 from learning.defects import bank_digest, usable
 from learning.detectors import Budget, Detector, create, detector_class
 from learning.errors import DataError
-from learning.flaw_sources import FlawSources
+from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from learning.images.readers import of_camera, read_data
@@ -148,7 +148,7 @@ def train_on_records(
     cleaned = None
     if config.clean:
         began = time.monotonic()
-        cleaned = _clean(config, first, look(first), parts, seed, left, device, progress, checkpoint)
+        cleaned = _clean(config, first, look, parts, seed, left, device, progress, checkpoint)
         left = rest_after(left, cleaned, config.clean, began)
         parts["train"] = without_suspects(parts["train"], cleaned)
     parts["train"] += added
@@ -214,8 +214,8 @@ def data_fingerprint(records: Sequence[ImageRecord]) -> str:
 
 def _clean(
     config: TrainConfig,
-    name: str,
-    look: Look,
+    trained: str,
+    look: Callable[[str], Look],
     parts: Mapping[str, Sequence[ImageRecord]],
     seed: int,
     budget: Budget,
@@ -225,18 +225,20 @@ def _clean(
 ) -> Cleaned:
     """Look for defects hidden among the parts that train; what inspectors confirmed is not among these yet."""
     assert config.clean is not None
+    name = config.clean.detector or trained
     options = config.auto.options.get(name, {}) if config.detector == AUTO else config.detector_config
+    shown = look(name)
 
     def images(records: Sequence[ImageRecord]) -> ImageSet:
-        return ImageSet(records, look.preprocessing, regions=config.regions)
+        return ImageSet(records, shown.preprocessing, regions=config.regions)
 
     return find_suspects(
         config.clean,
         parts["train"],
         images(parts["selection"]),
-        lambda: create(name, options, look.preprocessing, device),
+        lambda: create(name, options if name == trained else {}, shown.preprocessing, device),
         images,
-        look.sources,
+        shown.sources if detector_class(name).learns_from_flaws else NO_SOURCES,
         seed=seed,
         budget=budget,
         progress=progress,
