@@ -155,6 +155,8 @@ def pull(
         f"{report.new} new verdicts, {report.changed} changed, {report.withdrawn} withdrawn, {report.skipped} of them "
         "skipped; next: flawsmith retrain"
     )
+    for line in report.unreadable:
+        say(f"[yellow]outline left out, its verdict kept[/]: {line}")
     if report.without_verdict:
         say(f"[yellow]{report.without_verdict} answers name no verdict[/] and were left out")
 

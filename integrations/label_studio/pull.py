@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -54,6 +54,7 @@ class PullReport:
         without_verdict: Annotations that name no verdict; not recorded.
         foreign: Tasks that show no ask of this ledger.
         tasks: Tasks that were looked at.
+        unreadable: Outlines that cannot be read, each with the reason; their verdicts are recorded without.
     """
 
     new: int = 0
@@ -63,6 +64,7 @@ class PullReport:
     without_verdict: int = 0
     foreign: int = 0
     tasks: int = 0
+    unreadable: list[str] = field(default_factory=list)
 
 
 def pull(
@@ -110,7 +112,7 @@ def pull(
             if ask is None:
                 report.foreign += 1
             else:
-                reader = _TaskReader(source, ask, inspectors, masks_folder)
+                reader = _TaskReader(source, ask, inspectors, masks_folder, report.unreadable)
                 entries += _new_entries(reader, task, known.setdefault(ask.ask_id, {}), report)
             if task.updated_at and (newest is None or task.updated_at > newest):
                 newest = task.updated_at
@@ -166,6 +168,7 @@ class _TaskReader:
     ask: AskRow
     inspectors: Mapping[int, str]
     masks_folder: Path
+    unreadable: list[str]
 
     def verdict(self, annotation: dict[str, Any]) -> VerdictEntry | None:
         """What an annotation says; None where it names no verdict."""
@@ -211,7 +214,12 @@ class _TaskReader:
         """Write a mask before its verdict: killed in between, the next pull writes the same file again."""
         from PIL import Image
 
-        mask = mask_of(results)
+        try:
+            mask = mask_of(results)
+        except (ValueError, KeyError, TypeError) as error:
+            # What was said counts, whatever became of where it is.
+            self.unreadable.append(f"annotation {annotation['id']} of ask {self.ask.ask_id}: {error}")
+            return None
         if mask is None:
             return None
         self.masks_folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,16 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 import pytest
 
 from integrations.label_studio.masks import mask_of, propose_regions, region
+from integrations.label_studio.page import VERDICT
+from integrations.label_studio.pull import _TaskReader
+
+if TYPE_CHECKING:
+    from curation.ledger import AskRow
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 13), (64, 80)])
@@ -72,3 +81,21 @@ def test_a_polygon_thinner_than_a_pixel_is_not_lost_and_two_points_are_none() ->
     assert thin is not None
     assert 20 <= thin.sum() <= 70
     assert mask_of([_polygon([[10, 10], [90, 90]])]) is None
+
+
+@pytest.mark.parametrize("rle", [[1, 2, 3], [0, 0, 0, 9], ["x"]])
+def test_an_outline_that_cannot_be_read_loses_no_verdict(rle: list[object], tmp_path: Path) -> None:
+    damaged = region(np.ones((4, 4), bool), "a")
+    damaged["value"]["rle"] = rle
+    said = {"from_name": VERDICT, "value": {"choices": ["defect"]}}
+    annotation = {
+        "id": 7, "completed_by": 1, "updated_at": "2026-01-05T08:00:00Z", "result": [said, damaged],
+    }  # fmt: skip
+    unreadable: list[str] = []
+    ask = cast("AskRow", SimpleNamespace(ask_id="a" * 32, image_id="b" * 64))
+    entry = _TaskReader("project 1", ask, {1: "ann@plant"}, tmp_path, unreadable).verdict(annotation)
+    assert entry is not None
+    assert (entry.verdict, entry.inspector, entry.regions_mask) == ("defect", "ann@plant", None)
+    assert len(unreadable) == 1
+    assert "annotation 7" in unreadable[0]
+    assert not list(tmp_path.iterdir())
