@@ -108,12 +108,12 @@ def push(
     with Ledger.open(ledger) as opened:
         bundles = load_bundles(opened, bundle)
         daily = None if per_day is None else DailyBudget(per_day, inspectors or 1)
-        asking = Asking(budget, seed, batch, strategy, daily, exposures)
+        # Before a server is started: a draw that cannot be made is a mistake.
+        new = top_up_each(opened, bundles, Asking(budget, seed, batch, strategy, daily, exposures))
         with bar(_AGAIN) as progress, label_studio(*_folders(home), progress) as client:
             number = ensure_project(client, project, overlap, known_classes(opened))
             again = open_second_looks(opened, inspectors_of(client, number))
             tests, missing = open_gold(opened, gold, seed)
-            new = top_up_each(opened, bundles, asking)
             report = push_asks(opened, client, number, _folders(home)[1], progress)
             address = _address(client, number)
     say(f"{new} new questions, {again} second looks, {len(tests)} gold items")

@@ -47,7 +47,7 @@ class PlainLedger:
         return self.vectors[model_id]
 
     def judge(self, image_id: str, state: str, mask_path: Path | None = None) -> None:
-        self.resolutions[image_id] = SimpleNamespace(image_id=image_id, state=state, mask_path=mask_path)
+        self.resolutions[image_id] = SimpleNamespace(image_id=image_id, state=state, mask_path=mask_path, verdicts=())
 
     def forget(self, image_id: str) -> None:
         for rows in (self.image_rows, self.score_rows, self.ask_rows, self.resolutions):
