@@ -100,7 +100,9 @@ def measure_speed(
         pulled = _timed(lambda: pull(ledger, client, project, folder / "masks"))
         nothing = _timed(lambda: pull(ledger, client, project, folder / "masks"))
         said = [verdict for verdict in ledger.verdicts() if verdict.ask_id]
-        found = Counter(verdict.ask_id or "" for verdict in said)
+        # Of one inspector the latest word counts: an annotation that the server has twice is one answer.
+        answered = {(verdict.ask_id or "", verdict.inspector) for verdict in said}
+        found = Counter(ask for ask, _ in answered)
         right = sum(truth[verdict.ask_id or ""].verdict == verdict.verdict for verdict in said)
     return {
         "tasks": _TASKS,
@@ -116,7 +118,8 @@ def measure_speed(
         "answers_given_again": repeated,
         "answers_in_ledger_once": sum(count == 1 for count in found.values()),
         "answers_doubled": sum(count > 1 for count in found.values()),
-        "answers_right": right,
+        "annotations_repeated_by_server": len(said) - len(answered),
+        "verdicts_right": right,
     }
 
 
@@ -142,7 +145,8 @@ def measure_crashes(
         answer_at_once(server.client(), annotators, project, truth, options.asks)
         result["pull_kills"] = _batter("pull", folder, server, project, rng, options)
         pull(ledger, server.client(), project, folder / "masks", everything=True)
-        found = Counter(verdict.ask_id or "" for verdict in ledger.verdicts())
+        answered = {(verdict.ask_id or "", verdict.inspector) for verdict in ledger.verdicts()}
+        found = Counter(ask for ask, _ in answered)
         result["answers"] = lost_and_doubled(found, asks)
     return result
 
