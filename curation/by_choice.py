@@ -88,7 +88,9 @@ def make_version(
     free = {key for key in wanted if held is None or images[key].group not in held}
     said = {one.image_id for one in ledger.resolved()} & free
     members = [member for member in resolved_members(ledger) if member.image_id in free]
-    rest = sorted(free - said)
+    # What somebody vouches for as a defect is not taken as good; where the defect is nobody has said.
+    vouched = {item.image_id for item in ledger.gold_items() if item.truth == "defect"} & free - said
+    rest = sorted(free - said - vouched)
     if assume_good:
         members += [_assumed(images[key]) for key in rest]
     if not members:
@@ -103,7 +105,7 @@ def make_version(
         sum(member.state == "defect" for member in members),
         len(rest) if assume_good else 0,
         0 if assume_good else len(rest),
-        len(said) - sum(bool(member.verdicts) for member in members),
+        len(said) + len(vouched) - sum(bool(member.verdicts) for member in members),
         len(wanted) - len(free),
     )
 

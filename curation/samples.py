@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from curation.errors import LedgerError
 from curation.rows import Row
 
 if TYPE_CHECKING:
@@ -64,9 +65,19 @@ class Write:
 
 
 def open_dataset(name: str) -> Dataset:
-    """The data set of this name with our fields; made where there is none."""
-    import fiftyone as fo
+    """The data set of this name with our fields; made where there is none.
 
+    Raises:
+        LedgerError: If FiftyOne does not take the name.
+    """
+    import fiftyone as fo
+    import fiftyone.core.utils as fou
+
+    try:
+        fou.to_slug(name)
+    except ValueError as error:
+        msg = f"{name!r} cannot be the name of a data set in FiftyOne: it takes letters or digits, and not too many"
+        raise LedgerError(msg) from error
     if fo.dataset_exists(name):
         dataset = fo.load_dataset(name)
         dataset.reload()

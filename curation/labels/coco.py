@@ -53,19 +53,25 @@ def read_coco(source: Path, reading: Reading, images: Path | None) -> Found:
 
 def _read(file: Path, reading: Reading, finder: Finder) -> Iterator[Label | Refusal]:
     content = json.loads(file.read_bytes())
-    try:
-        names = {one["id"]: str(one["name"]) for one in content.get("categories", [])}
-        by_image: dict[Any, list[dict[str, Any]]] = {}
-        for annotation in content["annotations"]:
+    for part in ("images", "annotations", "categories"):
+        if not isinstance(content.get(part, []), list):
+            msg = f"{file} is no COCO file: {part} is no list"
+            raise DataError(msg)
+    names = {one["id"]: str(one["name"]) for one in content.get("categories", []) if _has(one, "id", "name")}
+    by_image: dict[Any, list[dict[str, Any]]] = {}
+    for number, annotation in enumerate(content["annotations"]):
+        # One that cannot be read otherwise has its image refused: without it the image could be taken for good.
+        if _has(annotation, "image_id"):
             by_image.setdefault(annotation["image_id"], []).append(annotation)
-        known = {image["id"]: image for image in content["images"]}
-        named = [(str(image["file_name"]), image) for image in content["images"]]
-    except (KeyError, TypeError) as error:
-        msg = f"{file} is no COCO file: {error!r} is missing"
-        raise DataError(msg) from error
-    for key in by_image.keys() - known.keys():
-        yield Refusal(f"image {key}", f"{file.name} has annotations of it, and not the image")
-    for name, image in named:
+        else:
+            yield Refusal(f"annotation {number} of {file.name}", "it has no image_id")
+    known = set()
+    for number, image in enumerate(content["images"]):
+        if not _has(image, "id", "file_name"):
+            yield Refusal(f"image {number} of {file.name}", "it has no id or no file_name")
+            continue
+        known.add(image["id"])
+        name = str(image["file_name"])
         path = finder.find(name)
         if path is None:
             yield Refusal(name, "there is no such file, or several: name their folder with --images")
@@ -76,6 +82,13 @@ def _read(file: Path, reading: Reading, finder: Finder) -> Iterator[Label | Refu
             yield Refusal(name, f"an annotation cannot be read: {error!r}")
             continue
         yield label_of(path, regions, reading)
+    for key in by_image.keys() - known:
+        yield Refusal(f"image {key}", f"{file.name} has annotations of it, and not the image")
+
+
+def _has(entry: Any, *keys: str) -> bool:
+    """Whether an entry is an object with these keys, whose values can be looked up."""
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), str | int) for key in keys)
 
 
 def _region(annotation: dict[str, Any], image: dict[str, Any], names: dict[Any, str]) -> Region:

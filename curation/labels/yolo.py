@@ -84,7 +84,10 @@ def _region(line: str, names: dict[int, str], size: tuple[int, ...]) -> Region:
         msg = f"{line!r} is neither a class and a box nor a class and a polygon"
         raise ValueError(msg)
     height, width = size
-    name = names.get(int(number), number)
+    if int(number) not in names:
+        msg = f"no class {number} is named in {DATA} or {CLASSES}"
+        raise ValueError(msg)
+    name = names[int(number)]
     if len(numbers) == _BOX:
         return Region(name, "boxes", partial(_box, numbers, height, width))
     corners = (np.reshape(numbers, (-1, 2)) * (width, height)).ravel().tolist()

@@ -79,6 +79,10 @@ def sync(
         Ledger.open(ledger) as opened,
         MongoServer(home / "fiftyone"),
     ):
+        if model is not None and not opened.scores(model_id=model):
+            shown = ", ".join(models_in_use(opened)) or "none"
+            msg = f"the ledger has no scores of model {model!r}; in use: {shown}"
+            raise ConfigError(msg)
         progress(0, 1, "starting FiftyOne")
         report = sync_dataset(opened, name, model, progress, who)
         problem = ""

@@ -20,6 +20,7 @@ from integrations.cli.options import (
     is_there,
 )
 from integrations.formats import Format
+from learning.errors import ConfigError
 
 if TYPE_CHECKING:
     from curation.labels import Imported
@@ -118,6 +119,9 @@ def import_(
             progress(0, 1, "starting FiftyOne")
             stack.enter_context(MongoServer(home / "fiftyone"))
         found = read_labels(source, kind, reading, images, field, groups)
+        if good and found.labels and not any(label.verdict == "good" for label in found.labels):
+            msg = f"no image is of class {', '.join(good)}: --good takes the place of good, ok and normal"
+            raise ConfigError(msg)
         if dry_run and not is_there(ledger):
             # Opening a ledger makes it, and nothing is to be written.
             ledger = str(Path(stack.enter_context(TemporaryDirectory())) / "empty.db")

@@ -167,7 +167,8 @@ def _tell(states: "Sequence[CameraState]", lot: str | None) -> None:
         color = "bold red" if state.drifting else "yellow" if "not enough" in state.text else "green"
         say(f"[{color}]{escape(state.text)}[/]")
         for found in state.findings:
-            say(f"  raised {found.raised_at:%Y-%m-%d %H:%M} by {escape(found.raised_by)}; shown best by:")
+            by = f"{found.raised_at:%Y-%m-%d %H:%M} by {escape(found.raised_by)}"
+            say(f"  {escape(found.statistic)}: raised {by}; shown best by:")
             for path in found.paths[:_LOTS_SHOWN]:
                 say(f"    {escape(str(path))}")
         if state.advice:
@@ -184,7 +185,7 @@ def _tell(states: "Sequence[CameraState]", lot: str | None) -> None:
 def _check_lot(lot: str, states: "Sequence[CameraState]") -> None:
     known = {one.lot for state in states for one in state.lots}
     if lot not in known:
-        shown = ", ".join(sorted(known)[:5]) or "none is known"
+        shown = ", ".join(sorted(known)[:_LOTS_SHOWN]) + (", …" if len(known) > _LOTS_SHOWN else "") or "none is known"
         msg = f"no scored part is of lot {lot!r}; lots there are: {shown}"
         raise ConfigError(msg)
 

@@ -180,6 +180,29 @@ def test_what_was_labelled_anew_is_a_revision_and_can_go_back(pictures: Path, tm
         assert [row.revision for row in ledger.verdicts()] == ["1", "2", "3"]
 
 
+def test_one_bad_entry_of_coco_ends_nothing_and_is_named(pictures: Path) -> None:
+    file = _coco(
+        pictures,
+        [
+            {"image_id": 0, "category_id": 1, "segmentation": [[4, 3, 9, 3, 9, 7]]},
+            {"image_id": 1, "category_id": [1], "bbox": [1, 1, 2, 2]},
+            {"category_id": 1},
+        ],
+    )
+    content = json.loads(file.read_bytes())
+    del content["images"][2]["file_name"]
+    content["images"].append("x")
+    file.write_text(json.dumps(content))
+    found = read_coco(file, Reading(), None)
+    assert _by_name(found)["0"].verdict == "defect"
+    named = {one.what.rpartition("/")[2].partition(" of ")[0] for one in found.refused}
+    assert {"1.png", "annotation 2", "image 2", "image 7"} <= named
+    content["annotations"] = "x"
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="annotations is no list"):
+        read_coco(file, Reading(), None)
+
+
 def test_yolo_boxes_polygons_and_what_is_neither(pictures: Path) -> None:
     folder = pictures.parent
     (folder / "labels").mkdir()
@@ -203,6 +226,8 @@ def test_yolo_boxes_polygons_and_what_is_neither(pictures: Path) -> None:
     boxes = _by_name(read_yolo(folder, Reading(boxes=True)))["0"].mask
     assert boxes is not None
     assert boxes().sum() == 6 * 4
+    (folder / "labels" / "0.txt").write_text("99 0.5 0.5 0.2 0.2")
+    assert any("no class 99" in one.reason for one in read_yolo(folder, Reading()).refused)
     (folder / "data.yaml").unlink()
     with pytest.raises(DataError, match="which name the classes"):
         read_yolo(folder, Reading())
