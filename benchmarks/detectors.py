@@ -12,13 +12,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import describe_machine
+from benchmarks.peer_detectors import PEERS, Terms, compare, peer_table
+from benchmarks.workers.jobs import peak_memory
 from integrations.cli.console import bar
 from learning.bundle import Bundle
 from learning.config import AUTO, Auto, TrainConfig
@@ -33,6 +37,8 @@ from synth.sources.defects import DefectBank, bank_of
 _QUICK_MINUTES = 0.6
 """Of training, for all detectors of a quick run together; the rest of its two minutes goes into measuring."""
 _PARTS = {"good": 120, "test_good": 40, "defective": 60, "seed": 7}
+_FEW_PARTS = {"good": 24, "test_good": 8, "defective": 12, "seed": 7}
+"""For a quick run beside peers, whose backbones are slow on a processor."""
 _OTHER_LOT = 1007
 _COLUMNS = ("image_auroc", "pixel_auroc", "aupro", "false_reject_rate", "escape_rate", "ms_per_image")
 
@@ -45,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     options = _parse(arguments)
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as folder:
-        data = [options.data] if options.data else [_make(Path(folder) / kind, kind) for kind in options.parts]
+        data = [options.data] if options.data else [_make(Path(folder) / kind, kind, options) for kind in options.parts]
+        if options.peers:
+            _beside_peers(data, options)
+            return
         banks = {place: confirmed_defects(place, options.confirmed) for place in data} if options.confirmed else {}
         runs = []
         for place in data:
@@ -64,12 +73,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "summary": [summarise(detector, runs, place.name) for place in data for detector in options.detectors],
         "regret": regrets(runs),
         "runs": runs,
+        "peak_mb": peak_memory(),
         "machine": describe_machine(),
     }
     console = Console(stderr=options.json)
     console.print(table(result))
     if result["regret"]:
         console.print(regret_table(result["regret"]))
+    if options.json:
+        sys.stdout.write(json.dumps(result, default=str) + "\n")
+
+
+def _beside_peers(data: Sequence[Path], options: argparse.Namespace) -> None:
+    terms = Terms(
+        options.minutes, options.peer_minutes, options.peer_size, torch.get_num_threads(), options.peer_memory
+    )
+    rows = []
+    for place in data:
+        for seed in options.seeds:
+            rows += compare(place, options.detectors, options.peers, seed, terms, _say)
+    result = {
+        "benchmark": "peers",
+        "terms": asdict(terms),
+        "seeds": options.seeds,
+        "quick": options.quick,
+        "rows": rows,
+        "machine": describe_machine(),
+    }
+    Console(stderr=options.json).print(peer_table(rows))
     if options.json:
         sys.stdout.write(json.dumps(result, default=str) + "\n")
 
@@ -89,8 +120,8 @@ def run(
 
     Returns:
         What ``learning.evaluation.evaluate`` measures, with ``data``, ``detector``, ``seed``, ``steps``, ``seconds``,
-        ``weights``: where the weights came from that training started from, and ``choice``: how ``auto``
-        chose.
+        ``weights``: where the weights came from that training started from, ``choice``: how ``auto`` chose,
+        ``size_mb`` of the bundle, and ``train_images``.
     """
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as folder:
         out = Path(folder) / "bundle"
@@ -113,6 +144,8 @@ def run(
         known: dict[str, Any] = {"data": data.name, "detector": detector, "seed": seed}
         known["weights"] = bundle.manifest.weights
         choice = bundle.manifest.auto
+        known["size_mb"] = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e6
+        known["train_images"] = bundle.manifest.images["train"]
         known["choice"] = choice.model_dump() if choice else None
         return {**known, "steps": bundle.manifest.steps, "seconds": seconds, **figures}
 
@@ -218,8 +251,9 @@ def table(result: dict[str, Any]) -> Table:
     return drawn
 
 
-def _make(folder: Path, kind: str) -> Path:
-    return make_parts(folder, kind, **_PARTS)  # type: ignore[arg-type]
+def _make(folder: Path, kind: str, options: argparse.Namespace) -> Path:
+    made = _FEW_PARTS if options.quick and options.peers else _PARTS
+    return make_parts(folder, kind, **made)  # type: ignore[arg-type]
 
 
 def _shown_auroc(figures: dict[str, Any]) -> str:
@@ -255,6 +289,18 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=0,
         help="defective made-up parts of another lot whose defects are confirmed; for supervised, segment and glass",
     )
+    parser.add_argument(
+        "--peers",
+        nargs="?",
+        const=list(PEERS),
+        type=lambda text: text.split(","),
+        help="train anomalib's detectors beside, in an environment that is made for them: " + ", ".join(PEERS),
+    )
+    parser.add_argument("--peer-minutes", type=float, help="of training, for each peer; default: --minutes")
+    parser.add_argument("--peer-size", type=int, default=256, help="side of the pictures that peers see")
+    parser.add_argument(
+        "--peer-memory", type=float, default=8.0, help="GB that a peer may take; PatchCore learns from fewer images"
+    )
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
     parser.add_argument("--quick", action="store_true", help="one seed, half a minute: the same code, other figures")
     options = parser.parse_args(arguments)
@@ -273,10 +319,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             parser.error(f"there are no parts of kind {kind!r}; there are: {', '.join(sorted(KINDS))}")
     if options.data and not options.data.exists():
         parser.error(f"{options.data} does not exist")
+    for name in options.peers or []:
+        if name not in PEERS:
+            parser.error(f"no peer is called {name!r}; there are: {', '.join(PEERS)}")
     if options.quick:
-        runs = len(options.detectors) * max(1, len(options.parts))
+        runs = (len(options.detectors) + len(options.peers or [])) * max(1, len(options.parts))
         options.minutes = min(options.minutes, _QUICK_MINUTES / runs)
         options.seeds = options.seeds[:1]
+    if options.peer_minutes is None:
+        options.peer_minutes = options.minutes
     return options
 
 

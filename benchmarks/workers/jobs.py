@@ -149,6 +149,11 @@ class Memory:
         return _status("VmHWM") - self.held if _STATUS.is_file() else None
 
 
+def peak_memory() -> float | None:
+    """Highest memory that this process has taken, in MB; None where the system does not say."""
+    return _status("VmHWM") if _STATUS.is_file() else None
+
+
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 
