@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def format_of(source: str) -> Format:
     if not path.exists():
         msg = f"{source}: no such file or folder (a data set in FiftyOne is read with --format fiftyone)"
         raise DataError(msg)
+    _refuse_damaged(path)
     looks = {
         Format.FIFTYONE: path.is_dir() and is_export(path),
         Format.LABEL_STUDIO: path.is_file() and is_exported(path),
@@ -66,6 +68,7 @@ def read_labels(
         DataError: The source is not what it is said to be.
     """
     path = Path(source)
+    _refuse_damaged(path)
     if kind is Format.MVTEC:
         return read_folders(path, reading, groups)
     if kind is Format.COCO:
@@ -92,3 +95,14 @@ def _grouped(found: Found, groups: str | None) -> Found:
 def _part(label: Label, root: Path) -> str:
     path, root = label.image.resolve(), root.resolve()
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _refuse_damaged(path: Path) -> None:
+    """Say where a JSON file is damaged, instead of that it is of no known format."""
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return
+    try:
+        json.loads(path.read_bytes())
+    except ValueError as error:
+        msg = f"{path} is damaged: {error}"
+        raise DataError(msg) from error

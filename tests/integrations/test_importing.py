@@ -157,5 +157,22 @@ def test_mistakes_are_one_line(pictures: Path, tmp_path: Path) -> None:
         "curate", "import", pictures / "0.png", "--format", "label-studio", *options
     )
     assert "holds no COCO" in mistake("curate", "import", pictures, "--format", "coco", *options)
-    (tmp_path / "broken.json").write_text("{")
-    assert "is none of" in mistake("curate", "import", tmp_path / "broken.json", *options)
+    (tmp_path / "other.json").write_text("{}")
+    assert "is none of" in mistake("curate", "import", tmp_path / "other.json", *options)
+
+
+@pytest.mark.parametrize("options", [(), ("--format", "coco"), ("--format", "label-studio")])
+def test_a_damaged_file_is_called_damaged(tmp_path: Path, options: tuple[str, ...]) -> None:
+    (tmp_path / "cut.json").write_text('{"images": [')
+    said = mistake("curate", "import", tmp_path / "cut.json", *options, "--ledger", tmp_path / "l.db")
+    assert "is damaged" in said
+    assert "line 1" in said
+
+
+def test_a_class_of_good_parts_that_nothing_is_of_is_a_mistake(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "set" / "good").mkdir(parents=True)
+    (pictures / "0.png").rename(tmp_path / "set" / "good" / "0.png")
+    (tmp_path / "set" / "dent").mkdir()
+    (pictures / "1.png").rename(tmp_path / "set" / "dent" / "1.png")
+    command = ("curate", "import", tmp_path / "set", "--format", "mvtec", "--ledger", tmp_path / "l.db")
+    assert "no image is of class nope" in mistake(*command, "--good", "nope")
