@@ -12,7 +12,7 @@ from learning.auto import choosing
 from learning.auto.judging import Exam, set_exam
 from learning.bundle import Bundle
 from learning.config import Auto, TrainConfig
-from learning.detectors import DETECTORS, Budget, Prediction
+from learning.detectors import DETECTORS, Budget
 from learning.detectors.segment import Segment
 from learning.errors import ConfigError, DataError
 from learning.images.image_set import ImageSet
@@ -21,6 +21,7 @@ from learning.metrics import image_auroc
 from learning.training import train_bundle
 from synth.image_level import Synthesizer
 from tests.learning.conftest import StubDetector
+from tests.stub import Blind
 
 SMALL: dict[str, dict[str, Any]] = {
     "segment": {"widths": (8, 16), "batch": 4},
@@ -28,18 +29,9 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-class Blind(StubDetector):
-    """Says the same of everything."""
-
-    name = "blind"
-
-    def predict(self, images: torch.Tensor) -> Prediction:
-        return Prediction(torch.zeros(len(images)), torch.zeros(len(images), *images.shape[-2:]))
-
-
 @pytest.fixture
 def stubs(stub: type[StubDetector], monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
-    monkeypatch.setitem(DETECTORS, "blind", f"{__name__}:Blind")
+    monkeypatch.setitem(DETECTORS, "blind", "tests.stub:Blind")
     for one in (stub, Blind):
         monkeypatch.setattr(one, "learns_from_flaws", False)
     return TrainConfig(detector="auto", auto=Auto(candidates=("blind", "stub")), size=48, view="whole")

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from learning.bundle import Bundle
 from learning.cleaning import Cleaned
 from learning.config import Clean, TrainConfig
-from learning.detectors import DETECTORS, Budget, FitReport, Prediction
+from learning.detectors import DETECTORS, Budget, FitReport
 from learning.images.readers import read_data
 from learning.tails import limit_among_flawed
 from learning.training import train_bundle, train_on_records
@@ -122,19 +121,10 @@ def test_a_fifth_of_flawed_values_does_not_hide_itself(flawed: int) -> None:
     assert (values[flawed:] > limit).mean() <= 0.015
 
 
-class Blind(StubDetector):
-    """Says the same of everything."""
-
-    name = "blind"
-
-    def predict(self, images: torch.Tensor) -> Prediction:
-        return Prediction(torch.zeros(len(images)), torch.zeros(len(images), *images.shape[-2:]))
-
-
 def test_another_detector_may_judge(
     config: TrainConfig, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(DETECTORS, "blind", f"{__name__}:Blind")
+    monkeypatch.setitem(DETECTORS, "blind", "tests.stub:Blind")
     config = config.model_copy(update={"clean": Clean(detector="blind")})
     bundle = train_bundle(parts, tmp_path / "bundle", config=config, budget=Budget(steps=9))
     assert bundle.manifest.detector == "stub"
