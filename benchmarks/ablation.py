@@ -22,11 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.ablation_figures import EVERYTHING, PERLIN_ONLY, summarise, variants, without
+from benchmarks.console import say, start
 from benchmarks.exam import Exam, exam_on_data, exams_on_parts
 from benchmarks.machine import describe_machine
 from benchmarks.options import add_budget, add_common, check_common
 from learning.detectors import Budget, create
-from learning.errors import DataError, UserError
+from learning.errors import DataError
 from synth.families import ANYWHERE
 
 DETECTOR = "segment"
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.data:
             exams.append(exam_on_data(options.data, settings.size))
         for exam in exams:
-            run(exam, settings, options.variants, options.seeds, cells, _say)
+            run(exam, settings, options.variants, options.seeds, cells, say)
         result = {
             "benchmark": "ablation",
             "detector": DETECTOR,
@@ -265,10 +266,6 @@ def _without_nan(value: Any) -> Any:
     return value
 
 
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False)
-
-
 def _settings(options: argparse.Namespace) -> Settings:
     families = tuple(ANYWHERE)
     if options.quick:
@@ -295,8 +292,4 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        _say(f"[bold red]error:[/] {error}")
-        sys.exit(2)
+    start(main)

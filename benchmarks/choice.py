@@ -17,13 +17,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.console import say, start
 from benchmarks.exam import Exam
 from benchmarks.machine import describe_machine
 from benchmarks.options import add_budget, add_exams, check_exams, make_exams
 from learning.config import TrainConfig, load_config
 from learning.detectors import Budget, Detector, create
 from learning.detectors.base import FitReport
-from learning.errors import UserError
 from learning.images.records import GOOD
 from learning.metrics import image_auroc
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for seed in options.seeds:
                 for name, config in configs.items():
                     runs.append(run(exam, name, config, seed, options.steps, options.minutes))
-                    _say(f"{exam.name}: {name}, seed {seed}: image AUROC {runs[-1]['image_auroc']:.3f}")
+                    say(f"{exam.name}: {name}, seed {seed}: image AUROC {runs[-1]['image_auroc']:.3f}")
     result = {
         "benchmark": "choice",
         "seeds": options.seeds,
@@ -119,10 +119,6 @@ def table(summary: Sequence[dict[str, Any]]) -> Table:
     return drawn
 
 
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False)
-
-
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.choice", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -140,8 +136,4 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        _say(f"[bold red]error:[/] {error}")
-        sys.exit(2)
+    start(main)

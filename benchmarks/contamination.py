@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.cluster import KMeans
 
+from benchmarks.console import say, start
 from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
 from learning.adaptive import adaptive_threshold
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for level in options.levels:
             for name in options.methods:
                 runs.append(run(study, name, level, seed, options.minutes, options.size))
-                _say(f"seed {seed}, {level:.0%} hidden, {name}: AUROC {runs[-1]['auroc']:.3f}")
+                say(f"seed {seed}, {level:.0%} hidden, {name}: AUROC {runs[-1]['auroc']:.3f}")
     result = {
         "benchmark": "contamination",
         "data": options.data.name,
@@ -285,10 +286,6 @@ def _shuffled(records: Sequence[ImageRecord], rng: np.random.Generator) -> list[
     return [records[i] for i in rng.permutation(len(records))]
 
 
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False)
-
-
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.contamination", description=__doc__)
     every = (*DETECTORS, CLEANED, CLUSTERS)
@@ -320,4 +317,4 @@ def _numbers(text: str) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

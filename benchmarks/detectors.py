@@ -20,6 +20,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.console import say
 from benchmarks.machine import describe_machine
 from benchmarks.peer_detectors import PEERS, Terms, compare, peer_table
 from benchmarks.workers.jobs import peak_memory
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for detector in options.detectors:
                 for seed in options.seeds:
                     runs.append(run(place, detector, seed, options.minutes, confirmed=banks.get(place)))
-                    _say(f"{detector} on {place.name}, seed {seed}: image AUROC {_shown_auroc(runs[-1])}")
+                    say(f"{detector} on {place.name}, seed {seed}: image AUROC {_shown_auroc(runs[-1])}")
     result = {
         "benchmark": "detectors",
         "data": [place.name for place in data],
@@ -91,7 +92,7 @@ def _beside_peers(data: Sequence[Path], options: argparse.Namespace) -> None:
     rows = []
     for place in data:
         for seed in options.seeds:
-            rows += compare(place, options.detectors, options.peers, seed, terms, _say)
+            rows += compare(place, options.detectors, options.peers, seed, terms, say)
     result = {
         "benchmark": "peers",
         "terms": asdict(terms),
@@ -269,10 +270,6 @@ def _cell(figure: dict[str, float | None] | None) -> str:
 
 def _shown(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.console import say
 from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
 from learning.bundle import Bundle
@@ -92,7 +93,7 @@ def run(folder: Path, seed: int, options: argparse.Namespace) -> list[dict[str, 
     with bar("benchmarks are not continued: run it again") as progress:
         made = DefectGenerator.train(confirmed, options.generator_steps, seed, progress=progress)
     generated = made.sample(2 * len(confirmed), seed)
-    _say(f"seed {seed}: learned {len(confirmed)} defects in {time.monotonic() - started:.0f} s")
+    say(f"seed {seed}: learned {len(confirmed)} defects in {time.monotonic() - started:.0f} s")
     banks = {"none": None, "blended": confirmed, "generated": generated, "both": confirmed + generated}
     runs = []
     for condition in CONDITIONS:
@@ -116,7 +117,7 @@ def run(folder: Path, seed: int, options: argparse.Namespace) -> list[dict[str, 
                 **{name: figures[name] for name in _FIGURES},
             }
         )
-        _say(f"seed {seed}, {condition}: image AUROC {figures['image_auroc']:.3f}")
+        say(f"seed {seed}, {condition}: image AUROC {figures['image_auroc']:.3f}")
     return runs
 
 
@@ -174,10 +175,6 @@ def table(result: dict[str, Any]) -> Table:
 
 def _cell(figure: dict[str, Any]) -> str:
     return f"{figure['mean']:.3f}" + (f" ± {figure['std']:.3f}" if figure["std"] is not None else "")
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -22,6 +22,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.answering import PEERS, Rows, Stage, replay, stage
+from benchmarks.console import say, start
 from benchmarks.label_efficiency_figures import (
     Curves,
     answers_ratio,
@@ -36,7 +37,6 @@ from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
 from learning.config import TrainConfig
 from learning.detectors import Budget
-from learning.errors import UserError
 from learning.images.readers import read_data
 from learning.images.records import GOOD, ImageRecord
 from learning.training import train_bundle
@@ -141,7 +141,7 @@ def run(at: Stage, splits: Sequence[tuple[Rows, Rows]], strategies: Sequence[str
                     measure(at, now.scores, measured, _FALSE_REJECT)
                     | {"fallback": float(bool(now.parts)), "defects": float(at.defective[now.asked].sum())}
                 )
-        _say(f"split {seed + 1} of {len(splits)} done")
+        say(f"split {seed + 1} of {len(splits)} done")
     return curves
 
 
@@ -168,7 +168,7 @@ def left_out_recalls(at: Stage, splits: Sequence[tuple[Rows, Rows]]) -> list[dic
                 for group in np.unique(at.groups[left])
                 if len(own := change[at.groups[left] == group])
             ]
-        _say(f"split {seed + 1} of {len(splits)}: each kind left out")
+        say(f"split {seed + 1} of {len(splits)}: each kind left out")
     return rows
 
 
@@ -202,12 +202,8 @@ def _train(data: Path, out: Path, budget: Budget, config: TrainConfig) -> None:
 
 
 def _looked_at(bundle: Path, records: Sequence[ImageRecord], name: str) -> Any:
-    _say(f"{name}: {len(records)} images, {sum(one.defective for one in records)} of them defective")
+    say(f"{name}: {len(records)} images, {sum(one.defective for one in records)} of them defective")
     return stage(bundle, records)
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -240,8 +236,4 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        _say(f"[bold red]error:[/] {error}")
-        sys.exit(2)
+    start(main)

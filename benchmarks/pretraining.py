@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
 from benchmarks.choice import judge, summarise, table
+from benchmarks.console import start
 from benchmarks.exam import Exam
 from benchmarks.machine import describe_machine
 from benchmarks.options import add_exams, check_exams, make_exams
@@ -34,7 +35,6 @@ from learning.detectors.inputs import standardise
 from learning.detectors.segment.detector import Segment, SegmentConfig
 from learning.detectors.segment.losses import compute_losses
 from learning.detectors.segment.network import UNet
-from learning.errors import UserError
 from learning.loop import LoopReport, Schedule
 from learning.loop import train as train_loop
 from learning.progress import Progress, silent
@@ -229,8 +229,4 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False)
-        sys.exit(2)
+    start(main)

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.app_search import measure_app
+from benchmarks.console import say
 from benchmarks.machine import describe_machine
 from benchmarks.peers import PeerError, lancedb_python
 from benchmarks.similarity_vectors import isotropic, of_pictures
@@ -72,12 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     machine = {**describe_machine(), "load": os.getloadavg()[0]}
     results = []
     for task in tasks:
-        _say(f"{task.count:,} × {task.dims}, {task.source}")
+        say(f"{task.count:,} × {task.dims}, {task.source}")
         with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-", dir=options.folder) as folder:
             results.append(measure(task, Path(folder), peer, options.data, options.seed))
     app = None
     if not options.skip_app:
-        _say("the App's server")
+        say("the App's server")
         with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-", dir=options.folder) as folder:
             count, dims = tasks[0].count, tasks[0].dims
             app = measure_app(Path(folder), isotropic(count, dims, options.seed), 10 if options.quick else 40)
@@ -110,7 +111,7 @@ def measure(task: Task, folder: Path, peer: Path | None, data: Path | None, seed
     with ExitStack() as stack:
         workers = {}
         for engine in task.engines:
-            _say(f"  building {engine}")
+            say(f"  building {engine}")
             workers[engine] = stack.enter_context(_worker(engine, folder, peer))
             found[engine] = {**workers[engine].ask({"build": True}), "rows": [], "times": [], "truth": []}
         for turn in range(task.rounds):
@@ -256,10 +257,6 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
     return [task for task in chosen if not options.sets or f"{task.source}-{task.count}" in options.sets]
 
 
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False)
-
-
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.similarity", description=__doc__)
     parser.add_argument("--data", type=Path, help="a data set, of whose good parts embeddings are made; else made-up")
@@ -285,5 +282,5 @@ if __name__ == "__main__":
     try:
         main()
     except PeerError as error:
-        _say(f"[bold red]error:[/] {error}")
+        say(f"[bold red]error:[/] {error}")
         sys.exit(2)

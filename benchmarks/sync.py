@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import create_engine
 
+from benchmarks.console import say
 from benchmarks.machine import describe_machine
 from benchmarks.workers.jobs import Memory
 from curation.dataset import SyncReport, sync
@@ -97,7 +98,7 @@ def measure(folder: Path, count: int, seed: int) -> list[dict[str, Any]]:
         def bring() -> SyncReport:
             return sync(ledger, NAME)
 
-        _say("syncing")
+        say("syncing")
         steps = [_timed("first", count, server, bring)]
         steps.append(_timed("nothing changed", 0, server, bring))
         # None that has the same verdict already.
@@ -116,7 +117,7 @@ def measure(folder: Path, count: int, seed: int) -> list[dict[str, Any]]:
 
 
 def _timed(step: str, expected: int, server: MongoServer, work: Callable[[], SyncReport]) -> dict[str, Any]:
-    _say(f"  {step}")
+    say(f"  {step}")
     before, database = _written(), _cpu_seconds(server.pid)
     memory = Memory("cpu")
     wall, cpu = time.perf_counter(), time.process_time()
@@ -155,7 +156,7 @@ def _cpu_seconds(pid: int | None) -> float:
 
 def _ledger(folder: Path, count: int, rng: np.random.Generator) -> Path:
     """A ledger of so many images with scores, some of them asked about, judged and tagged."""
-    _say(f"making a ledger of {count:,} images")
+    say(f"making a ledger of {count:,} images")
     for number in range(FILES):
         for kind in ("image", "map"):
             pixels = rng.integers(0, 256, (16, 16), dtype=np.uint8)
@@ -238,10 +239,6 @@ def _drawn(result: dict[str, Any]) -> Table:
             "–" if step["peak_mb"] is None else f"{step['peak_mb']:.0f}",
         )
     return table
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

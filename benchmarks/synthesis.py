@@ -22,6 +22,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.console import say
 from benchmarks.machine import describe_machine
 from benchmarks.peers import PeerError, peer_python
 from benchmarks.profiling import Profile, markdown, profile_generator
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     options = _parse(arguments)
     if options.profile:
-        _say("a profile of each generator, on one thread")
+        say("a profile of each generator, on one thread")
         sys.stdout.write(markdown(profiles(_plan(options))) + "\n")
         return
     result = run(_plan(options), alone=options.alone, quick=options.quick)
@@ -130,13 +131,13 @@ def run(plan: Plan, alone: bool, quick: bool) -> dict[str, Any]:
     """
     machine = {**describe_machine(), "load": os.getloadavg()[0]}
     with _setting(plan, alone) as setting:
-        _say("images per second, in turn")
+        say("images per second, in turn")
         rates, cpu_times, painted = measure_rates(setting, plan)
-        _say("growing numbers of images")
+        say("growing numbers of images")
         linearity = measure_linearity(setting, plan)
-        _say("memory")
+        say("memory")
         memory = measure_memory(setting, plan)
-        _say("a training step with and without synthesis")
+        say("a training step with and without synthesis")
         step = measure_training_step(setting.pictures.parent, plan.steps, 2 if quick else 5, plan.seed)
     first = _device(plan.threads[0])
     return {
@@ -391,10 +392,6 @@ def _megabytes(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f} MB"
 
 
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False)
-
-
 def _plan(options: argparse.Namespace) -> Plan:
     if options.quick:
         return Plan(
@@ -454,5 +451,5 @@ if __name__ == "__main__":
     try:
         main()
     except PeerError as error:
-        _say(f"[bold red]error:[/] {error}")
+        say(f"[bold red]error:[/] {error}")
         sys.exit(2)
