@@ -1,10 +1,6 @@
 """Loops that paint areas and edges in place: unevenness, ripples, bites, and textures that show through noise.
 
-Each flaw is painted in its own box, a band of lines at a time, without a copy of it.
-
-images: ``[B, C, H, W]``, written to; allowed: ``[B, 1, H, W]``, 0 or 1, empty for everywhere; rows: ``[N]`` which
-images; boxes: ``[N, 4]`` left, top, width, height; levels: ``[N, C]`` colour around; table: ``[N, K]`` float64, what
-``synth.spots.Spots.table`` puts together: x and y of the centre, then the parameters that the loop's docstring names.
+What they are given is said in ``synth.kernels.shared``.
 """
 
 from typing import Any
@@ -30,6 +26,7 @@ from synth.kernels.shared import (
     lattice_values,
     roll,
     scrambled,
+    shade_line,
     smoothstep,
     three_rolls,
     write_line,
@@ -58,7 +55,7 @@ def paint_unevenness(
     sines: Numbers,
 ) -> None:
     """See ``synth.families.uneven``; region, ground, amount, direction, and periods of bands and streaks, slope."""
-    channels, size = images.shape[1], images.shape[2:]
+    size = images.shape[2:]
     side = min(size[0], size[1])
     for n in range(len(rows)):
         left, top, width, height = boxes[n]
@@ -91,11 +88,7 @@ def paint_unevenness(
                     for x in range(width):
                         along = min(max(start + step * np.float32(x), -ONE), ONE)
                         field[x] = smoothstep(field[x]) * (along * slope + (ONE - slope)) * amount + ONE
-                for c in range(channels):
-                    old = images[row, c, top + first + y, left : left + width]
-                    for x in range(width):
-                        values[x] = old[x] * field[x]
-                    write_line(values, images, allowed, row, c, top + first + y, left)
+                shade_line(field, values, images, allowed, row, top + first + y, left)
 
 
 @compiled
@@ -109,7 +102,7 @@ def paint_ripples(
     sines: Numbers,
 ) -> None:
     """See ``synth.families.ripple``; region, amount, turns for a pixel, direction, bend and crossed."""
-    channels, size = images.shape[1], images.shape[2:]
+    size = images.shape[2:]
     for n in range(len(rows)):
         left, top, width, height = boxes[n]
         numbers, row = table[n], rows[n]
@@ -135,11 +128,7 @@ def paint_ripples(
                     if crossed:
                         wave *= np.sin(other + across * np.float32(x) - shift)
                     field[x] = wave * field[x] * amount + ONE
-                for c in range(channels):
-                    old = images[row, c, top + first + y, left : left + width]
-                    for x in range(width):
-                        values[x] = old[x] * field[x]
-                    write_line(values, images, allowed, row, c, top + first + y, left)
+                shade_line(field, values, images, allowed, row, top + first + y, left)
 
 
 @compiled

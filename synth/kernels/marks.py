@@ -1,10 +1,6 @@
 """Loops that paint marks in place: blobs, dents, stains, scratches and dots.
 
-Each flaw is painted in its own box, a band of lines at a time, without a copy of it.
-
-images: ``[B, C, H, W]``, written to; allowed: ``[B, 1, H, W]``, 0 or 1, empty for everywhere; rows: ``[N]`` which
-images; boxes: ``[N, 4]`` left, top, width, height; levels: ``[N, C]`` colour around; table: ``[N, K]`` float64, what
-``synth.spots.Spots.table`` puts together: x and y of the centre, then the parameters that the loop's docstring names.
+What they are given is said in ``synth.kernels.shared``.
 """
 
 from typing import Any

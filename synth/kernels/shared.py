@@ -1,4 +1,12 @@
-"""What loops have in common; compiled with each of them."""
+"""What loops have in common; compiled with each of them.
+
+Each flaw is painted in its own box, a band of lines at a time, without a copy of it. All loops here
+are given:
+
+images: ``[B, C, H, W]``, written to; allowed: ``[B, 1, H, W]``, 0 or 1, empty for everywhere; rows: ``[N]`` which
+images; boxes: ``[N, 4]`` left, top, width, height; levels: ``[N, C]`` colour around; table: ``[N, K]`` float64, what
+``synth.spots.Spots.table`` puts together: x and y of the centre, then the parameters that the loop's docstring names.
+"""
 
 from typing import Any
 
@@ -250,6 +258,16 @@ def write_line(values: Numbers, images: Numbers, allowed: Numbers, row: Any, cha
     there = allowed[row, 0, y, left : left + len(values)]
     for x in range(len(values)):
         target[x] = min(max(values[x], ZERO), ONE) if there[x] > HALF else target[x]
+
+
+@part_of_others
+def shade_line(field: Numbers, values: Numbers, images: Numbers, allowed: Numbers, row: Any, y: Any, left: Any) -> None:
+    """Multiply a line of all channels by a field, cut to 0..1, where flaws are allowed; ``values`` is room for it."""
+    for c in range(images.shape[1]):
+        old = images[row, c, y, left : left + len(field)]
+        for x in range(len(field)):
+            values[x] = old[x] * field[x]
+        write_line(values, images, allowed, row, c, y, left)
 
 
 @part_of_others
