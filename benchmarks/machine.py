@@ -2,9 +2,10 @@
 
 import os
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from learning.machine import available_cores, installed_versions
 
 
 def describe_machine() -> dict[str, Any]:
@@ -18,13 +19,13 @@ def describe_machine() -> dict[str, Any]:
 
     return {
         "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": available_cores(),
         "threads": torch.get_num_threads(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in ("flawsmith", "torch", "numpy", "timm", "kornia")},
+        "packages": installed_versions(("flawsmith", "torch", "numpy", "timm", "kornia")),
     }
 
 

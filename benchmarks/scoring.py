@@ -1,7 +1,7 @@
 """``python -m benchmarks.scoring``: how fast a trained detector scores on one core, by runtime, and what that costs.
 
-One thread, one image at a time, each way in a process of its own that may use one core. AUROC is of the test part,
-which chooses nothing.
+One thread, one image at a time, each way in a process of its own that may use one core; with ``--device cuda``, ways to
+score on a GPU instead (``benchmarks.scoring_gpu``). AUROC is of the test part, which chooses nothing.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -77,6 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Of the command line; by default those of the process.
     """
     options = _parse(arguments)
+    if options.device == "cuda":
+        from benchmarks import scoring_gpu
+
+        result = scoring_gpu.measure(options)
+        report(result, scoring_gpu.tables(result), options.json)
+        return
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as folder:
         for seed in options.seeds:
@@ -94,8 +101,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rows": rows,
         "machine": {**describe_machine(), "threads": 1, "export": tool_versions()},
     }
-    Console(stderr=options.json).print(table(result))
-    if options.json:
+    report(result, [table(result)], options.json)
+
+
+def report(result: dict[str, Any], drawn: Sequence[Table], as_json: bool) -> None:
+    """Print tables; as JSON, one object as the last line of stdout, and the tables to stderr."""
+    console = Console(stderr=as_json)
+    for one in drawn:
+        console.print(one)
+    if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
 
 
@@ -161,8 +175,6 @@ def table(result: dict[str, Any]) -> Table:
 
 def _mirrored(bundle: Bundle) -> bool:
     """Whether the detector averages over mirrored images: then leaving them out is another model."""
-    import torch
-
     shape = bundle.preprocessing
     image = torch.rand(1, shape.channels, shape.height, shape.width, generator=torch.Generator().manual_seed(0))
     scores = [bundle.detector.exportable(mirrors)(image)[0] for mirrors in (True, False)]
@@ -196,9 +208,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, help="trained on --data: measured instead of training one")
     parser.add_argument("--kind", choices=sorted(KINDS), default="tile", help="of made-up parts")
     parser.add_argument("--detector", default="segment")
-    parser.add_argument("--minutes", type=float, default=5.0, help="of training, for each seed")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: ways to score on a GPU")
+    parser.add_argument("--minutes", type=float, help="of training, for each seed: by default 5, on a GPU 0.2")
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[0])
     parser.add_argument("--timed", type=int, default=300, help="images that each way is timed on")
+    parser.add_argument("--compile-seconds", type=float, default=25.0, help="on a GPU: no more compiling after these")
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
     parser.add_argument("--quick", action="store_true", help="one seed, half a minute: the same code, other figures")
     options = parser.parse_args(arguments)
@@ -207,6 +221,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             parser.error(f"{path} does not exist")
     if options.bundle and not options.data:
         parser.error("--bundle takes the --data that it was trained on")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: no CUDA device is available here")
+    options.minutes = options.minutes or (0.2 if options.device == "cuda" else 5.0)
     options.parts = _PARTS
     if options.quick:
         options.minutes, options.timed = min(options.minutes, 0.3), 30

@@ -30,6 +30,7 @@ from benchmarks.training_step import measure_training_step
 from benchmarks.workers.flawsmith import FOREGROUND, MIX, make
 from benchmarks.workers.jobs import Answer, Job
 from benchmarks.workers.process import Worker
+from learning.machine import available_cores
 from synth.families import ANYWHERE
 from synth.parts import KINDS, draw_lot, make_part
 
@@ -422,7 +423,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.synthesis", description=__doc__)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     parser.add_argument("--size", type=int, default=256, help="side of the images")
     parser.add_argument("--images", type=int, help=f"for each figure of a round, a multiple of {_BATCH}")
     parser.add_argument("--rounds", type=int, default=7, help="how often every generator has its turn")

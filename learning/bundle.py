@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from learning.acceleration import Describe, describer
 from learning.auto.record import Choice
 from learning.card import write_card
 from learning.cleaning import Cleaned
@@ -85,6 +86,11 @@ class Bundle:
     def preprocessing(self) -> Preprocessing:
         """What is done to every image."""
         return self.manifest.preprocessing
+
+    @cached_property
+    def describe(self) -> Describe:
+        """Scores, maps and embeddings of preprocessed images, by the quickest way on the detector's device."""
+        return describer(self.detector)
 
     @property
     def fingerprint(self) -> str:

@@ -5,8 +5,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from learning.detectors.base import Budget
+from learning.prefetch import alone, makers, prefetch, step_generator
 from learning.progress import Progress, silent
 
 CHECKPOINT_SECONDS = 60.0
@@ -103,11 +103,6 @@ def precision(device: str) -> str:
     return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """Random numbers of one step; a resumed run draws what an uninterrupted one would have drawn."""
-    return torch.Generator().manual_seed((seed * 1_000_003 + step * 7919 + 1) % 2**63)
-
-
 @contextmanager
 def _flush_denormals() -> Iterator[None]:
     """Round numbers next to zero to zero, without which a small network slows down fivefold as it learns.
@@ -179,13 +174,14 @@ def train(
             return step / budget.steps
         return elapsed() / (60 * budget.minutes) if budget.minutes else 1.0
 
-    recent: dict[str, list[float]] = {}
+    recent: dict[str, Tensor] = {}
+    summed = 0
     history: dict[str, list[float]] = {}
     marks = 0
     waited = 0.0
     wrapped.train()
-    batches = _prefetch(make_batch, seed, step, callback.every if callback else None)
-    with _Interrupt() as interrupt, closing(batches):
+    batches = prefetch(make_batch, seed, step, callback.every if callback else None, makers(device))
+    with _Interrupt() as interrupt, alone(makers(device)), closing(batches):
         while (done := fraction()) < 1:
             for group in optimizer.param_groups:
                 group["lr"] = schedule.rate(done)
@@ -201,13 +197,14 @@ def train(
             if callback is not None and step % callback.every == 0:
                 # Numbers of its own: those of the steps from 0 upwards make batches.
                 callback.update(averaged, step_generator(seed, -step))
-            for name, loss in losses.items():
-                recent.setdefault(name, []).append(float(loss.detach()))
+            # Summed where they are: reading one waits until a GPU has done all that it was asked for.
+            recent = {name: loss.detach().double() + recent.get(name, 0.0) for name, loss in losses.items()}
+            summed += 1
             if int(fraction() * 20) > marks:
                 marks = int(fraction() * 20)
-                for name, values in recent.items():
-                    history.setdefault(name, []).append(sum(values) / len(values))
-                recent = {}
+                for name, total in recent.items():
+                    history.setdefault(name, []).append(float(total) / summed)
+                recent, summed = {}, 0
             progress(min(fraction(), 1.0), 1.0, text)
             if interrupt.asked or time.monotonic() - saved > CHECKPOINT_SECONDS:
                 state.save(step, elapsed())
@@ -240,34 +237,6 @@ class _Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-
-
-def _prefetch(
-    make_batch: Callable[[torch.Generator], Any], seed: int, first: int, every: int | None
-) -> Generator[Any, None, None]:
-    """Batches from step ``first`` on, made one ahead in another thread.
-
-    None is made ahead over a step that ``every`` divides: what it is made of changes there.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
-
-        def submit(step: int) -> Future[Any]:
-            return pool.submit(make_batch, step_generator(seed, step))
-
-        pending = submit(first)
-        step = first
-        try:
-            while True:
-                batch = pending.result()
-                step += 1
-                if every is not None and step % every == 0:
-                    yield batch
-                    pending = submit(step)
-                else:
-                    pending = submit(step)
-                    yield batch
-        finally:
-            pending.cancel()
 
 
 @torch.no_grad()

@@ -4,7 +4,6 @@ import os
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from learning.config import TrainConfig
 from learning.defects import bank_digest
 from learning.export.record import Exported
 from learning.images.preprocessing import Preprocessing
+from learning.machine import installed_versions
 from learning.sealed import seal
 from synth.sources.defects import DefectBank
 
@@ -140,7 +140,7 @@ class Manifest(BaseModel):
     cleaned: Cleaned | None = None
     history: dict[str, list[float]]
     map_range: tuple[float, float]
-    versions: dict[str, str] = Field(default_factory=lambda: {name: version(name) for name in _VERSIONS})
+    versions: dict[str, str] = Field(default_factory=lambda: installed_versions(_VERSIONS))
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     files: dict[str, str]
     export: Exported | None = None

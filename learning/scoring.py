@@ -21,6 +21,7 @@ from learning.fusion import fuse
 from learning.images.pixels import read_image
 from learning.images.preprocessing import Preprocessing, View
 from learning.images.records import ImageRecord
+from learning.machine import available_cores
 from learning.progress import Progress, silent
 from learning.supervised.fallback import Fallback
 from learning.thresholds import Threshold
@@ -28,7 +29,7 @@ from learning.thresholds import Threshold
 if TYPE_CHECKING:
     from learning.bundle import Bundle
 
-_READERS = 4
+_LEAST_READERS, _MOST_READERS = 4, 16
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class ImageScore:
         embedding: ``[D]`` float32.
         fallback_score: Of the supervised fallback, where the threshold names one.
         decision_score: What the threshold is compared with: of detector and fallback together, or the score.
-        seconds: Time to read the image and to predict.
+        seconds: Time to read the image, to predict and to embed.
         part_found: False where the model cuts the part out and found none: the whole picture was scored.
     """
 
@@ -214,11 +215,9 @@ def _score_batch(
         return
     images = torch.stack([item.view.image for item in readable])
     started = time.perf_counter()
-    prediction = bundle.detector.predict(images)
-    scores = prediction.scores.double().cpu().numpy()
-    maps = prediction.maps.float().cpu()
+    found, maps, embedded = bundle.describe(images)
     seconds = (time.perf_counter() - started) / len(readable)
-    embeddings = bundle.detector.embed(images).float().cpu().numpy()
+    scores, embeddings = found.double().numpy(), embedded.numpy()
     second = _fallback_scores(bundle, fallback, images, embeddings)
     decision = scores if fallback is None or fallback.scale is None else fuse(scores, second, fallback.scale)
     row = 0
@@ -258,7 +257,7 @@ def _load_ahead(
 ) -> Iterator[_Loaded | ScoreFailure]:
     """Images in their order, read and preprocessed by several threads, at most ``ahead`` of them waiting."""
     remaining = iter(records)
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(min(max(available_cores(), _LEAST_READERS), _MOST_READERS)) as pool:
         waiting: deque[Future[_Loaded | ScoreFailure]] = deque(
             pool.submit(_load, record, preprocessing) for record in islice(remaining, ahead)
         )

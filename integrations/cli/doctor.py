@@ -14,6 +14,7 @@ import typer
 
 from integrations.cli.console import print_json
 from integrations.cli.options import DEFAULT_HOME, DEFAULT_LEDGER, HomeOption, JsonOption, LedgerOption
+from learning.machine import available_cores
 
 _PACKAGES = ("flawsmith", "torch", "torchvision", "timm", "kornia", "lightning", "faiss-cpu", "fiftyone", "sqlalchemy")
 _PACKAGES_OF_SERVERS = ("label-studio-sdk", "psycopg")
@@ -73,7 +74,7 @@ def _python() -> list[Finding]:
 def _compute() -> list[Finding]:
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = available_cores()
     if torch.cuda.is_available():
         gpu = Finding("compute", "gpu", True, torch.cuda.get_device_name(0))
     else:

@@ -12,7 +12,7 @@ from torch import Tensor
 from learning.backbones import Backbone, BackboneConfig, Origin, PatchFeatures, bare_backbone, create_backbone
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport
 from learning.detectors.weights import read_weights, write_weights
-from learning.loop import step_generator
+from learning.prefetch import step_generator
 from learning.progress import Progress
 
 if TYPE_CHECKING:

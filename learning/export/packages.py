@@ -1,10 +1,10 @@
 """Whether what an export takes is installed; it is an optional part of the installation."""
 
-from importlib import metadata
 from importlib.util import find_spec
 
 from learning.errors import ExportError
 from learning.export.record import Format, Precision
+from learning.machine import installed_versions
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf")
 """Of the optional part ``export`` of the installation."""
@@ -54,7 +54,7 @@ def has_tensorrt() -> bool:
 
 def tool_versions() -> dict[str, str]:
     """Versions of those packages that are installed."""
-    return {name: metadata.version(name) for name in PACKAGES if find_spec(name) is not None}
+    return installed_versions(PACKAGES)
 
 
 def _require(names: tuple[str, ...], what: str) -> None:

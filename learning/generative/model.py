@@ -16,7 +16,7 @@ from learning.defects import load_bank, save_bank
 from learning.errors import BundleError, DataError
 from learning.generative.network import DefectPainter, Discriminator
 from learning.generative.patches import frame_sides, shifted, to_defect, to_patches, turned
-from learning.loop import step_generator
+from learning.prefetch import step_generator
 from learning.progress import Progress, silent
 from learning.sealed import file_sha256, read_sealed, write_sealed
 from synth.sources.defects import Defect, DefectBank

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from learning.acceleration import describer, exact
 from learning.detectors import DETECTORS, Budget, Detector, create, detector_class
 from learning.errors import ConfigError, ExportError
 from learning.export.detector import ExportedDetector
@@ -46,6 +47,7 @@ _MASK = torch.zeros(1, 12, 12)
 _MASK[:, 3:9, 3:9] = 1
 DEFECT = Defect(0.5 - 0.3 * _MASK, _MASK, torch.tensor([0.5]), torch.tensor([0.02]), 1.0, SIDE, "a", "b", "c")
 
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 every_detector = pytest.mark.parametrize("name", sorted(DETECTORS))
 
 
@@ -67,9 +69,9 @@ def sets(parts: list[Path]) -> tuple[ImageSet, ImageSet]:
     return ImageSet(parts[:7], preprocessing), ImageSet(parts[7:], preprocessing)
 
 
-def fitted(name: str, parts: list[Path], seed: int = 0, budget: Budget | None = None) -> Detector:
+def fitted(name: str, parts: list[Path], seed: int = 0, budget: Budget | None = None, device: str = "cpu") -> Detector:
     train, selection = sets(parts)
-    detector = create(name, SMALL.get(name, {}), train.preprocessing)
+    detector = create(name, SMALL.get(name, {}), train.preprocessing, device)
     report = detector.fit(train, selection, seed, budget or Budget(steps=2), sources=sources_for(name))
     assert report.weights in ("scratch", "random", "pretrained", "file")
     assert report.steps >= 1
@@ -156,6 +158,35 @@ def test_exported_it_says_the_same_or_refuses(
         torch.testing.assert_close(prediction.scores, expected.scores, rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(prediction.maps, expected.maps, rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(exported.embed(batch), embedded, rtol=1e-3, atol=1e-3)
+
+
+@needs_cuda
+@every_detector
+def test_trained_on_a_gpu_it_says_the_same_there_and_on_the_cpu(name: str, parts: list[Path], tmp_path: Path) -> None:
+    there = fitted(name, parts, device="cuda")
+    there.save(tmp_path)
+    here = create(name, SMALL.get(name, {}), sets(parts)[0].preprocessing).load(tmp_path)
+    batch = images(parts)
+    with exact():
+        found, embedded = there.predict(batch), there.embed(batch)
+    expected = here.predict(batch)
+    torch.testing.assert_close(found.scores.cpu(), expected.scores, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(found.maps.cpu(), expected.maps, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(embedded.cpu(), here.embed(batch), rtol=1e-3, atol=1e-3)
+
+
+@needs_cuda
+@every_detector
+def test_replayed_on_a_gpu_it_says_the_same(name: str, parts: list[Path]) -> None:
+    detector = fitted(name, parts, device="cuda")
+    describe = describer(detector)
+    for batch in (images(parts), images(parts)[:1], images(parts)[1:4]):
+        with exact():
+            expected, embedded = detector.predict(batch), detector.embed(batch)
+        scores, maps, embeddings = describe(batch)
+        torch.testing.assert_close(scores, expected.scores.cpu(), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(maps, expected.maps.cpu(), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(embeddings, embedded.cpu(), rtol=1e-3, atol=1e-3)
 
 
 @every_detector

@@ -15,7 +15,8 @@ from torch import Generator, Tensor, nn
 
 from learning import loop
 from learning.detectors.base import Budget
-from learning.loop import Schedule, _flush_denormals, step_generator, train
+from learning.loop import Schedule, _flush_denormals, train
+from learning.prefetch import step_generator
 
 STEPS = 12
 
@@ -67,14 +68,14 @@ def test_batches_made_ahead_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     run(ahead)
 
     def one_by_one(
-        make_batch: Callable[[Generator], Tensor], seed: int, first: int, every: int | None
+        make_batch: Callable[[Generator], Tensor], seed: int, first: int, every: int | None, threads: int
     ) -> Iterator[Tensor]:
         step = first
         while True:
             yield make_batch(step_generator(seed, step))
             step += 1
 
-    monkeypatch.setattr(loop, "_prefetch", one_by_one)
+    monkeypatch.setattr(loop, "prefetch", one_by_one)
     run(in_turn)
     assert weights(ahead) == weights(in_turn)
 

@@ -16,8 +16,8 @@ from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.images.image_set import ImageSet
 from learning.images.readers import read_data
-from learning.loop import step_generator
 from learning.metrics import image_auroc
+from learning.prefetch import step_generator
 from learning.training import train_bundle
 from synth.sources.defects import Defect, DefectBank
 from synth.sources.folder import TextureFolder

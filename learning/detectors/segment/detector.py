@@ -146,7 +146,14 @@ class Segment(Detector):
     def predict(self, images: Tensor) -> Prediction:
         """Score a batch ``[B, C, h, w]``."""
         views = [(), (-1,), (-2,), (-2, -1)] if self._flips else [()]
-        maps = torch.stack([self._probabilities(images.flip(view)).flip(view) for view in views]).mean(dim=0)
+        images = images.to(self.device)
+        mirrored = [images.flip(view) for view in views]
+        if images.is_cuda:
+            # In one pass, as a GPU has room for it; a processor is a third slower so.
+            found = self._probabilities(torch.cat(mirrored)).chunk(len(views))
+        else:
+            found = tuple(self._probabilities(some) for some in mirrored)
+        maps = torch.stack([some.flip(view) for some, view in zip(found, views, strict=True)]).mean(dim=0)
         return Prediction(_score(maps, self.config.score_shares).float(), maps[:, 0].float())
 
     @torch.inference_mode()
@@ -210,7 +217,8 @@ class Segment(Detector):
     def _probabilities(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
         logits: Tensor = self.network(self._inputs(images))
-        return logits[..., :height, :width].sigmoid()
+        # Of bfloat16, probabilities next to one would be one.
+        return logits[..., :height, :width].float().sigmoid()
 
 
 def _score(maps: Tensor, shares: Sequence[float]) -> Tensor:

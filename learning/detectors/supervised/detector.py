@@ -18,8 +18,8 @@ from learning.detectors.weights import read_weights, restore, write_weights
 from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.images.windows import Windows
-from learning.loop import step_generator
 from learning.loop import train as train_loop
+from learning.prefetch import step_generator
 from learning.progress import Progress, silent
 
 if TYPE_CHECKING:
