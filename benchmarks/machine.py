@@ -12,7 +12,7 @@ def describe_machine() -> dict[str, Any]:
 
     Returns:
         ``cpu``, ``cores`` (that this process may use), ``threads`` (that torch uses), ``memory_gb``, ``gpu``,
-        ``system``, ``python`` and ``packages``.
+        ``system``, ``python`` and ``packages`` (their versions, None where one is not installed).
     """
     import torch
 
@@ -24,8 +24,15 @@ def describe_machine() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in ("flawsmith", "torch", "numpy", "timm", "kornia")},
+        "packages": {name: _version(name) for name in ("flawsmith", "torch", "numpy", "timm", "kornia")},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _cpu_name() -> str:
