@@ -61,6 +61,15 @@ def places(images: Tensor, rows: NDArray[Any], down: NDArray[Any], across: NDArr
     )
 
 
+def boxed(images: Tensor, rows: NDArray[Any], boxes: NDArray[Any]) -> Places | tuple[slice | Tensor]:
+    """As ``places``, index of boxes of one size ``[N, 4]``; pictures that are taken whole are picked by far faster."""
+    if boxes[0, 2] < images.shape[3] or boxes[0, 3] < images.shape[2]:
+        return places(images, rows, *lines(boxes))
+    first = int(rows[0])
+    together = np.array_equal(rows, np.arange(first, first + len(rows)))
+    return (slice(first, first + len(rows)) if together else onto(rows, images.device),)
+
+
 def lines(boxes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Lines ``[N, h]`` and columns ``[N, w]`` of boxes of one size ``[N, 4]``: left, top, width, height."""
     width, height = boxes[0, 2:].tolist()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from synth.compiled import kernels, usable
-from synth.devices import lines, onto, places, together, widening
+from synth.devices import boxed, onto, places, together, widening
 from synth.ground import Ground, mean_inside
 from synth.noise import Numbers
 
@@ -376,7 +376,7 @@ class _Cutter:
 def _cut(images: Tensor, rows: Numbers, boxes: Numbers) -> Tensor:
     """Boxes of one size ``[N, 4]`` of some images of a batch, ``[N, C, h, w]``."""
     if not usable(images):
-        return images[places(images, rows, *lines(boxes))]
+        return images[boxed(images, rows, boxes)]
     width, height = boxes[0, 2:].tolist()
     pixels = np.empty((len(rows), images.shape[1], height, width), np.float32)
     kernels().cut(images.numpy(), rows, boxes, pixels)

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from synth.compiled import kernels, usable
-from synth.devices import lines, onto, places, together
+from synth.devices import boxed, lines, onto, together
 from synth.errors import SynthError
 from synth.ground import Ground
 from synth.noise import Numbers
@@ -258,7 +258,7 @@ class Canvas:
             where = corners, np.array(cut.boxes), rows
             kernels().put_back(content.contiguous().numpy(), allowed.numpy(), *where, self._flawed.numpy())
             return
-        spots = places(self._flawed, rows, *lines(window.pixels))
+        spots = boxed(self._flawed, rows, window.pixels)
         inside = _inside(window, np.array(cut.boxes), self._flawed.device)
         if window.allowed is not None:
             inside = inside & (window.allowed > 0)
