@@ -16,7 +16,7 @@ from synth.families.base import Canvas
 DEVICE = torch.device("meta")
 """What the tensors say that they are on; torch itself keeps nothing there, and asks for no driver."""
 
-_MOVES = ("aten::_to_copy", "aten::copy_")
+_MOVES = ("aten::_to_copy", "aten::copy_", "aten::to.device")
 _INDEXED = ("aten::index.Tensor", "aten::index_put_", "aten::_index_put_impl_")
 """Take indices from the CPU too."""
 
@@ -53,27 +53,32 @@ class Elsewhere(TorchDispatchMode):
     def __torch_dispatch__(
         self, operation: Any, types: Any, arguments: Iterable[Any] = (), named: Mapping[str, Any] | None = None
     ) -> Any:
-        named, name = dict(named or {}), operation.name()
-        tensors = [value for value in tree_leaves((arguments, named)) if isinstance(value, Tensor)]
+        given, name = (tuple(arguments), dict(named or {})), operation.name()
+        tensors = [value for value in tree_leaves(given) if isinstance(value, Tensor)]
         there = [tensor for tensor in tensors if isinstance(tensor, _There)]
         here = [list(tensor.shape) for tensor in tensors if not isinstance(tensor, _There) and tensor.ndim]
         if there and here and name not in _MOVES + _INDEXED:
             msg = f"{name} was given tensors on the device and, of shapes {here}, on the CPU"
             raise RuntimeError(msg)
-        wanted = named.get("device")
-        stays = bool(there) if wanted is None else torch.device(wanted) == DEVICE
+        wanted = [value for value in tree_leaves(given) if isinstance(value, torch.device)]
+        stays = DEVICE in wanted if wanted else bool(there)
         self.calls[name] += stays
-        if wanted is not None:
-            named["device"] = torch.device("cpu")
-        held = tree_map(lambda value: value.held if isinstance(value, _There) else value, (tuple(arguments), named))
-        found = operation(*held[0], **held[1])
+        held, named = tree_map(_on_cpu, given)
+        found = operation(*held, **named)
         # What is written to in place is given back as it was given.
-        given = {id(tensor.held): tensor for tensor in there}
+        written = {id(tensor.held): tensor for tensor in there}
 
         def wrap(value: Any) -> Any:
-            return (given[id(value)] if id(value) in given else _There(value)) if isinstance(value, Tensor) else value
+            return written.get(id(value), _There(value)) if isinstance(value, Tensor) else value
 
         return tree_map(wrap, found) if stays else found
+
+
+def _on_cpu(value: Any) -> Any:
+    """What an operation is given instead."""
+    if isinstance(value, _There):
+        return value.held
+    return torch.device("cpu") if isinstance(value, torch.device) else value
 
 
 @contextmanager
