@@ -86,7 +86,7 @@ def turned_sources(
         # What is mirrored is counted from the other side.
         along.mul_(window.column(np.where(mirrored, -1, 1))).add_(window.column(np.where(mirrored, length - 1, 0)))
         places_in_it.append(along)
-    return sampled(pictures, of, *places_in_it, beyond="reflection")
+    return sampled(pictures, of, places_in_it[0], places_in_it[1], "reflection")
 
 
 def sampled(
