@@ -13,7 +13,7 @@ def describe_machine() -> dict[str, Any]:
 
     Returns:
         ``cpu``, ``cores`` (that this process may use), ``threads`` (that torch uses), ``memory_gb``, ``gpu``,
-        ``system``, ``python`` and ``packages``.
+        ``system``, ``python`` and ``packages`` (their versions, of those installed).
     """
     import torch
 

@@ -26,9 +26,9 @@ from benchmarks.console import say
 from benchmarks.machine import describe_machine
 from benchmarks.peers import PeerError, peer_python
 from benchmarks.profiling import Profile, markdown, profile_generator
-from benchmarks.training_step import measure_training_step
+from benchmarks.replays import replay_across_devices
 from benchmarks.workers.flawsmith import FOREGROUND, MIX, make
-from benchmarks.workers.jobs import Answer, Job
+from benchmarks.workers.jobs import Answer, Job, fit
 from benchmarks.workers.process import Worker
 from learning.machine import available_cores
 from synth.families import ANYWHERE
@@ -46,7 +46,15 @@ _BATCH = 16
 _WARM_UP = 4
 """Rounds' worth of images before the first one that counts: rarely drawn loops are compiled when first met."""
 
-_GPU_BATCH = 256
+_GPU_BATCHES = (256, 1024)
+"""Images at a time on a GPU, which waits for the processor where there are few."""
+
+_REPLAYED = 48
+"""Images that are painted on both devices."""
+
+PARTS = ("rates", "linearity", "memory", "step", "replay")
+"""What is measured, in this order."""
+
 _LARGE = (1024, 4096)
 
 Rates = dict[str, dict[str, list[float]]]
@@ -68,6 +76,7 @@ class Plan:
         large_images: Images of each large size, one at a time, whose highest memory counts.
         steps: Of each short training.
         every_family: Whether the memory of every family is measured at the largest size.
+        parts: Of ``PARTS``, what is measured.
     """
 
     size: int
@@ -80,6 +89,7 @@ class Plan:
     large_images: int
     steps: int
     every_family: bool
+    parts: tuple[str, ...] = PARTS
 
 
 @dataclass(frozen=True)
@@ -130,18 +140,7 @@ def run(plan: Plan, alone: bool, quick: bool) -> dict[str, Any]:
     Returns:
         Plain data for JSON; ratios are None where anomalib was left out.
     """
-    machine = {**describe_machine(), "load": os.getloadavg()[0]}
-    with _setting(plan, alone) as setting:
-        say("images per second, in turn")
-        rates, cpu_times, painted = measure_rates(setting, plan)
-        say("growing numbers of images")
-        linearity = measure_linearity(setting, plan)
-        say("memory")
-        memory = measure_memory(setting, plan)
-        say("a training step with and without synthesis")
-        step = measure_training_step(setting.pictures.parent, plan.steps, 2 if quick else 5, plan.seed)
-    first = _device(plan.threads[0])
-    return {
+    result: dict[str, Any] = {
         "benchmark": "synthesis",
         "size": plan.size,
         "channels": 3,
@@ -150,6 +149,33 @@ def run(plan: Plan, alone: bool, quick: bool) -> dict[str, Any]:
         "rounds": plan.rounds,
         "seed": plan.seed,
         "quick": quick,
+    }
+    machine = {**describe_machine(), "load": os.getloadavg()[0]}
+    with _setting(plan, alone) as setting:
+        if "rates" in plan.parts:
+            say("images per second, in turn")
+            result |= _speeds(*measure_rates(setting, plan), _device(plan.threads[0]))
+        if "linearity" in plan.parts:
+            say("growing numbers of images")
+            result["linearity"] = measure_linearity(setting, plan)
+        if "memory" in plan.parts:
+            say("memory")
+            result["peak_memory_mb"] = measure_memory(setting, plan)
+        if "step" in plan.parts:
+            say("a training step with and without synthesis")
+            # Imported here, as all of learning comes with it.
+            from benchmarks.training_step import measure_training_step
+
+            step = measure_training_step(setting.pictures.parent, plan.steps, 2 if quick else 5, plan.seed)
+            result |= {"share_of_training_step": step.pop("share_of_training_step"), "training_step": step}
+        if "replay" in plan.parts:
+            result["replay_across_devices"] = measure_replay(plan)
+    return {**result, "machine": machine}
+
+
+def _speeds(rates: Rates, cpu_times: Rates, painted: dict[str, float], first: str) -> dict[str, Any]:
+    """What ``measure_rates`` found, as it is printed; ratios are of the device ``first``."""
+    return {
         "ratio_per_thread_perlin": ratio(rates, PERLIN, first),
         "ratio_per_thread_mix": ratio(rates, MIX, first),
         "ratio_of_cpu_time_perlin": ratio(cpu_times, PERLIN, first),
@@ -157,12 +183,17 @@ def run(plan: Plan, alone: bool, quick: bool) -> dict[str, Any]:
         "images_per_second": {name: {d: median(v) for d, v in by.items()} for name, by in rates.items()},
         "images_per_second_range": {name: {d: [min(v), max(v)] for d, v in by.items()} for name, by in rates.items()},
         "painted": painted,
-        "linearity": linearity,
-        "peak_memory_mb": memory,
-        "share_of_training_step": step.pop("share_of_training_step"),
-        "training_step": step,
-        "machine": machine,
     }
+
+
+def measure_replay(plan: Plan) -> dict[str, Any] | None:
+    """Paint the same recipes on the CPU and on the GPU, of grey parts in colour; None where there is no GPU."""
+    if not torch.cuda.is_available():
+        return None
+    say("the same recipes on both devices")
+    pixels = torch.from_numpy(good_pictures(plan.size, plan.seed))[:, None].float() / 255
+    images = fit(pixels, _REPLAYED, plan.size, channels=3)[:_REPLAYED]
+    return replay_across_devices(images, torch.device("cuda"), plan.seed)
 
 
 def profiles(plan: Plan) -> list[Profile]:
@@ -199,16 +230,19 @@ def measure_rates(setting: Setting, plan: Plan) -> tuple[Rates, Rates, dict[str,
     painted: dict[str, list[float]] = {}
     jobs = [Job("", plan.images, _BATCH, plan.size, threads=threads) for threads in plan.threads]
     if torch.cuda.is_available():
-        jobs.append(Job("", 4 * _GPU_BATCH, _GPU_BATCH, plan.size, threads=plan.threads[-1], device="cuda"))
+        on_gpu = Job("", 0, 0, plan.size, threads=plan.threads[-1], device="cuda")
+        jobs += [replace(on_gpu, batch=batch, images=2 * batch) for batch in _GPU_BATCHES]
     with _workers(setting) as workers:
         for number in range(-1, plan.rounds):  # the first round warms up
             for job in jobs:
                 for name, (worker, generator) in workers.items():
-                    images = job.images if number >= 0 else _WARM_UP * job.images
+                    if job.device != "cpu" and (name in PEERS or name == FOREGROUND):
+                        continue  # both work on the CPU, image by image
+                    images = job.images if number >= 0 else _warm_up(job)
                     answer = worker.do(replace(job, images=images, generator=generator, seed=plan.seed + number + 1))
                     if number < 0:
                         continue
-                    device = job.device if job.device != "cpu" else _device(job.threads)
+                    device = _device(job.threads) if job.device == "cpu" else f"{job.device}_{job.batch}"
                     rates.setdefault(name, {}).setdefault(device, []).append(job.images / answer.seconds)
                     cpu_times.setdefault(name, {}).setdefault(device, []).append(job.images / answer.cpu_seconds)
                     painted.setdefault(name, []).append(answer.painted)
@@ -283,33 +317,57 @@ def measure_memory(setting: Setting, plan: Plan) -> dict[str, Any]:
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """Draw the figures."""
+    """Draw the figures, as far as they were measured."""
+    drawn = {"rates": _rates_table, "replay": _replay_table}
+    keys = {"rates": "images_per_second", "replay": "replay_across_devices"}
+    found = [draw(result) for part, draw in drawn.items() if result.get(keys[part])]
+    return [*found, _figures_table(result)]
+
+
+def _rates_table(result: dict[str, Any]) -> Table:
     speed = Table(title=f"images per second at {result['size']}² RGB, median and range of {result['rounds']} rounds")
-    devices = list(next(iter(result["images_per_second"].values())))
+    devices = list(result["images_per_second"][MIX])
     for heading in ("generator", *devices, "painted"):
         speed.add_column(heading, justify="left" if heading == "generator" else "right")
     for name, rates in result["images_per_second"].items():
         ranges = result["images_per_second_range"][name]
-        cells = [f"{rates[d]:.0f} ({ranges[d][0]:.0f}–{ranges[d][1]:.0f})" for d in devices]
+        cells = [f"{rates[d]:.0f} ({ranges[d][0]:.0f}–{ranges[d][1]:.0f})" if d in rates else "–" for d in devices]
         speed.add_row(name, *cells, f"{100 * result['painted'][name]:.0f} %")
+    return speed
 
+
+def _replay_table(result: dict[str, Any]) -> Table:
+    replay = Table(title="the same recipes on both devices: greatest differences, in 255ths of the range")
+    for heading in ("family", "across devices", "masks that differ", "painted again", "painted alone"):
+        replay.add_column(heading, justify="left" if heading == "family" else "right")
+    for name, found in result["replay_across_devices"]["families"].items():
+        levels = [f"{255 * found[key]:.4f}" for key in ("difference", "again", "alone")]
+        replay.add_row(name, levels[0], f"{100 * found['mask_share']:.3f} %", *levels[1:])
+    return replay
+
+
+def _figures_table(result: dict[str, Any]) -> Table:
     figures = Table(title="what was asked for", show_header=False)
-    step, memory = result["training_step"], result["peak_memory_mb"]
-    for name, what in (("perlin", "Perlin"), ("mix", "default mix")):
+    if "painted" in result:
+        for name, what in (("perlin", "Perlin"), ("mix", "default mix")):
+            figures.add_row(
+                f"{what} over anomalib, per thread",
+                f"{_times(result[f'ratio_per_thread_{name}'])}; by processor time "
+                f"{_times(result[f'ratio_of_cpu_time_{name}'])}",
+            )
+    if "training_step" in result:
+        step = result["training_step"]
         figures.add_row(
-            f"{what} over anomalib, per thread",
-            f"{_times(result[f'ratio_per_thread_{name}'])}; by processor time "
-            f"{_times(result[f'ratio_of_cpu_time_{name}'])}",
+            "share of a training step",
+            f"{100 * result['share_of_training_step']:.1f} % of {step['step_ms']:.0f} ms; "
+            f"of its time on all cores {100 * step['share_of_cpu_time']:.1f} %; "
+            f"waiting for batches {100 * step['waited_share']:.1f} %",
         )
-    figures.add_row(
-        "share of a training step",
-        f"{100 * result['share_of_training_step']:.1f} % of {step['step_ms']:.0f} ms; "
-        f"of its time on all cores {100 * step['share_of_cpu_time']:.1f} %; "
-        f"waiting for batches {100 * step['waited_share']:.1f} %",
-    )
-    figures.add_row(
-        "processor time grows with the number of images to the power of", f"{result['linearity']['exponent']:.3f}"
-    )
+    if "linearity" in result:
+        figures.add_row(
+            "processor time grows with the number of images to the power of", f"{result['linearity']['exponent']:.3f}"
+        )
+    memory = result.get("peak_memory_mb", {"batch": {}, "large": []})
     for name, peak in memory["batch"].items():
         figures.add_row(f"memory for a batch of {result['batch']}, {name}", _megabytes(peak))
     for row in memory["large"]:
@@ -320,7 +378,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
         )
     for name, row in memory.get("families", {}).items():
         figures.add_row(f"{_LARGE[-1]}² RGB, {name}", f"{_megabytes(row['peak_mb'])}, {row['seconds_per_image']:.2f} s")
-    return [speed, figures]
+    return figures
 
 
 @contextmanager
@@ -381,6 +439,11 @@ def _highest(answers: Sequence[Answer]) -> float | None:
     return max(peaks) if peaks else None
 
 
+def _warm_up(job: Job) -> int:
+    """Images of a job that does not count: on a CPU more, as loops are compiled."""
+    return _WARM_UP * job.images if job.device == "cpu" else job.images
+
+
 def _device(threads: int) -> str:
     return f"cpu_{threads}"
 
@@ -406,6 +469,7 @@ def _plan(options: argparse.Namespace) -> Plan:
             large_images=1,
             steps=6,
             every_family=False,
+            parts=options.parts,
         )
     return Plan(
         size=options.size,
@@ -418,6 +482,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         large_images=4,
         steps=40,
         every_family=True,
+        parts=options.parts,
     )
 
 
@@ -434,6 +499,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="numbers of threads, by commas; ratios are taken at the first",
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--parts",
+        type=lambda text: tuple(part for part in PARTS if part in text.split(",")),
+        default=PARTS,
+        help=f"what is measured, by commas; some of {', '.join(PARTS)}",
+    )
     parser.add_argument("--alone", action="store_true", help="leave anomalib out, which needs a network at first")
     parser.add_argument("--profile", action="store_true", help="only say where the time goes, as Markdown")
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
@@ -443,6 +514,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--size is {options.size}; parts are drawn at 64 pixels or more")
     if options.images is not None and (options.images < _BATCH or options.images % _BATCH):
         parser.error(f"--images is {options.images}; it takes a multiple of {_BATCH}")
+    if not options.parts:
+        parser.error(f"--parts takes some of {', '.join(PARTS)}")
     if min(options.threads) < 1 or options.rounds < 1:
         parser.error("--threads and --rounds take numbers from 1 upwards")
     return options

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from synth.compiled import kernels, usable
+from synth.devices import onto
 from synth.noise import Numbers
 
 _SEEN_AROUND = 8
@@ -137,12 +138,12 @@ def _first_above(mass: Numbers, share: Numbers) -> Numbers:
 
 def _at(planes: Tensor, *index: Numbers) -> Numbers:
     """Pixels picked out of a batch of planes."""
-    return planes[tuple(torch.from_numpy(places).to(planes.device) for places in index)].cpu().numpy()
+    return planes[tuple(onto(places, planes.device) for places in index)].cpu().numpy()
 
 
 def _some(images: Tensor, rows: Numbers) -> Tensor:
     """Some images of a batch."""
-    return torch.stack([images[row] for row in rows.tolist()])
+    return images[onto(rows, images.device)]
 
 
 def border(foreground: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from synth.compiled import kernels, usable
+from synth.devices import onto
 from synth.draws import Draws
 from synth.noise import Numbers, perlin
 from synth.windows import Window
@@ -185,19 +186,33 @@ def bumps(parameters: PlacedParameters, window: Window, smallest: float = 1.5, o
     return perlin(parameters.seed, picture / (0.5 * (longer + shorter))[:, None] * np.float32(1.2), window, octaves)
 
 
-def box_blur(images: Tensor, radius: int) -> Tensor:
-    """Mean over ``2 * radius + 1`` pixels along both axes, edges replicated; cost does not grow with the radius."""
-    side = 2 * radius + 1
+def box_blur(images: Tensor, radius: int | Numbers) -> Tensor:
+    """Mean over ``2 * radius + 1`` pixels along both axes, edges replicated; cost does not grow with the radius.
+
+    Args:
+        images: ``[B, C, h, w]``.
+        radius: Of all, or ``[B]`` int64.
+    """
+    radii = np.broadcast_to(radius, len(images))
     if images.device.type == "cpu" and images.dtype == torch.float32:
         # OpenCV works on one plane at a time on the CPU, and several times as quickly as sums over the whole batch.
-        planes = images.reshape(-1, *images.shape[-2:])
+        sides = (2 * radii + 1).repeat(images.shape[1]).tolist()
+        planes = images.reshape(-1, *images.shape[-2:]).contiguous().numpy()
         blurred = [
-            cv2.blur(plane, (side, side), borderType=cv2.BORDER_REPLICATE) for plane in planes.contiguous().numpy()
+            cv2.blur(plane, (side, side), borderType=cv2.BORDER_REPLICATE)
+            for plane, side in zip(planes, sides, strict=True)
         ]
         return torch.from_numpy(np.stack(blurred)).view(images.shape)
-    padded = functional.pad(images, (radius, radius, radius, radius), mode="replicate")
+    widest = int(radii.max())
+    around = onto(radii.astype(np.int64), images.device)[:, None]
     for dim in (-1, -2):
+        length = images.shape[dim]
+        padded = functional.pad(images, (widest, widest, 0, 0) if dim == -1 else (0, 0, widest, widest), "replicate")
         total = functional.pad(padded.double().cumsum(dim), (1, 0) if dim == -1 else (0, 0, 1, 0))
-        length = total.shape[dim] - side
-        padded = ((total.narrow(dim, side, length) - total.narrow(dim, 0, length)) / side).to(images)
-    return padded
+        first = torch.arange(length, device=images.device) + widest - around
+        low, high = (
+            total.take_along_dim(places[:, None, None] if dim == -1 else places[:, None, :, None], dim)
+            for places in (first, first + 2 * around + 1)
+        )
+        images = ((high - low) / (2 * around + 1)[:, :, None, None]).to(images)
+    return images

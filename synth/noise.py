@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synth.compiled import kernels, usable
+from synth.devices import onto
 
 if TYPE_CHECKING:
     from synth.windows import Window
@@ -62,7 +63,7 @@ def perlin(seeds: Numbers, cells: Numbers, window: "Window", octaves: int = 1) -
         points, weights = _slopes(window, np.minimum(scale * 2**octave, MOST_CELLS) / np.array(window.size))
         count = points.shape[1]
         down, across = weights[:half, :height], weights[half:, :width].mT
-        at = _places(seeds + 0x9E37 * octave, points[:half], points[half:], device)
+        at = lattice_places(seeds + 0x9E37 * octave, points[:half, :, None], points[half:, None])
         x, y = (directions.take(at) for directions in _directions(device))
         inner = torch.cat([torch.bmm(x, across[:, count:]), torch.bmm(y, across[:, :count])], dim=1)
         strength = 2**0.5 * 0.5**octave
@@ -91,10 +92,9 @@ def grain(seeds: Numbers, period: Numbers, window: "Window") -> Tensor:
         return grain_in_colours(seeds, period, window, nothing, all_of_it)
     height, width = window.shape
     device = window.images.device
-    points, *lines = _lattice(window, 1 / np.maximum(period, LEAST_PERIOD, dtype=np.float64))
-    cell, part = torch.from_numpy(lines[0]).to(device), torch.from_numpy(lines[1]).to(device, torch.float32)
+    points, cell, part = _lattice(window, 1 / np.maximum(period, LEAST_PERIOD, dtype=np.float64))
     count = len(seeds)
-    values = _table(device).take(_places(seeds, points[:count], points[count:], device)).sub_(0.5)
+    values = _table(device).take(lattice_places(seeds, points[:count, :, None], points[count:, None])).sub_(0.5)
     # Lines are picked out whole, which is faster than a product of matrices with two numbers in each line.
     across = _between(values.mT, cell[count:, :width], part[count:, :width])
     return _between(across.mT, cell[:count, :height], part[:count, :height])[:, None].to(window.images)
@@ -124,12 +124,12 @@ def profile(seeds: Numbers, places: Tensor, period: Numbers) -> Tensor:
         ``[B, ...]`` in -0.5..0.5, of the places' shape, type and device.
     """
     shape = (-1, *[1] * (places.ndim - 1))
-    scaled = places * torch.from_numpy(1 / period).to(places).view(shape)
+    scaled = places * onto(1 / period, places.device).to(places.dtype).view(shape)
     cell = scaled.floor()
     t = scaled.sub_(cell)
     places_in_table = _scramble(seeds)
-    row = _table(places.device)[torch.from_numpy(places_in_table % SIDE).to(places.device)]
-    start = torch.from_numpy(places_in_table // SIDE).to(places.device).view(shape)
+    row = _table(places.device)[onto(places_in_table % SIDE, places.device)]
+    start = onto(places_in_table // SIDE, places.device).view(shape)
     index = cell.long().add_(start)
     low, high = (row.gather(1, (index + i).bitwise_and_(SIDE - 1).flatten(1)) for i in (0, 1))
     t = (t * t).mul_(3 - 2 * t)
@@ -179,9 +179,9 @@ def _directions(device: torch.device) -> tuple[Tensor, Tensor]:
     return angles.cos().to(device), angles.sin().to(device)
 
 
-def lattice(seeds: Numbers, rows: Numbers, columns: Numbers, device: torch.device) -> Tensor:
-    """Random numbers 0..1 at lattice points ``rows [B, P]`` and ``columns [B, Q]``; ``[B, P, Q]``."""
-    return _table(device).take(_places(seeds, rows, columns, device))
+def lattice(seeds: Numbers, rows: Tensor, columns: Tensor) -> Tensor:
+    """Random numbers 0..1 at lattice points, int64 ``[B, ...]`` both; of the shape that both have together."""
+    return _table(rows.device).take(lattice_places(seeds, rows, columns))
 
 
 def lattice_starts(seeds: Numbers) -> Numbers:
@@ -204,11 +204,11 @@ def bell_table() -> Numbers:
     return _bell()
 
 
-def _places(seeds: Numbers, rows: Numbers, columns: Numbers, device: torch.device) -> Tensor:
-    """Where in the table, taken as one line, the lattice points are, ``[B, P, Q]``."""
-    start = _scramble(seeds)[:, None]
-    down, across = ((start // SIDE + rows) & (SIDE - 1)) * SIDE, (start + columns) & (SIDE - 1)
-    return torch.from_numpy(down[:, :, None] + across[:, None, :]).to(device)
+def lattice_places(seeds: Numbers, rows: Tensor, columns: Tensor) -> Tensor:
+    """As ``lattice``, where in the table, taken as one line, the points are."""
+    start = onto(_scramble(seeds), rows.device).view(-1, *[1] * (rows.ndim - 1))
+    down = (rows + start.div(SIDE, rounding_mode="floor")).bitwise_and_(SIDE - 1).mul_(SIDE)
+    return down + (columns + start).bitwise_and_(SIDE - 1)
 
 
 def _corners(window: "Window") -> Numbers:
@@ -224,7 +224,7 @@ def _scramble(seeds: Numbers) -> Numbers:
     return ((x ^ (x >> 16)) & (SIDE**2 - 1)).astype(np.int64)
 
 
-def _lattice(window: "Window", scale: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+def _lattice(window: "Window", scale: Numbers) -> tuple[Tensor, Tensor, Tensor]:
     """Lattice points that lines of pixels lie between; rows of all fields first, then their columns.
 
     Args:
@@ -232,34 +232,36 @@ def _lattice(window: "Window", scale: Numbers) -> tuple[Numbers, Numbers, Number
         scale: ``[B, 2]`` cells for a pixel, along height and width.
 
     Returns:
-        The points ``[2B, P]``; for each of n pixels, n the longer side, the first of the two that it lies between
-        ``[2B, n]``, counted from the first of all, and how far it lies from that one ``[2B, n]``, 0..1.
+        On the window's device the points ``[2B, P]``; for each of n pixels, n the longer side, the first of the two
+        that it lies between ``[2B, n]``, counted from the first of all, and how far it lies from that one ``[2B, n]``,
+        0..1.
     """
-    start = np.concatenate([window.top, window.left])[:, None]
-    places = (start + (np.arange(max(window.shape)) + 0.5)) * scale.T.reshape(-1, 1)
-    cell = np.floor(places)
+    device, length = window.images.device, max(window.shape)
+    start, steps = np.concatenate([window.top, window.left]).astype(np.float64), scale.T.ravel()
+    ends = np.floor((start + 0.5) * steps), np.floor((start + (length - 0.5)) * steps)
+    middles = torch.arange(length, dtype=torch.float64, device=device) + 0.5
+    # In double precision, so that noise is the same on every device.
+    at = (onto(start, device)[:, None] + middles) * onto(steps, device)[:, None]
+    cell = at.floor()
     first = cell[:, :1]
-    after = (cell - first).astype(np.int64)
-    return first.astype(np.int64) + np.arange(int(after[:, -1].max()) + 2), after, places - cell
+    points = first.long() + torch.arange(int((ends[1] - ends[0]).max()) + 2, device=device)
+    return points, (cell - first).long(), (at - cell).float()
 
 
-def _slopes(window: "Window", scale: Numbers) -> tuple[Numbers, Tensor]:
+def _slopes(window: "Window", scale: Numbers) -> tuple[Tensor, Tensor]:
     """As ``_lattice``, the points, and the weight of each at each pixel beside the same times the offset.
 
     Returns:
-        ``[2B, P]``, and ``[2B, n, 2P]`` on the window's device.
+        ``[2B, P]``, and ``[2B, n, 2P]``.
     """
-    points, cell, part = _lattice(window, scale)
+    points, cell, t = _lattice(window, scale)
     count = points.shape[1]
-    t = part.astype(np.float32)
     fade = t * t * t * (t * (6 * t - 15) + 10)
     rest = 1 - fade
-    weights = np.zeros((cell.size, 2 * count), np.float32)
-    at = np.arange(0, weights.size, 2 * count) + cell.ravel()
-    flat = weights.ravel()
+    weights = torch.zeros(*cell.shape, 2 * count, device=t.device)
     for further, values in ((0, rest), (1, fade), (count, rest * t), (count + 1, fade * (t - 1))):
-        flat[at + further] = values.ravel()
-    return points, torch.from_numpy(weights).view(*cell.shape, 2 * count).to(window.images.device)
+        weights.scatter_(2, (cell + further)[..., None], values[..., None])
+    return points, weights
 
 
 def _between(values: Tensor, first: Tensor, part: Tensor) -> Tensor:

@@ -5,10 +5,8 @@ import torch
 from torch import Tensor
 
 from synth.compiled import kernels, usable
+from synth.devices import onto, together
 from synth.noise import Numbers
-
-_TOGETHER = 2**20
-"""Pixels stamped at once."""
 
 
 def extent(radii: Numbers) -> Numbers:
@@ -38,26 +36,25 @@ def stamp(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers, stre
     halves = np.exp2(np.ceil(np.log2(np.maximum(np.ceil(reach[seen]), 2)))).astype(np.int64)
     for half in np.unique(halves).tolist():
         alike = seen[halves == half]
-        together = max(1, _TOGETHER // (2 * half + 1) ** 2)
-        for first in range(0, len(alike), together):
-            some = alike[first : first + together]
+        at_once = max(1, together(canvas.device) // (2 * half + 1) ** 2)
+        for first in range(0, len(alike), at_once):
+            some = alike[first : first + at_once]
             _stamp(canvas, layers[some], points[some], reach[some], strength[some], half)
 
 
 def _stamp(canvas: Tensor, layers: Numbers, points: Numbers, reach: Numbers, strength: Numbers, half: int) -> None:
     """Draw dots that reach at most ``half`` pixels."""
     _, height, width = canvas.shape
-    shifts = np.arange(-half, half + 1)
-    x, y = (points[:, i, None].round().astype(np.int64) + shifts for i in (0, 1))
-    dx, dy = (((place - points[:, i, None]) ** 2).astype(np.float32) for i, place in enumerate((x, y)))
-    values = (torch.from_numpy(dy)[:, :, None] + torch.from_numpy(dx)[:, None, :]).sqrt_().neg_()
-    values.add_(torch.from_numpy(reach)[:, None, None]).clamp_(0, 1)
+    device = canvas.device
+    shifts = torch.arange(-half, half + 1, device=device)
+    middles = onto(points.astype(np.float64), device)
+    x, y = (middles[:, i, None].round().long() + shifts for i in (0, 1))
+    dx, dy = (((place - middles[:, i, None]) ** 2).float() for i, place in enumerate((x, y)))
+    values = (dy[:, :, None] + dx[:, None, :]).sqrt_().neg_()
+    values.add_(onto(reach, device)[:, None, None]).clamp_(0, 1)
     # Dots that stick out of the canvas draw nothing there.
-    rows = ((y >= 0) & (y < height)) * strength[:, None].astype(np.float32)
-    columns = ((x >= 0) & (x < width)).astype(np.float32)
-    values.mul_(torch.from_numpy(rows)[:, :, None]).mul_(torch.from_numpy(columns)[:, None, :])
-    lines = (layers[:, None] * height + y.clip(0, height - 1)) * width
-    index = torch.from_numpy(lines)[:, :, None] + torch.from_numpy(x.clip(0, width - 1))[:, None, :]
-    canvas.view(-1).scatter_reduce_(
-        0, index.flatten().to(canvas.device), values.flatten().to(canvas), "amax", include_self=True
-    )
+    rows = ((y >= 0) & (y < height)) * onto(strength.astype(np.float32), device)[:, None]
+    values.mul_(rows[:, :, None]).mul_(((x >= 0) & (x < width))[:, None, :])
+    lines = (onto(layers, device)[:, None] * height + y.clamp(0, height - 1)) * width
+    index = lines[:, :, None] + x.clamp(0, width - 1)[:, None, :]
+    canvas.view(-1).scatter_reduce_(0, index.flatten(), values.flatten().to(canvas), "amax", include_self=True)

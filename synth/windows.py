@@ -1,6 +1,6 @@
 """Windows: flaws are painted in a box around each, so that a small flaw costs little and a large picture no memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from synth.compiled import kernels, usable
+from synth.devices import boxed, onto, places, together, widening
 from synth.ground import Ground, mean_inside
 from synth.noise import Numbers
 
@@ -20,12 +21,6 @@ _SIDES = np.array(SIDES)
 
 _TILE = 1024
 """Windows with a longer side are painted by tiles of this one."""
-
-_TOGETHER = 2**19
-"""Numbers painted at once (pixels times channels); more do not stay in a processor's cache."""
-
-_CALL = 2**14
-"""Pixels that cost about as much as painting once more: windows smaller by less are painted with the larger ones."""
 
 _STEP = 8
 """Sides of what is painted are whole numbers of so many pixels."""
@@ -43,7 +38,8 @@ class Window:
 
     Attributes:
         images: ``[B, C, h, w]``, 0..1, the pixels in the windows, not to be written to; earlier flaws are on them.
-        pictures: The whole good pictures, ``[C, H, W]`` each, without any flaw.
+        batch: ``[N, C, H, W]``, whole good pictures, without any flaw.
+        of: ``[B]`` int64, which of them each image is of.
         allowed: ``[B, 1, h, w]``, 0 or 1, where flaws may be; None is everywhere.
         left: ``[B]`` int64, the boxes' first columns.
         top: ``[B]`` int64, the boxes' first rows.
@@ -59,7 +55,8 @@ class Window:
     """
 
     images: Tensor
-    pictures: Sequence[Tensor]
+    batch: Tensor
+    of: Numbers
     allowed: Tensor | None
     left: Numbers
     top: Numbers
@@ -86,12 +83,16 @@ class Window:
         """Distance of every pixel from the flaw's centre: x ``[B, 1, 1, w]`` and y ``[B, 1, h, 1]``, in pixels."""
         return self.offsets_from(self.centre)
 
+    @property
+    def pixels(self) -> Numbers:
+        """The boxes themselves, ``[B, 4]`` int64: left, top, width, height."""
+        height, width = self.shape
+        return np.stack([self.left, self.top, *np.full((2, len(self.of)), [[width], [height]])], axis=1)
+
     @cached_property
     def good(self) -> Tensor:
         """The window on the good pictures, ``[B, C, h, w]``; not to be written to."""
-        height, width = self.shape
-        corners = zip(self.left.tolist(), self.top.tolist(), strict=True)
-        return _gather(self.pictures, [[x, y, width, height] for x, y in corners])
+        return _cut(self.batch, self.of, self.pixels)
 
     @cached_property
     def _lines(self) -> tuple[Numbers, Numbers]:
@@ -106,8 +107,14 @@ class Window:
 
     def offsets_from(self, points: Numbers) -> tuple[Tensor, Tensor]:
         """As ``offsets``, from points ``[B, 2]`` (x, y) in pixels of the whole picture."""
-        x, y = self._lines_from(points)
-        return self.tensor(x), self.tensor(y)
+        if usable(self.images):
+            x, y = self._lines_from(points)
+            return self.tensor(x), self.tensor(y)
+        height, width = self.shape
+        device = self.images.device
+        corners = onto(np.stack([self.left, self.top]) - points.T.astype(np.float64), device)[..., None, None, None]
+        down, across = (torch.arange(length, dtype=torch.float64, device=device) for length in (height, width))
+        return (corners[0] + across).to(self.images), (corners[1] + down[:, None]).to(self.images)
 
     def plane(self, across: Numbers, down: Numbers, start: Numbers | float = 0.0) -> Tensor:
         """What changes evenly over the picture, ``[B, 1, h, w]``.
@@ -117,6 +124,9 @@ class Window:
             down: ``[B]`` change from a row to the next.
             start: ``[B]`` value at the flaw's centre.
         """
+        if not usable(self.images):
+            there = [offset * self.column(by) for offset, by in zip(self.offsets, (across, down), strict=True)]
+            return there[0].add_(start if isinstance(start, float) else self.column(start)) + there[1]
         x, y = self._lines
         along = x * _cell(across)
         if not isinstance(start, float):
@@ -139,7 +149,7 @@ class Window:
         """Numbers as a tensor of the type and on the device of the images."""
         if usable(self.images):
             return torch.from_numpy(values.astype(np.float32, copy=False))
-        return torch.from_numpy(values.astype(np.float32, copy=False)).to(self.images)
+        return onto(values.astype(np.float32, copy=False), self.images.device).to(self.images.dtype)
 
     def rows(self, index: Numbers) -> "Window":
         """The window on some of the images, in their order; views of them where they follow each other."""
@@ -149,7 +159,7 @@ class Window:
         return replace(
             self,
             images=self.images[there],
-            pictures=[self.pictures[row] for row in index.tolist()],
+            of=self.of[there],
             allowed=None if self.allowed is None else self.allowed[there],
             left=self.left[there],
             top=self.top[there],
@@ -219,7 +229,7 @@ def trimmed(boxes: Numbers, centre: Numbers, half: Numbers) -> Numbers:
 
 def cuts(
     images: Tensor,
-    good: Sequence[Tensor],
+    good: Tensor,
     ground: Ground,
     rows: Numbers,
     centre: Numbers,
@@ -234,7 +244,7 @@ def cuts(
 
     Args:
         images: ``[B, C, H, W]``, of which windows are cut; contiguous.
-        good: The same without any flaw, ``[C, H, W]`` each.
+        good: The same without any flaw.
         ground: Where flaws are allowed.
         rows: ``[N]`` int64, the image of each flaw; no image twice.
         centre: ``[N, 2]`` (x, y) of each flaw in pixels.
@@ -245,11 +255,12 @@ def cuts(
         tiled: Whether large windows may be cut in pieces, and small ones be widened to be painted with others.
     """
     level = box_levels(images, ground, rows, boxes)
-    for (width, height), kind in _kinds(painted[:, 2:].tolist(), _CALL if tiled else 0):
+    most = widening(images.device, len(rows)) if tiled else 0
+    for (width, height), kind in _kinds(painted[:, 2:].tolist(), most):
         pieces = tiled and max(width, height) > _TILE
-        together = 1 if pieces else max(1, _TOGETHER // (width * height * images.shape[1]))
-        for first in range(0, len(kind), together):
-            flaws = np.array(kind[first : first + together])
+        at_once = 1 if pieces else max(1, together(images.device) // (width * height * images.shape[1]))
+        for first in range(0, len(kind), at_once):
+            flaws = np.array(kind[first : first + at_once])
             some = rows[flaws], centre[flaws], boxes[flaws], level[run(flaws)]
             cutter = _Cutter(images, good, ground, *some, contour=contour)
             own = painted[flaws]
@@ -275,7 +286,8 @@ def _kinds(sizes: list[list[int]], most: int) -> list[tuple[tuple[int, int], lis
             count = len(members)
             more = (count + 1) * wide * high - count * width * height - own_width * own_height
             if not more or (more < most and max(wide, high) <= _TILE):
-                kinds[number] = (wide, high), [*members, flaw]
+                members.append(flaw)
+                kinds[number] = (wide, high), members
                 break
         else:
             kinds.append(((own_width, own_height), [flaw]))
@@ -314,7 +326,7 @@ class _Cutter:
     def __init__(
         self,
         images: Tensor,
-        good: Sequence[Tensor],
+        good: Tensor,
         ground: Ground,
         rows: Numbers,
         centre: Numbers,
@@ -325,8 +337,8 @@ class _Cutter:
     ) -> None:
         self.ground, self.centre, self.boxes, self.level = ground, centre, boxes, level
         self.images, self.rows = images, rows
-        self.allowed_on = rows
-        self.good = [good[row] for row in rows.tolist()]
+        self.of = rows
+        self.good = good
         if contour:
             self.background, self.has_background = ground.background(images, rows)
             self.inward = ground.inward(rows, centre, boxes[:, 2:].max(axis=1) // 4)
@@ -337,7 +349,7 @@ class _Cutter:
     def keep(self) -> None:
         """Cut from the pictures as they are now: tiles with a margin must not see what was painted beside them."""
         self.images, self.rows = (
-            torch.stack([self.images[row] for row in self.rows.tolist()]),
+            self.images[onto(self.rows, self.images.device)],
             np.arange(len(self.rows)),
         )
 
@@ -346,8 +358,9 @@ class _Cutter:
         corners = np.array(boxes)
         return Window(
             images=_cut(self.images, self.rows, corners),
-            pictures=self.good,
-            allowed=None if self.ground.mask is None else _cut(self.ground.mask, self.allowed_on, corners),
+            batch=self.good,
+            of=self.of,
+            allowed=None if self.ground.mask is None else _cut(self.ground.mask, self.of, corners),
             left=corners[:, 0],
             top=corners[:, 1],
             centre=self.centre,
@@ -360,18 +373,10 @@ class _Cutter:
         )
 
 
-def _gather(pictures: Sequence[Tensor], boxes: list[list[int]]) -> Tensor:
-    parts = [
-        picture[:, y : y + height, x : x + width]
-        for picture, (x, y, width, height) in zip(pictures, boxes, strict=True)
-    ]
-    return parts[0][None] if len(parts) == 1 else torch.stack(parts)
-
-
 def _cut(images: Tensor, rows: Numbers, boxes: Numbers) -> Tensor:
     """Boxes of one size ``[N, 4]`` of some images of a batch, ``[N, C, h, w]``."""
     if not usable(images):
-        return _gather([images[row] for row in rows.tolist()], boxes.tolist())
+        return images[boxed(images, rows, boxes)]
     width, height = boxes[0, 2:].tolist()
     pixels = np.empty((len(rows), images.shape[1], height, width), np.float32)
     kernels().cut(images.numpy(), rows, boxes, pixels)
@@ -380,23 +385,18 @@ def _cut(images: Tensor, rows: Numbers, boxes: Numbers) -> Tensor:
 
 def box_levels(images: Tensor, ground: Ground, rows: Numbers, boxes: Numbers) -> Numbers:
     """Mean colour of the allowed pixels in each box, ``[N, C]``, from some hundred of them."""
-    height, width = ground.size
     if usable(images):
         mask = images[:0] if ground.mask is None else ground.mask
         means = np.empty((len(rows), images.shape[1]), np.float32)
         kernels().mean_levels(images.numpy(), mask.numpy(), rows, boxes, _LOOKED_AT, means)
         return means
     x, y = looked_at(boxes)
-    place = y[:, :, None] * width + x[:, None, :]
-    channels = np.arange(images.shape[1]) * (height * width)
-    first = rows * (height * width)
-    at = (first[:, None] * images.shape[1] + channels)[:, :, None, None] + place[:, None]
-    pixels = images.take(torch.from_numpy(at).to(images.device)).double()
+    pixels = images[places(images, rows, y, x)].double()
     if ground.mask is None:
         return pixels.mean(dim=(-2, -1)).float().cpu().numpy()
     # Where the few pixels looked at are all forbidden, the others count.
-    there = torch.from_numpy(first[:, None, None, None] + place[:, None]).to(images.device)
-    return mean_inside(pixels, ground.mask.take(there) + 1e-6).flatten(1).float().cpu().numpy()
+    there = ground.mask[places(ground.mask, rows, y, x)]
+    return mean_inside(pixels, there + 1e-6).flatten(1).float().cpu().numpy()
 
 
 def looked_at(boxes: Numbers) -> tuple[Numbers, Numbers]:

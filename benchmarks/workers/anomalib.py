@@ -4,6 +4,7 @@ Runs in an environment of its own; see ``benchmarks.peers``.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ _BLEND = (0.1, 1.0)
 """What anomalib's DRAEM passes."""
 
 
-def make(generator: str, batches: list[Tensor], seed: int, textures: Path) -> Paint:
+def make(generator: str, batches: Sequence[Tensor], seed: int, textures: Path) -> Paint:
     """``textures``: sources are read from the folder, as in DRAEM; ``noise``: the noise itself is the source."""
     source = {"textures": textures, "noise": None}[generator]
     # Every image is painted: by default the generator leaves half of them as they are.

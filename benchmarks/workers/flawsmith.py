@@ -1,6 +1,8 @@
 """``python -m benchmarks.workers.flawsmith PICTURES``: flawsmith's own families and their default mix."""
 
 import sys
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -19,20 +21,26 @@ FOREGROUND = "foreground"
 _SOURCES = 16
 
 
-def make(generator: str, batches: list[Tensor], seed: int) -> Paint:
+def make(generator: str, batches: Sequence[Tensor], seed: int) -> Paint:
     """``mix``, ``foreground``, or the name of a family, of which every image gets one flaw."""
     if generator == FOREGROUND:
         return lambda index: foreground(batches[index])[0]
     synthesizer = Synthesizer() if generator == MIX else Synthesizer([generator], flaws_per_image=(1, 1))
     random = torch.Generator().manual_seed(seed)
-    sources = batches[-1][:_SOURCES]
-    contexts = [Context(foreground(batch)[0], sources) for batch in batches]
+    contexts = _contexts(tuple(batches))
 
     def paint(index: int) -> Tensor:
         recipe = synthesizer.draw(random, len(batches[index]))
         return synthesizer.apply(batches[index], recipe, contexts[index])[1]
 
     return paint
+
+
+@lru_cache(maxsize=4)
+def _contexts(batches: tuple[Tensor, ...]) -> list[Context]:
+    """Of each batch; the same parts are not looked for again in the next job."""
+    sources = batches[-1][:_SOURCES]
+    return [Context(foreground(batch)[0], sources) for batch in batches]
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import ctypes
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -25,7 +26,7 @@ Paint = Callable[[int], Tensor]
 class Maker(Protocol):
     """Makes what paints, outside the clock."""
 
-    def __call__(self, generator: str, batches: list[Tensor], seed: int) -> Paint:
+    def __call__(self, generator: str, batches: Sequence[Tensor], seed: int) -> Paint:
         """Prepare a generator for batches ``[B, C, H, W]``, 0..1; all random choices follow from the seed."""
 
 
@@ -107,8 +108,7 @@ def prepare(job: Job, pixels: Tensor, make: Maker) -> Callable[[], Tensor]:
         Does the job, and returns the masks of its last batch.
     """
     torch.set_num_threads(job.threads)
-    images = fit(pixels[: job.images], job).to(job.device)
-    batches = [chunk for chunk in images.split(job.batch) if len(chunk) == job.batch]
+    batches = _batches(pixels, job.images, job.batch, job.size, job.channels, job.device)
     paint = make(job.generator, batches, job.seed)
 
     def run() -> Tensor:
@@ -119,12 +119,19 @@ def prepare(job: Job, pixels: Tensor, make: Maker) -> Callable[[], Tensor]:
     return run
 
 
-def fit(pixels: Tensor, job: Job) -> Tensor:
-    """Bring grey pictures to a job's batch, size and number of channels: ``[N, C, size, size]``."""
-    pixels = pixels[torch.arange(max(job.batch, len(pixels))) % len(pixels)]
-    if pixels.shape[-1] != job.size:
-        pixels = functional.interpolate(pixels, (job.size, job.size), mode="bilinear").clamp(0, 1)
-    return pixels.repeat(1, job.channels, 1, 1)
+@lru_cache(maxsize=4)
+def _batches(pixels: Tensor, images: int, batch: int, size: int, channels: int, device: str) -> tuple[Tensor, ...]:
+    """Batches of good images on the device; the same ones for all jobs of a kind, as moving them there takes long."""
+    fitted = fit(pixels[:images], batch, size, channels).to(device)
+    return tuple(chunk for chunk in fitted.split(batch) if len(chunk) == batch)
+
+
+def fit(pixels: Tensor, batch: int, size: int, channels: int) -> Tensor:
+    """Bring grey pictures to a size and number of channels, a batch at least: ``[N, C, size, size]``."""
+    pixels = pixels[torch.arange(max(batch, len(pixels))) % len(pixels)]
+    if pixels.shape[-1] != size:
+        pixels = functional.interpolate(pixels, (size, size), mode="bilinear").clamp(0, 1)
+    return pixels.repeat(1, channels, 1, 1)
 
 
 class Memory:

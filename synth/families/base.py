@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from synth.compiled import kernels, usable
+from synth.devices import boxed, lines, onto, together
 from synth.errors import SynthError
 from synth.ground import Ground
 from synth.noise import Numbers
@@ -26,9 +28,6 @@ VISIBLE = 3
 
 SMALLEST_SIDE = 8
 """Images need at least this many pixels along both sides."""
-
-_COMPARED = 2**17
-"""Pixels that are compared at once."""
 
 EVERYWHERE = float("inf")
 """Reach of a flaw that covers the whole picture."""
@@ -130,13 +129,13 @@ class Family(ABC, Generic[P]):
         """Where flaws lie, (x, y) in 0..1 of the part, ``[B, 2]``; see ``Ground.place``."""
         return parameters.centre  # type: ignore[attr-defined]
 
-    def locate(self, parameters: P, ground: Ground, pictures: Sequence[Tensor], rows: Numbers) -> Numbers:
+    def locate(self, parameters: P, ground: Ground, pictures: Tensor, rows: Numbers) -> Numbers:
         """Centres of flaws in pixels, ``[N, 2]`` (x, y); a family may look at the pictures for that.
 
         Args:
             parameters: N rows.
             ground: Where flaws are allowed.
-            pictures: ``[C, H, W]`` each, good.
+            pictures: ``[B, C, H, W]``, good.
             rows: ``[N]`` int64, the picture of each flaw.
         """
         place = ground.place_at_border if self.at_contour else ground.place
@@ -206,7 +205,6 @@ class Canvas:
             depth=context.depth,
         )
         self._images = images
-        self._good = images.unbind()
         self._flawed = images.clone(memory_format=torch.contiguous_format) if flawed is None else flawed
         self._touched: list[list[list[int]]] = [[] for _ in images]
 
@@ -232,7 +230,7 @@ class Canvas:
         if family.needs_defects and not self._context.defects:
             msg = f"the flaw family {family.name} needs confirmed defects, and there are none; give a bank with some"
             raise SynthError(msg)
-        centre = family.locate(parameters, ground, self._good, rows)
+        centre = family.locate(parameters, ground, self._images, rows)
         reach = family.reach_with(parameters, ground.size, self._context)
         around = boxes(centre, reach, ground.size)
         painted = trimmed(around, centre, reach) if family.by_tiles else around
@@ -247,7 +245,7 @@ class Canvas:
             rows, centre, around, painted = (values[left] for values in (rows, centre, around, painted))
         where = rows, centre, around, painted, family.margin(parameters, ground.size)
         kind: dict[str, Any] = {"contour": family.at_contour, "tiled": family.by_tiles}
-        for cut in cuts(self._flawed, self._good, ground, *where, **kind):
+        for cut in cuts(self._flawed, self._images, ground, *where, **kind):
             window = cut.window
             chosen = parameters if len(cut.flaws) == len(rows) else select(parameters, cut.flaws)
             self._put_back(family.paint(window, chosen, self._context), window, cut, rows[cut.flaws])
@@ -260,15 +258,12 @@ class Canvas:
             where = corners, np.array(cut.boxes), rows
             kernels().put_back(content.contiguous().numpy(), allowed.numpy(), *where, self._flawed.numpy())
             return
-        content.clamp_(0, 1)
-        places = zip(rows.tolist(), cut.boxes, window.left.tolist(), window.top.tolist(), strict=True)
-        for i, (row, (x, y, w, h), left, top) in enumerate(places):
-            there = (slice(None), slice(y - top, y - top + h), slice(x - left, x - left + w))
-            canvas, part = self._flawed[row, :, y : y + h, x : x + w], content[i][there]
-            if window.allowed is None:
-                canvas.copy_(part)
-            else:
-                canvas.lerp_(part, window.allowed[i][there])
+        spots = boxed(self._flawed, rows, window.pixels)
+        inside = _inside(window, np.array(cut.boxes), self._flawed.device)
+        if window.allowed is not None:
+            inside = inside & (window.allowed > 0)
+        # Read anew, as what was painted beside it meanwhile is not in the window.
+        self._flawed[spots] = torch.where(inside, content.clamp_(0, 1), self._flawed[spots])
 
     def finish(self) -> tuple[Tensor, Tensor]:
         """The flawed images, and ``[B, 1, H, W]`` masks (0 or 1) of the pixels that visibly changed."""
@@ -279,19 +274,30 @@ class Canvas:
 
     @torch.inference_mode()
     def _find_changes(self, masks: Tensor) -> None:
-        depth, levels = self._context.depth, 2**self._context.depth - 1
-        compiled = usable(self._images) and self._images.is_contiguous()
-        for row, touched in enumerate(self._touched):
-            for left, top, width, height in _together(touched):
-                if compiled:
-                    arrays = (images.numpy() for images in (self._images, self._flawed, masks))
-                    box, seen = (left, top, width, height), (np.float32(levels), np.float32(VISIBLE * levels // 255))
+        if usable(self._images) and self._images.is_contiguous():
+            levels = 2**self._context.depth - 1
+            seen = np.float32(levels), np.float32(VISIBLE * levels // 255)
+            arrays = self._images.numpy(), self._flawed.numpy(), masks.numpy()
+            for row, touched in enumerate(self._touched):
+                for box in _together(touched):
                     kernels().find_changes(*arrays, row, *box, *seen)
-                    continue
-                for first in range(top, top + height, max(1, _COMPARED // width)):
-                    last = min(first + max(1, _COMPARED // width), top + height)
-                    part = (slice(row, row + 1), slice(None), slice(first, last), slice(left, left + width))
-                    masks[part] = visible_change(self._images[part], self._flawed[part], depth)
+            return
+        count, channels, height, width = self._images.shape
+        at_once = together(self._images.device)
+        bands = max(1, at_once // (channels * width))
+        batch = max(1, bands // height)
+        for row, top in product(range(0, count, batch), range(0, height, bands)):
+            part = (slice(row, row + batch), slice(None), slice(top, top + bands))
+            masks[part] = visible_change(self._images[part], self._flawed[part], self._context.depth)
+
+
+def _inside(window: Window, boxes: Numbers, device: torch.device) -> Tensor:
+    """Which pixels of a window lie in boxes ``[B, 4]`` of the picture, ``[B, 1, h, w]`` bool."""
+    down, across = (
+        (place >= boxes[:, i, None]) & (place < boxes[:, i, None] + boxes[:, i + 2, None])
+        for i, place in zip((1, 0), lines(window.pixels), strict=True)
+    )
+    return onto(down, device)[:, None, :, None] & onto(across, device)[:, None, None, :]
 
 
 def _together(touched: list[list[int]]) -> list[list[int]]:

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
@@ -16,7 +15,7 @@ from synth.masks import FlawParameters
 from synth.noise import Numbers, normals, uniforms
 from synth.spots import Spots, paint
 from synth.stamps import extent, stamp
-from synth.windows import Window
+from synth.windows import Window, run
 
 _KNOTS = 40
 _BRANCHES = 3
@@ -172,40 +171,41 @@ def _taper(rolls: Numbers) -> Numbers:
 
 
 def _draw(window: Window, points: Numbers, radii: Numbers) -> Tensor:
-    """Draw walks, the widest counting where they meet; ``[B, 1, h, w]`` in 0..1, soft over a pixel at the edges."""
-    origin = np.stack([window.left, window.top], axis=1) - window.centre
-    places = (points - origin[:, None, None]).astype(np.float32)
-    drawn = [
-        _draw_crack(knots[width[:, 0] > 0], width[width[:, 0] > 0], window.shape)
-        for knots, width in zip(places, radii, strict=True)
-    ]
-    return torch.stack(drawn)[:, None].to(window.images)
-
-
-def _draw_crack(knots: Numbers, radii: Numbers, size: tuple[int, int]) -> Tensor:
-    """Draw the walks ``[W, K, 2]`` of one crack with radii ``[W, K]``, all in pixels of a window; ``[h, w]``.
+    """Draw walks, the widest counting where they meet; ``[B, 1, h, w]`` in 0..1, soft over a pixel at the edges.
 
     Thick ones are drawn smaller and enlarged, as dots of many pixels cost too much.
     """
-    height, width = size
-    shrink = max(1, int(radii.max()) // _MOST_RADIUS)
-    small = -(-height // shrink), -(-width // shrink)
-    places = (knots + np.float32(0.5)) / np.float32(shrink) - np.float32(0.5)
-    steps = np.diff(places, axis=1)
+    height, width = window.shape
+    origin = np.stack([window.left, window.top], axis=1) - window.centre
+    knots = (points - origin[:, None, None]).astype(np.float32)
+    shrinks = np.maximum(radii.max(axis=(1, 2)).astype(int) // _MOST_RADIUS, 1)
+    drawn = window.images.new_empty(len(knots), 1, height, width)
+    for shrink in np.unique(shrinks).tolist():
+        rows = np.flatnonzero(shrinks == shrink)
+        places = (knots[rows] + np.float32(0.5)) / np.float32(shrink) - np.float32(0.5)
+        walks = zip(places, radii[rows] / np.float32(shrink), strict=True)
+        dots = [_along(one[width[:, 0] > 0], width[width[:, 0] > 0]) for one, width in walks]
+        layers = np.arange(len(rows)).repeat([len(some) for some in dots])
+        all_dots = np.concatenate(dots)
+        small = window.images.new_zeros(len(rows), -(-height // shrink), -(-width // shrink))
+        stamp(small, layers, all_dots[:, :2], all_dots[:, 2], np.ones(len(all_dots), np.float32))
+        large = small[:, None]
+        if shrink > 1:
+            large = functional.interpolate(large, scale_factor=float(shrink), mode="bilinear")
+        drawn[run(rows)] = large[..., :height, :width]
+    return drawn
+
+
+def _along(knots: Numbers, radii: Numbers) -> Numbers:
+    """Places and radii ``[N, 3]`` of dots along walks ``[W, K, 2]`` with radii ``[W, K]``, in pixels."""
+    steps = np.diff(knots, axis=1)
     between = max(2, math.ceil(float(np.sqrt((steps**2).sum(axis=-1).max())) / _APART))
-    dots = _resample(np.concatenate([places, radii[..., None] / shrink], axis=-1), between).reshape(-1, 3)
-    drawn = torch.zeros(1, *small)
-    stamp(drawn, np.zeros(len(dots), np.int64), dots[:, :2], dots[:, 2], np.ones(len(dots), np.float32))
-    if shrink > 1:
-        drawn = functional.interpolate(drawn[None], scale_factor=float(shrink), mode="bilinear")[0]
-    return drawn[0, :height, :width]
+    return _resample(np.concatenate([knots, radii[..., None]], axis=-1), between).reshape(-1, 3)
 
 
 def _dots(knots: Numbers, radii: Numbers, strength: float) -> Numbers:
     """Dots along the walks ``[W, K, 2]`` of one crack with radii ``[W, K]``, for ``synth.kernels.paint_dots``."""
-    steps = np.diff(knots, axis=1)
-    between = max(2, math.ceil(float(np.sqrt((steps**2).sum(axis=-1).max())) / _APART))
-    places = _resample(np.concatenate([knots, radii[..., None]], axis=-1), between).reshape(-1, 3)
+    places = _along(knots, radii)
     dots = np.zeros((len(places), 5), np.float32)
     dots[:, :2], dots[:, 2], dots[:, 3] = places[:, :2], extent(places[:, 2]), strength
     return dots

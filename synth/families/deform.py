@@ -85,7 +85,7 @@ class Deform(Family[DeformParameters]):
         inside = (1 - u * u - v * v).clamp_(min=0)
         dx, dy = _displacement(window, parameters, u, v, inside * inside)
         x, y = window.offsets_from(np.zeros_like(window.centre))
-        warped = sampled(window.pictures, dx.add_(x), dy.add_(y)).sub_(window.good)
+        warped = sampled(window.batch, window.of, dx.add_(x), dy.add_(y)).sub_(window.good)
         moved = torch.where(inside > 0, window.images + warped, window.images)
 
         # The light follows the slope of a hill as high as the bump, which is 1.5 where it is steepest.

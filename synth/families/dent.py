@@ -117,5 +117,5 @@ def _bend(window: Window, parameters: DentParameters) -> Tensor:
     inside = inwardness(parameters, window)
     share = _smoothstep(inside.div_(window.column(parameters.softness))).mul_(window.column(parameters.warp))
     x, y = window.offsets
-    columns, rows = (torch.arange(count).to(share) for count in (width, height))
-    return sampled(window.images.unbind(), x * share + columns, y * share + rows[:, None])
+    columns, rows = (torch.arange(count, dtype=share.dtype, device=share.device) for count in (width, height))
+    return sampled(window.images, np.arange(len(share)), x * share + columns, y * share + rows[:, None])

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from synth.devices import onto
 from synth.draws import Draws
 from synth.families.base import Context, Family, relative
 from synth.masks import FlawParameters, box_blur
@@ -134,13 +135,13 @@ def _depth(window: Window, radii: Numbers) -> Tensor:
     if window.allowed is None:
         return depth
     # The share of a square around a pixel that is inside the part is 1/2 on a straight contour.
-    share = torch.cat([box_blur(m[None], r) for m, r in zip(window.allowed, radii.astype(int).tolist(), strict=True)])
+    share = box_blur(window.allowed, radii.astype(int))
     return torch.minimum(depth, share.mul_(2).sub_(1).mul_(window.column(radii + 0.5))).clamp_min_(0.5)
 
 
 def _teeth(seeds: Numbers, along: Tensor) -> Tensor:
     """Length of the gaps, 0..1, at places counted in teeth: peaks of uneven height and sharp tips; ``[B, 1, h, w]``."""
-    table = torch.from_numpy(uniforms(seeds, _TEETH) ** 2).to(along)
+    table = onto(uniforms(seeds, _TEETH) ** 2, along.device).to(along.dtype)
     place = along + _TEETH / 2
     first = place.floor()
     index = first.long().clamp_(0, _TEETH - 2).flatten(1)

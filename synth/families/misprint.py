@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from synth.devices import onto, places
 from synth.draws import Draws
 from synth.families.base import Context, Family, select, shade
 from synth.masks import RegionParameters, draw_region, region, region_reach
@@ -137,7 +138,7 @@ def _register(window: Window, parameters: MisprintParameters) -> Tensor:
     if copy.shape[1] == 1:
         return torch.lerp(window.images, copy, 0.5)
     moved = parameters.channel[:, None] == np.arange(copy.shape[1])
-    return torch.where(torch.from_numpy(moved[:, :, None, None]).to(copy.device), copy, window.images)
+    return torch.where(onto(moved[:, :, None, None], copy.device), copy, window.images)
 
 
 def _untouched(window: Window, parameters: MisprintParameters) -> Tensor:
@@ -149,12 +150,8 @@ _PRINTERS = {GHOST: _ghost, SMEAR: _smear, FADED: _faded, REGISTER: _register, T
 
 def _paper(window: Window) -> Tensor:
     """Colour of what is printed on, ``[B, C, 1, 1]``: of the darkest and the brightest tenth the more usual one."""
-    x_places, y_places = looked_at(window.boxes)
-    width = window.size[1]
-    places = torch.from_numpy(y_places[:, :, None] * width + x_places[:, None, :]).to(window.images.device).flatten(1)
-    pixels = torch.stack(
-        [picture.flatten(1).index_select(1, there) for picture, there in zip(window.pictures, places, strict=True)]
-    )
+    across, down = looked_at(window.boxes)
+    pixels = window.batch[places(window.batch, window.of, down, across)].flatten(2)
     order = pixels.mean(dim=1).argsort(dim=1)
     count = order.shape[1]
     dark, middle, bright = (

@@ -6,7 +6,6 @@ inpaint pixel by pixel (``cv2.inpaint``, biharmonic equations) leave a blur with
 work on one picture at a time, in 8 bits or very slowly.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
@@ -16,13 +15,14 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from synth.devices import lines, places
 from synth.draws import Draws
 from synth.families.base import Context, Family, shade
 from synth.ground import Ground
 from synth.masks import RegionParameters, draw_region, half_axes, region, region_reach
 from synth.noise import Numbers
 from synth.sources import displaced
-from synth.windows import Window
+from synth.windows import Window, run
 
 _CANDIDATES = 12
 """Places that are drawn; the one with most structure is taken."""
@@ -82,16 +82,14 @@ class Missing(Family[MissingParameters]):
             mark=draws.signed(0.015, 0.06, negative=0.5),
         )
 
-    def locate(
-        self, parameters: MissingParameters, ground: Ground, pictures: Sequence[Tensor], rows: Numbers
-    ) -> Numbers:
+    def locate(self, parameters: MissingParameters, ground: Ground, pictures: Tensor, rows: Numbers) -> Numbers:
         """The candidate around which the good picture varies most."""
         count = len(rows)
-        places = ground.place(rows.repeat(_CANDIDATES), parameters.candidates.reshape(-1, 2))
-        places = places.reshape(count, _CANDIDATES, 2)
-        seen = _seen([pictures[row] for row in rows.tolist()], places, 1.2 * half_axes(parameters, ground.size)[0])
+        middles = ground.place(rows.repeat(_CANDIDATES), parameters.candidates.reshape(-1, 2))
+        middles = middles.reshape(count, _CANDIDATES, 2)
+        seen = _seen(pictures, rows, middles, 1.2 * half_axes(parameters, ground.size)[0])
         best = seen.std(dim=(-2, -1)).mean(dim=2).argmax(dim=1).cpu().numpy()
-        return places[np.arange(count), best]
+        return middles[np.arange(count), best]
 
     def reach(self, parameters: MissingParameters, size: tuple[int, int]) -> Numbers:
         """As far as the hole, and a rim around it that the membrane is fastened to."""
@@ -108,24 +106,27 @@ class Missing(Family[MissingParameters]):
         return shade(replace(window, images=filled), inside, parameters.mark)
 
 
-def _seen(pictures: Sequence[Tensor], places: Numbers, half: Numbers) -> Tensor:
+def _seen(pictures: Tensor, of: Numbers, middles: Numbers, half: Numbers) -> Tensor:
     """Pixels on a square lattice around places of each picture.
 
     Args:
-        pictures: N of ``[C, H, W]``.
-        places: ``[N, K, 2]`` (x, y) in pixels.
+        pictures: ``[B, C, H, W]``.
+        of: ``[N]`` int64, which of them.
+        middles: ``[N, K, 2]`` (x, y) in pixels.
         half: ``[N]`` half the side of the squares, in pixels.
 
     Returns:
         ``[N, K, C, 12, 12]``; the outermost pixels are repeated.
     """
-    height, width = pictures[0].shape[-2:]
+    height, width = pictures.shape[-2:]
+    count = middles.shape[1]
     steps = half[:, None, None].astype(np.float32) * np.linspace(-1, 1, _SEEN, dtype=np.float32)
-    columns, rows = ((places[:, :, i, None].astype(np.float32) + steps).round() for i in (0, 1))
-    columns, rows = columns.clip(0, width - 1).astype(np.int64), rows.clip(0, height - 1).astype(np.int64)
-    there = torch.from_numpy(rows[..., :, None] * width + columns[..., None, :]).to(pictures[0].device)
-    seen = [picture.flatten(1)[:, some].movedim(0, 1) for picture, some in zip(pictures, there, strict=True)]
-    return torch.stack(seen)
+    columns, rows = ((middles[:, :, i, None].astype(np.float32) + steps).round() for i in (0, 1))
+    across, down = (
+        lines.clip(0, length - 1).astype(np.int64).reshape(-1, _SEEN)
+        for lines, length in ((columns, width), (rows, height))
+    )
+    return pictures[places(pictures, of.repeat(count), down, across)].unflatten(0, (-1, count))
 
 
 def _beside(window: Window, parameters: MissingParameters) -> tuple[Numbers, Numbers]:
@@ -141,10 +142,10 @@ def _beside(window: Window, parameters: MissingParameters) -> tuple[Numbers, Num
     # The whole box must lie in the picture there.
     start, side = window.boxes[:, None, :2], window.boxes[:, None, 2:]
     away = np.minimum(np.maximum(away, -start), np.array([window.size[1], window.size[0]]) - side - start)
-    places = np.concatenate([window.centre[:, None], window.centre[:, None] + away], axis=1)
-    seen = _seen(window.pictures, places, np.float32(1.4) * longer)
+    middles = np.concatenate([window.centre[:, None], window.centre[:, None] + away], axis=1)
+    seen = _seen(window.batch, window.of, middles, np.float32(1.4) * longer)
     here, there = seen[:, :1], seen[:, 1:]
-    rim = torch.from_numpy(_rim()).to(seen)
+    rim = window.tensor(_rim())
     unlike = ((here - there).abs() * rim).sum(dim=(-2, -1)) / rim.sum()
     structure = seen.std(dim=(-2, -1)).mean(dim=2).cpu().numpy()
     score = unlike.mean(dim=2).cpu().numpy() + structure[:, 1:]
@@ -168,19 +169,23 @@ def _membrane(window: Window, parameters: MissingParameters, away: Numbers, trus
     The difference is taken at 24 x 24 points of the flaw's box, from means; inside the hole each point is the mean over
     all points outside, weighted by the inverse of the distance, cubed (Shepard, 1968).
     """
-    lacking = []
-    chosen = zip(window.pictures, window.boxes.tolist(), away.tolist(), trust.tolist(), strict=True)
-    for picture, (x, y, w, h), (right, down), share in chosen:
-        here = picture[:, y : y + h, x : x + w]
-        there = picture[:, y + down : y + down + h, x + right : x + right + w]
-        means = functional.adaptive_avg_pool2d(torch.stack([here, there]), _MEMBRANE)
-        lacking.append(means[0] - share * means[1])
-    difference = torch.stack(lacking).flatten(2)
-    outside = torch.from_numpy(_outside(window, parameters)).to(difference)
+    lacking = window.images.new_empty(*window.images.shape[:2], _MEMBRANE, _MEMBRANE)
+    sides = window.boxes[:, 2] * 2**32 + window.boxes[:, 3]
+    for side in np.unique(sides):
+        rows = np.flatnonzero(sides == side)
+        here, there = (
+            functional.adaptive_avg_pool2d(
+                window.batch[places(window.batch, window.of[rows], *lines(boxes))], _MEMBRANE
+            )
+            for boxes in (window.boxes[rows], window.boxes[rows] + np.pad(away[rows], ((0, 0), (0, 2))))
+        )
+        lacking[run(rows)] = here - window.column(trust[rows]) * there
+    difference = lacking.flatten(2)
+    outside = window.tensor(_outside(window, parameters))
     near = _nearness().to(difference)
     filled = (difference * outside) @ near / (outside @ near).clamp_min(1e-9)
     membrane = filled.view(*filled.shape[:2], _MEMBRANE, _MEMBRANE)
-    across, down = (torch.from_numpy(_spread(window, axis)).to(membrane)[:, None] for axis in (0, 1))
+    across, down = (window.tensor(_spread(window, axis))[:, None] for axis in (0, 1))
     return down @ membrane @ across.mT
 
 

@@ -20,6 +20,9 @@ from synth.windows import Window
 _RIM = 3
 """Pixels around the patch that its light is fitted to."""
 
+_LEAST = 1e-6
+"""Of a region whose pixels are pasted: what is less may be 0 on another device, and its light another."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PoissonParameters(RegionParameters):
@@ -78,5 +81,5 @@ class Poisson(Family[PoissonParameters]):
         content = shifted_sources(window, context.sources, parameters.source, parameters.shift, parameters.turn)
         soft = region(parameters, window)
         allowed = torch.ones_like(soft) if window.allowed is None else window.allowed
-        blended = poisson_blend(window.images, content, (soft > 0) & (allowed > 0), allowed > 0)
+        blended = poisson_blend(window.images, content, (soft > _LEAST) & (allowed > 0), allowed > 0)
         return torch.lerp(window.images, blended, soft * window.column(parameters.opacity))

@@ -65,8 +65,7 @@ class Smooth(Family[SmoothParameters]):
     def paint(self, window: Window, parameters: SmoothParameters, context: Context) -> Tensor:
         """Blur the images inside the spots."""
         largest = (min(window.shape) - 1) // 2
-        radii = np.minimum(_radii(parameters, window.size), largest).astype(int).tolist()
-        blurred = torch.cat([box_blur(image[None], radius) for image, radius in zip(window.images, radii, strict=True)])
+        blurred = box_blur(window.images, np.minimum(_radii(parameters, window.size), largest).astype(int))
         inside = region(parameters, window)
         smooth = torch.lerp(window.images, blurred, inside * window.column(parameters.strength))
         return shade(replace(window, images=smooth), inside, parameters.gloss)

@@ -1,14 +1,13 @@
 """Where pasted content comes from: other good parts, the part itself, and procedural textures."""
 
-from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from synth.compiled import kernels, usable
+from synth.devices import lines, places
 from synth.noise import Numbers, grain_in_colours, uniforms
 from synth.sources.textures import TextureParameters, textures
 from synth.windows import Window, looked_at, run
@@ -34,10 +33,15 @@ def shifted_sources(window: Window, sources: Tensor | None, which: Numbers, shif
         ``[B, C, h, w]``.
     """
     height, width = window.shape
+    pictures, of = _pictures(window, sources, which)
+    if not usable(window.images):
+        moved_lines = _turned(pictures, *lines(window.pixels), shift, turn)
+        return pictures[places(pictures, of, *moved_lines)].to(window.images)
     taken = torch.empty_like(window.images)
     corners = zip(window.left.tolist(), window.top.tolist(), strict=True)
-    moved = _moved(window, sources, which, shift, turn)
-    for content, (left, top), (picture, x, y, mirrored) in zip(taken, corners, moved, strict=True):
+    moved = zip(of.tolist(), shift.tolist(), turn.tolist(), strict=True)
+    for content, (left, top), (row, (x, y), mirrored) in zip(taken, corners, moved, strict=True):
+        picture = pictures[row]
         # Slices are copied, as picking out single pixels takes many times as long.
         for there, down in _pieces(top, height, picture.shape[-2], y, bool(mirrored & 2)):
             for here, across in _pieces(left, width, picture.shape[-1], x, bool(mirrored & 1)):
@@ -72,28 +76,27 @@ def turned_sources(
         ``[B, C, h, w]``, beyond a source's border mirrored.
     """
     cos, sin = np.cos(rotation) / scale, np.sin(rotation) / scale
-    u, v = window.plane(cos, sin), window.plane(-sin, cos)
-    pictures = []
-    for row, (picture, right, down, mirrored) in enumerate(_moved(window, sources, which, shift, turn)):
-        height, width = picture.shape[-2:]
-        centre_x, centre_y = window.centre[row].tolist()
-        u[row] += (centre_x - right * width) % width
-        v[row] += (centre_y - down * height) % height
-        if mirrored & 1:
-            u[row].neg_().add_(width - 1)
-        if mirrored & 2:
-            v[row].neg_().add_(height - 1)
-        pictures.append(picture)
-    return sampled(pictures, u, v, "reflection")
+    pictures, of = _pictures(window, sources, which)
+    places_in_it = []
+    for axis, along in enumerate((window.plane(cos, sin), window.plane(-sin, cos))):
+        length = pictures.shape[3 - axis]
+        middle = (window.centre[:, axis].astype(np.float64) - shift[:, axis].astype(np.float64) * length) % length
+        mirrored = (turn & (1 + axis)) > 0
+        along += window.column(middle)
+        # What is mirrored is counted from the other side.
+        along.mul_(window.column(np.where(mirrored, -1, 1))).add_(window.column(np.where(mirrored, length - 1, 0)))
+        places_in_it.append(along)
+    return sampled(pictures, of, places_in_it[0], places_in_it[1], "reflection")
 
 
 def sampled(
-    pictures: Sequence[Tensor], x: Tensor, y: Tensor, beyond: Literal["border", "reflection"] = "border"
+    pictures: Tensor, of: Numbers, x: Tensor, y: Tensor, beyond: Literal["border", "reflection"] = "border"
 ) -> Tensor:
     """Pictures at any places, in between bilinear.
 
     Args:
-        pictures: ``[C, H, W]``, one for each row of the places.
+        pictures: ``[N, C, H, W]``.
+        of: ``[B]`` int64, the picture that each row of the places is in.
         x: ``[B, 1, h, w]`` columns, in pixels from the middle of the first.
         y: ``[B, 1, h, w]`` rows, likewise.
         beyond: What lies beyond the border: its outermost pixels, or the picture mirrored.
@@ -101,19 +104,32 @@ def sampled(
     Returns:
         ``[B, C, h, w]``.
     """
-    if usable(x):
-        pixels = np.empty((len(pictures), len(pictures[0]), *x.shape[2:]), np.float32)
-        places = zip(pictures, x[:, 0].contiguous().numpy(), y[:, 0].contiguous().numpy(), pixels, strict=True)
-        for picture, columns, lines, out in places:
-            kernels().sample(picture.contiguous().numpy(), columns, lines, beyond == "reflection", out)
+    if usable(x) and usable(pictures):
+        pixels = np.empty((len(of), pictures.shape[1], *x.shape[2:]), np.float32)
+        chosen = zip(of.tolist(), x[:, 0].contiguous().numpy(), y[:, 0].contiguous().numpy(), pixels, strict=True)
+        for row, across, down, out in chosen:
+            kernels().sample(pictures[row].contiguous().numpy(), across, down, beyond == "reflection", out)
         return torch.from_numpy(pixels)
-    taken = []
-    for picture, across, down in zip(pictures, x, y, strict=True):
-        height, width = picture.shape[-2:]
-        # One picture at a time, as a batch would need a copy of each.
-        grid = torch.stack([(across[0] * 2 + 1) / width - 1, (down[0] * 2 + 1) / height - 1], dim=-1)
-        taken.append(functional.grid_sample(picture[None], grid[None], padding_mode=beyond, align_corners=False))
-    return torch.cat(taken)
+    # Not by grid_sample, which needs a copy of the whole picture for each row.
+    (right, left, across), (lower, upper, down) = (
+        _between(along, length, beyond) for along, length in ((x, pictures.shape[3]), (y, pictures.shape[2]))
+    )
+    row, channel = places(pictures, of, *np.zeros((2, len(of), 1), np.int64))[:2]
+    above, below = (
+        torch.lerp(pictures[row, channel, line, left], pictures[row, channel, line, right], across)
+        for line in (upper, lower)
+    )
+    return torch.lerp(above, below, down).to(x)
+
+
+def _between(along: Tensor, length: int, beyond: str) -> tuple[Tensor, Tensor, Tensor]:
+    """The second and the first of the two lines of a picture that places lie between, and how far from the first."""
+    if beyond == "reflection":
+        along = (length - ((along + 0.5).remainder(2 * length) - length).abs()).sub_(0.5)
+    along = along.clamp(0, length - 1)
+    first = along.floor()
+    line = first.long()
+    return (line + 1).clamp_max_(length - 1), line, along - first
 
 
 def displaced(window: Window, shift: Numbers) -> Tensor:
@@ -123,50 +139,49 @@ def displaced(window: Window, shift: Numbers) -> Tensor:
         window: Where to evaluate them.
         shift: ``[B, 2]`` (x, y) in pixels, int64.
     """
-    height, width = window.shape
+    size = window.batch.shape[2:]
+    moved = window.moved(-shift).pixels
+    down, across = (found.clip(0, length - 1) for found, length in zip(lines(moved), size, strict=True))
+    if not usable(window.images):
+        return window.batch[places(window.batch, window.of, down, across)].to(window.images)
     taken = torch.empty_like(window.images)
-    corners = zip((window.left - shift[:, 0]).tolist(), (window.top - shift[:, 1]).tolist(), strict=True)
-    for content, picture, (x, y) in zip(taken, window.pictures, corners, strict=True):
-        if 0 <= x <= picture.shape[2] - width and 0 <= y <= picture.shape[1] - height:
+    chosen = zip(taken, window.of.tolist(), moved.tolist(), down, across, strict=True)
+    for content, row, (x, y, width, height), rows, columns in chosen:
+        picture = window.batch[row]
+        if 0 <= x <= size[1] - width and 0 <= y <= size[0] - height:
             content.copy_(picture[:, y : y + height, x : x + width])
         else:
-            down, across = (
-                (torch.arange(length) + first).clamp_(0, whole - 1).to(picture.device)
-                for first, length, whole in ((y, height, picture.shape[1]), (x, width, picture.shape[2]))
-            )
-            content.copy_(picture.index_select(1, down).index_select(2, across))
+            content.copy_(picture.index_select(1, torch.from_numpy(rows)).index_select(2, torch.from_numpy(columns)))
     return taken
 
 
 def source_level(window: Window, sources: Tensor | None, which: Numbers, shift: Numbers, turn: Numbers) -> Numbers:
     """Mean colour of what ``shifted_sources`` takes for the whole box of each flaw; ``[B, C]``."""
-    x_places, y_places = looked_at(window.boxes)
-    levels = []
-    for i, (picture, x, y, mirrored) in enumerate(_moved(window, sources, which, shift, turn)):
-        down = _turned(y_places[i], picture.shape[-2], y, bool(mirrored & 2))
-        across = _turned(x_places[i], picture.shape[-1], x, bool(mirrored & 1))
-        there = torch.from_numpy(down[:, None] * picture.shape[-1] + across).to(picture.device).flatten()
-        levels.append(picture.flatten(1).index_select(1, there))
-    return torch.stack(levels).double().mean(dim=2).cpu().numpy().astype(np.float32)
+    pictures, of = _pictures(window, sources, which)
+    across, down = looked_at(window.boxes)
+    pixels = pictures[places(pictures, of, *_turned(pictures, down, across, shift, turn))]
+    return pixels.flatten(2).double().mean(dim=2).cpu().numpy().astype(np.float32)
 
 
-def _moved(
-    window: Window, sources: Tensor | None, which: Numbers, shift: Numbers, turn: Numbers
-) -> Iterator[tuple[Tensor, float, float, int]]:
-    """For each flaw its source, how far that is moved along x and y, and how it is mirrored."""
-    chosen = zip(window.pictures, which.tolist(), shift.tolist(), turn.tolist(), strict=True)
-    for own, place, (x, y), mirrored in chosen:
-        yield own if sources is None else sources[min(int(place * len(sources)), len(sources) - 1)], x, y, mirrored
+def _pictures(window: Window, sources: Tensor | None, which: Numbers) -> tuple[Tensor, Numbers]:
+    """What flaws take content from, ``[N, C, H, W]``, and which of it each takes, ``[B]`` int64."""
+    if sources is None:
+        return window.batch, window.of
+    return sources, np.minimum((which.astype(np.float64) * len(sources)).astype(np.int64), len(sources) - 1)
 
 
-def _turned(lines: Numbers, length: int, shift: float, mirrored: bool) -> Numbers:
-    """Which lines of a source lie at lines of the picture."""
-    moved = (lines - round(shift * length)) % length
-    return length - 1 - moved if mirrored else moved
+def _turned(pictures: Tensor, down: Numbers, across: Numbers, shift: Numbers, turn: Numbers) -> tuple[Numbers, Numbers]:
+    """Which lines and columns of sources lie at lines ``[B, h]`` and columns ``[B, w]`` of the pictures."""
+    found = []
+    for axis, straight in ((1, down), (0, across)):
+        length = pictures.shape[3 - axis]
+        moved = (straight - np.round(shift[:, axis, None].astype(np.float64) * length).astype(np.int64)) % length
+        found.append(np.where((turn & (1 + axis))[:, None] > 0, length - 1 - moved, moved))
+    return found[0], found[1]
 
 
 def _pieces(first: int, count: int, length: int, shift: float, mirrored: bool) -> list[tuple[slice, slice]]:
-    """As ``_turned`` for ``count`` lines from ``first`` on, as slices to copy to and from; before mirroring."""
+    """As ``_turned`` for ``count`` lines of one from ``first`` on, as slices to copy to and from; before mirroring."""
     begin = first - round(shift * length)
     begin = (length - begin - count if mirrored else begin) % length
     fit = min(count, length - begin)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from synth.compiled import kernels, usable
+from synth.devices import onto
 from synth.noise import Numbers, flat_table, lattice, lattice_starts, uniforms
 from synth.windows import run
 
-Points = tuple[Tensor, Tensor, Tensor]
+Points = tuple[Tensor, Tensor, Numbers]
 
 _FINEST = 1.0
 """Octaves of noise whose bumps are smaller than this many pixels cannot be seen and are left out."""
@@ -60,9 +61,9 @@ def textures(parameters: TextureParameters, x: Tensor, y: Tensor, side: int, cha
     """
     x, y = (values[:, 0].float() for values in torch.broadcast_tensors(x, y))
     grain, stretch = np.maximum(parameters.grain * side, 1.0), np.sqrt(parameters.stretch)
-    pixels = torch.from_numpy(grain * np.minimum(stretch, 1 / stretch)).to(x)
+    pixels = (grain * np.minimum(stretch, 1 / stretch)).astype(np.float32)
     cos, sin, along, across = (
-        torch.from_numpy(values).to(x)[:, None, None]
+        onto(values, x.device).to(x.dtype)[:, None, None]
         for values in (np.cos(parameters.angle), np.sin(parameters.angle), grain * stretch, grain / stretch)
     )
     u = (x * cos + y * sin) / along
@@ -86,36 +87,15 @@ def _coloured(fields: Tensor, parameters: TextureParameters, channels: int) -> T
         kernels().in_two_colours(fields.contiguous().numpy(), *means, *colours, pixels)
         return torch.from_numpy(pixels)
     brightness, contrast = (
-        torch.from_numpy(values).to(fields)[:, None, None, None]
+        onto(values, fields.device).to(fields.dtype)[:, None, None, None]
         for values in (parameters.brightness, parameters.contrast)
     )
     grey = brightness + contrast * fields[:, None]
     if channels == 1:
         return grey
-    tints = (
-        torch.from_numpy(uniforms(parameters.seed + 11, 2 * channels) - 0.5)[:, :, None, None].to(fields).chunk(2, 1)
-    )
+    tints = onto(uniforms(parameters.seed + 11, 2 * channels) - 0.5, fields.device)[:, :, None, None].chunk(2, 1)
     share = (fields[:, None] + 1) / 2
     return grey + 0.4 * (tints[0] + share * (tints[1] - tints[0]))
-
-
-def _table(seed: Numbers, u: Tensor, v: Tensor, rim: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Random numbers on the lattice points under a window and ``rim`` around it.
-
-    Returns:
-        ``[B, n, m]`` numbers 0..1, and ``[B, 1, 1]`` int64 the first lattice point along u and v.
-    """
-    firsts, counts = [], []
-    for values in (u, v):
-        flat = values.flatten(1)
-        low, high = (edge.floor().long() for edge in (flat.amin(dim=1), flat.amax(dim=1)))
-        firsts.append(low - rim)
-        counts.append(int((high - low).max()) + 2 + 2 * rim)
-    columns, rows = (
-        first.cpu().numpy()[:, None] + np.arange(count) for first, count in zip(firsts, counts, strict=True)
-    )
-    first_u, first_v = (first[:, None, None] for first in firsts)
-    return lattice(seed, rows, columns, u.device), first_u, first_v
 
 
 def _noise(seed: Numbers, u: Tensor, v: Tensor) -> Tensor:
@@ -125,17 +105,16 @@ def _noise(seed: Numbers, u: Tensor, v: Tensor) -> Tensor:
         places = (points.contiguous().numpy() for points in (u, v))
         kernels().values_at(lattice_starts(seed), flat_table(), *places, noise)
         return torch.from_numpy(noise)
-    # Gathered and not by grid_sample, whose coordinates lose digits to the size of the table, and so to the batch.
-    table, first_u, first_v = _table(seed, u, v, rim=0)
-    width = table.shape[-1]
-    values = table.flatten(1)
     whole_u, whole_v = u.floor(), v.floor()
-    at = ((whole_v.long() - first_v) * width + (whole_u.long() - first_u)).flatten(1)
-    along, down = _fade(u - whole_u).flatten(1), _fade(v - whole_v).flatten(1)
-    upper = torch.lerp(values.gather(1, at), values.gather(1, at + 1), along)
-    at += width
-    lower = torch.lerp(values.gather(1, at), values.gather(1, at + 1), along)
-    return torch.lerp(upper, lower, down).view_as(u)
+    corners = _around(seed, whole_u, whole_v, (0, 1))
+    sides = torch.lerp(corners[:, :, 0], corners[:, :, 1], _fade(u - whole_u)[:, None])
+    return torch.lerp(sides[:, 0], sides[:, 1], _fade(v - whole_v))
+
+
+def _around(seed: Numbers, u: Tensor, v: Tensor, steps: tuple[int, ...]) -> Tensor:
+    """Random numbers at lattice points so many steps from whole ``u`` and ``v``; ``[B, S, S, h, w]``, v before u."""
+    offsets = torch.arange(steps[0], steps[-1] + 1, device=u.device)[:, None, None]
+    return lattice(seed, (v.long()[:, None] + offsets)[:, :, None], (u.long()[:, None] + offsets)[:, None])
 
 
 def _fade(t: Tensor) -> Tensor:
@@ -147,10 +126,11 @@ def _octaves(seed: Numbers, points: Points, count: int = 4) -> Tensor:
     u, v, pixels = points
     total = torch.zeros_like(u)
     for octave in range(count):
-        seen = (pixels / 2**octave >= _FINEST).nonzero().flatten() if octave else torch.arange(len(u), device=u.device)
+        seen = np.flatnonzero(pixels / 2**octave >= _FINEST) if octave else np.arange(len(pixels))
         if len(seen):
-            noise = _noise(seed[seen.cpu().numpy()] + octave, u[seen] * 2**octave, v[seen] * 2**octave)
-            total[seen] += 0.5**octave * (2 * noise - 1)
+            rows = run(seen)
+            noise = _noise(seed[rows] + octave, u[rows] * 2**octave, v[rows] * 2**octave)
+            total[rows] += 0.5**octave * (2 * noise - 1)
     return total
 
 
@@ -168,32 +148,23 @@ def _cells(seed: Numbers, points: Points) -> tuple[Tensor, Tensor, Tensor]:
         kernels().nearest_points(starts, flat_table(), *places, *near)
         found = torch.from_numpy(near)
         return found[0], found[1], found[2]
-    tables, first_u, first_v = zip(*(_table(seed + k, u, v, rim=1) for k in range(3)), strict=True)
-    height, width = tables[0].shape[-2:]
-    column, row = u.floor().long() - first_u[0], v.floor().long() - first_v[0]
-    u, v = u - first_u[0], v - first_v[0]
-    # Where the strewn points lie, in units from the first lattice point.
-    at_u = (tables[0] + torch.arange(width, device=u.device)).flatten(1)
-    at_v = (tables[1] + torch.arange(height, device=u.device)[:, None]).flatten(1)
-    nearest = second = torch.full_like(u, 9.0)
-    best = torch.zeros_like(column)
-    for down in (-1, 0, 1):
-        for across in (-1, 0, 1):
-            cell = (row + down) * width + (column + across)
-            flat = cell.flatten(1)
-            distance = (at_u.gather(1, flat).view_as(u) - u).square_()
-            distance += (at_v.gather(1, flat).view_as(v) - v).square_()
-            second = torch.minimum(second, torch.maximum(nearest, distance))
-            best = torch.where(distance < nearest, cell, best)
-            nearest = torch.minimum(nearest, distance)
-    number = tables[2].flatten(1).gather(1, best.flatten(1)).view_as(u)
-    return nearest.sqrt(), second.sqrt(), number
+    steps = (-1, 0, 1)
+    whole_u, whole_v = u.floor(), v.floor()
+    offsets = torch.arange(-1.0, 2.0, device=u.device)[:, None, None]
+    # How far the strewn points around are, in units: one in each cell of the lattice.
+    distance = (_around(seed, whole_u, whole_v, steps) + offsets - (u - whole_u)[:, None, None]).square_()
+    distance += (_around(seed + 1, whole_u, whole_v, steps) + offsets[:, None] - (v - whole_v)[:, None, None]).square_()
+    distance = distance.flatten(1, 2)
+    nearest, best = distance.min(dim=1, keepdim=True)
+    second = distance.scatter(1, best, 9.0).amin(dim=1)
+    number = _around(seed + 2, whole_u, whole_v, steps).flatten(1, 2).gather(1, best)[:, 0]
+    return nearest[:, 0].sqrt(), second.sqrt(), number
 
 
 def _grit(seed: Numbers, points: Points, finer: float) -> Tensor:
     """Noise that is so many times finer than the grain, but not finer than the pixels; -1..1."""
     u, v, pixels = points
-    factor = pixels.clamp(1.0, finer)[:, None, None]
+    factor = onto(pixels.clip(1.0, finer), u.device)[:, None, None]
     return 2 * _noise(seed, u * factor, v * factor) - 1
 
 
@@ -273,7 +244,7 @@ def _marbled(seed: Numbers, points: Points) -> Tensor:
 def _gradient(seed: Numbers, points: Points) -> Tensor:
     """A slow change of brightness, with a little grain."""
     u = points[0]
-    slow = (torch.pi * u / 12 + 2 * torch.pi * torch.from_numpy(uniforms(seed, 1)).to(u)[:, :, None]).sin()
+    slow = (torch.pi * u / 12 + 2 * torch.pi * onto(uniforms(seed, 1), u.device)[:, :, None]).sin()
     return slow + 0.08 * _grit(seed, points, 4)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import synthesis
+from benchmarks import synthesis, training_step
 from benchmarks.peers import PeerError, peer_python
 from benchmarks.profiling import markdown, profile_generator
 from benchmarks.synthesis import good_pictures, ratio, write_textures
@@ -105,7 +105,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(synthesis, "measure_linearity", lambda setting, plan: {"exponent": 1.0, "runs": []})
     monkeypatch.setattr(synthesis, "_alone", lambda worker, job: answer)
-    monkeypatch.setattr(synthesis, "measure_training_step", lambda folder, steps, rounds, seed: dict(step))
+    monkeypatch.setattr(training_step, "measure_training_step", lambda folder, steps, rounds, seed: dict(step))
     monkeypatch.setattr(synthesis, "peer_python", lambda: Path(sys.executable))
 
 
@@ -119,9 +119,18 @@ def test_last_line_of_stdout_is_one_object(alone: list[str], capsys: pytest.Capt
     assert result["share_of_training_step"] == 0.1
     assert result["peak_memory_mb"]["batch"]["perlin"] == 12
     assert result["machine"]["cores"] >= 1
+    assert torch.cuda.is_available() or result["replay_across_devices"] is None
 
 
-@pytest.mark.parametrize("wrong", [["--images", "20"], ["--size", "8"], ["--threads", "0"]])
+@pytest.mark.usefixtures("measured")
+def test_only_what_is_asked_for_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    synthesis.main(["--quick", "--json", "--alone", "--size", "64", "--parts", "linearity"])
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["linearity"]["exponent"] == 1
+    assert not {"images_per_second", "peak_memory_mb", "share_of_training_step"} & set(result)
+
+
+@pytest.mark.parametrize("wrong", [["--images", "20"], ["--size", "8"], ["--threads", "0"], ["--parts", "speed"]])
 def test_mistakes_are_named(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         synthesis.main(wrong)

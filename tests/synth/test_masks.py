@@ -17,7 +17,8 @@ def window(count: int, size: tuple[int, int], box: tuple[int, int, int, int] | N
     blank = np.zeros((count, 1), np.float32)
     return Window(
         images=torch.zeros(count, 1, height, width),
-        pictures=list(torch.zeros(count, 1, *size)),
+        batch=torch.zeros(count, 1, *size),
+        of=np.arange(count),
         allowed=None,
         left=np.full(count, left),
         top=np.full(count, top),

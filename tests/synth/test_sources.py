@@ -16,7 +16,8 @@ def window(pictures: Tensor, box: tuple[int, int, int, int]) -> Window:
     blank = np.zeros((count, pictures.shape[1]), np.float32)
     return Window(
         images=pictures[:, :, top : top + height, left : left + width],
-        pictures=list(pictures),
+        batch=pictures,
+        of=np.arange(count),
         allowed=None,
         left=np.full(count, left),
         top=np.full(count, top),
@@ -83,4 +84,4 @@ def test_pictures_are_sampled_between_pixels() -> None:
     images = pictures(1)
     x, y = torch.tensor([[[[4.0, 4.5]]]]), torch.tensor([[[[7.0, 7.0]]]])
     expected = torch.stack([images[0, :, 7, 4], images[0, :, 7, 4:6].mean(dim=1)], dim=1)
-    torch.testing.assert_close(sampled(list(images), x, y)[0, :, 0], expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(sampled(images, np.zeros(1, np.int64), x, y)[0, :, 0], expected, rtol=0, atol=1e-5)
