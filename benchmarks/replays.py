@@ -12,6 +12,8 @@ from synth.image_level import Recipe, Synthesizer
 from synth.sources.defects import DefectBank, bank_of, cut_defects
 
 _SOURCES = 4
+_ALONE = 4
+"""Images that are painted one by one too."""
 
 
 def replay_across_devices(images: Tensor, device: torch.device, seed: int = 0) -> dict[str, Any]:
@@ -25,8 +27,8 @@ def replay_across_devices(images: Tensor, device: torch.device, seed: int = 0) -
     Returns:
         ``greatest_difference`` (of all), ``images``, and ``families``: by family ``difference``, the greatest of
         pixels; ``mask_share``, pixels whose masks differ over those in either mask; ``again``, the greatest difference
-        when it is painted a second time on the device; ``alone``, when the first image is painted there without the
-        others.
+        when it is painted a second time on the device; ``alone``, when each of the first images is painted there
+        without the others.
     """
     context = Context(foreground(images)[0], images[:_SOURCES].flip(-1), defects=_defects(images, seed))
     families = {name: _replay(name, images, context, device, seed) for name in FAMILIES}
@@ -42,16 +44,21 @@ def _replay(name: str, images: Tensor, context: Context, device: torch.device, s
     pixels, masks = Synthesizer.apply(images, recipe, context)
     found, found_masks = _on(device, images, recipe, context)
     again, _ = _on(device, images, recipe, context)
-    assert context.foreground is not None
-    first = replace(context, foreground=context.foreground[:1])
-    alone, _ = _on(device, images[:1], recipe.of_image(0), first)
+    alone = torch.cat([_row(device, images, recipe, context, row) for row in range(_ALONE)])
     either = (masks + found_masks > 0).sum()
     return {
         "difference": _greatest(pixels, found),
         "mask_share": float((masks != found_masks).sum() / either.clamp_min(1)),
         "again": _greatest(found, again),
-        "alone": _greatest(found[:1], alone),
+        "alone": _greatest(found[:_ALONE], alone),
     }
+
+
+def _row(device: torch.device, images: Tensor, recipe: Recipe, context: Context, row: int) -> Tensor:
+    """One image ``[1, C, H, W]`` painted there by itself."""
+    assert context.foreground is not None
+    own = replace(context, foreground=context.foreground[row : row + 1])
+    return _on(device, images[row : row + 1], recipe.of_image(row), own)[0]
 
 
 def _on(device: torch.device, images: Tensor, recipe: Recipe, context: Context) -> tuple[Tensor, Tensor]:

@@ -272,15 +272,16 @@ def bank_of(cuts: Iterable[Sequence[Defect]]) -> DefectBank:
     return DefectBank(tuple(_fit(defect, channels, defect.side) for defect in defects))
 
 
-def stacked(defects: Sequence[Defect]) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Defects of different sizes as one batch, each in the middle of its own frame.
+def stacked(defects: Sequence[Defect]) -> tuple[Tensor, Tensor, np.ndarray, np.ndarray]:
+    """Defects of different sizes as one batch, each in the middle of a frame as large as the largest.
 
     Returns:
-        ``[N, C, h, w]`` pixels, outside of a defect's frame its light; ``[N, 1, h, w]`` masks, 0 there; and the sizes
-        of the frames ``[N, 2]`` (height, width).
+        ``[N, C, h, w]`` pixels, outside of what was cut out its light; ``[N, 1, h, w]`` masks, 0 there; the sizes of
+        what was cut out ``[N, 2]`` (height, width); and how far its middle lies from the frame's ``[N, 2]`` (down,
+        across), in pixels: half a pixel up or left where one of the two lengths is odd.
     """
     sizes = np.array([defect.pixels.shape[-2:] for defect in defects])
-    height, width = sizes.max(axis=0)
+    height, width = frame_size = sizes.max(axis=0)
     pixels, masks = [], []
     for defect, (own_height, own_width) in zip(defects, sizes, strict=True):
         top, left = (height - own_height) // 2, (width - own_width) // 2
@@ -288,4 +289,4 @@ def stacked(defects: Sequence[Defect]) -> tuple[Tensor, Tensor, np.ndarray]:
         deviation = functional.pad(defect.pixels - defect.light[:, None, None], frame)
         pixels.append(deviation + defect.light[:, None, None])
         masks.append(functional.pad(defect.mask, frame))
-    return torch.stack(pixels), torch.stack(masks), sizes
+    return torch.stack(pixels), torch.stack(masks), sizes, (frame_size - sizes) % 2 / -2

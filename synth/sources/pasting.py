@@ -22,6 +22,9 @@ _LEAST_SPREAD = 1 / 255
 _SHIFT = 0.15
 """The seam may move the light in a defect by this much of the range: more means that the border is no surface."""
 
+_LEAST = 1e-3
+"""Of a mask: less cannot be seen, and may be 0 or not by rounding, which decides what counts as surroundings."""
+
 _WAVES = 2
 
 
@@ -91,7 +94,7 @@ def lay(bank: DefectBank, pose: Pose, x: Tensor, y: Tensor, side: int, grain: Te
     """
     defects = [bank.defects[i] for i in chosen(pose.which, bank)]
     fitted = [DefectBank((defect,)).fitted(len(defect.pixels), side).defects[0] for defect in defects]
-    pixels, masks, sizes = stacked(fitted)
+    pixels, masks, sizes, middles = stacked(fitted)
     ratio = (grain.cpu().numpy() / np.array([defect.grain for defect in fitted])).clip(*_GRAIN)
     scale = _column(pose.scale * ratio, x)
     stretch = _column(np.sqrt(pose.stretch), x)
@@ -102,12 +105,14 @@ def lay(bank: DefectBank, pose: Pose, x: Tensor, y: Tensor, side: int, grain: Te
     longer = sizes.max(axis=1).astype(np.float32)
     u, v = _bent(u, v, pose, longer)
     height, width = pixels.shape[-2:]
-    grid = torch.cat([u * (2 / width), v * (2 / height)], dim=1).permute(0, 2, 3, 1)
+    # Frames are as large as what else is laid at once wants them: a defect need not lie exactly in their middle.
+    down, across = (_column(middles[:, i], u) for i in (0, 1))
+    grid = torch.cat([(u + across) * (2 / width), (v + down) * (2 / height)], dim=1).permute(0, 2, 3, 1)
     light = torch.stack([defect.light for defect in fitted]).to(x)[:, :, None, None]
     contrast = torch.stack([defect.contrast for defect in fitted]).to(x)[:, :, None, None]
     content = torch.cat([pixels.to(x) - light, masks.to(x)], dim=1)
     sampled = functional.grid_sample(content, grid, mode="bilinear", align_corners=False)
-    return Laid(sampled[:, :-1] + light, sampled[:, -1:], light, contrast)
+    return Laid(sampled[:, :-1] + light, functional.threshold(sampled[:, -1:], _LEAST, 0), light, contrast)
 
 
 def blend(images: Tensor, laid: Laid, strength: Numbers, foreground: Tensor) -> Tensor:

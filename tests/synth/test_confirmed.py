@@ -193,16 +193,34 @@ def test_mask_is_the_change_and_lies_on_the_part(seed: int, channels: int, level
 
 
 def test_one_seed_is_one_flaw_and_a_batch_is_its_images_one_by_one() -> None:
-    images, bank = plates(6, side=110), marked() + renamed(marked(depth=0.3), "bright")
-    parameters = drawn(6, seed=3)
-    context = Context(disc(110, 45).float().expand(6, 1, -1, -1), defects=bank)
+    images, bank = plates(12, side=110), marked() + renamed(marked(depth=0.3), "bright") + shorter(marked())
+    parameters = drawn(12, seed=3)
+    context = Context(disc(110, 45).float().expand(12, 1, -1, -1), defects=bank)
     flawed, masks = Confirmed().apply(images, parameters, context)
-    assert torch.equal(flawed, Confirmed().apply(images, drawn(6, seed=3), context)[0])
-    for row in range(6):
+    assert torch.equal(flawed, Confirmed().apply(images, drawn(12, seed=3), context)[0])
+    for row in range(12):
         alone = replace(context, foreground=context.foreground[row : row + 1])
         one, mask = Confirmed().apply(images[row : row + 1], select(parameters, [row]), alone)
         torch.testing.assert_close(one[0], flawed[row], rtol=0, atol=1e-5)
         assert (mask[0] != masks[row]).sum() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_rounding_decides_nothing_where_a_defect_is_laid_straight(channels: int) -> None:
+    """Its mask ends on whole pixels then: whether one there is 0 is a matter of the last digit."""
+    ones = np.ones(8)
+    parameters = replace(drawn(8), scale=ones, stretch=ones, bend=0 * ones, angle=0 * ones, centre=np.full((8, 2), 0.5))
+    images, context = plates(8, channels), Context(defects=marked(channels) + shorter(marked(channels)))
+    single, masks = Confirmed().apply(images, parameters, context)
+    double, precise = Confirmed().apply(images.double(), parameters, context)
+    torch.testing.assert_close(single.double(), double, rtol=0, atol=0.1 / 255)
+    assert (masks != precise).sum() <= 1
+
+
+def shorter(bank: DefectBank) -> DefectBank:
+    """Lengths that are even where they were odd: in a frame with the longer ones they do not lie in the middle."""
+    cut = (replace(d, pixels=d.pixels[:, 1:, 3:], mask=d.mask[:, 1:, 3:]) for d in bank.defects)
+    return renamed(DefectBank(tuple(cut)), "shorter")
 
 
 def renamed(bank: DefectBank, name: str) -> DefectBank:
