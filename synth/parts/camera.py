@@ -8,7 +8,6 @@ from scipy.ndimage import gaussian_filter, shift, uniform_filter
 
 from synth.parts.scene import Array, Scene
 
-
 _STEPS = 12
 """Distances at which what may throw a shadow is looked for."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from synth.parts import fastener, label
+from synth.parts.board.defects import BOARD_DEFECTS
 from synth.parts.marks import Defect, Part, hairline, spot, stroke, walk
 from synth.parts.scene import Scene, cloud, over
 
@@ -242,6 +243,7 @@ DEFECTS: Mapping[str, Mapping[str, Defect]] = {
         "scratch": scratch,
         "chip": chip,
     },
+    "board": BOARD_DEFECTS,
 }
 """What can go wrong with each kind of part."""
 

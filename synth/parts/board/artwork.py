@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,7 +161,7 @@ def _free(taken: Array, per_unit: int, route: NDArray[np.floating], own: float) 
     if (np.abs(route) > np.array(HALF) - 5).any():
         return False
     t = np.linspace(0, 1, 24)[:, None]
-    points = np.concatenate([a + t * (b - a) for a, b in zip(route[:-1], route[1:], strict=True)])
+    points = np.concatenate([a + t * (b - a) for a, b in pairwise(route)])
     points = points[np.hypot(*(points - route[0]).T) > own]
     columns, rows = ((points + HALF) * per_unit).astype(int).T
     end = ((route[-1] + HALF) * per_unit).astype(int)
@@ -201,8 +202,7 @@ def _print(sheet: _Sheet, silk: Array, items: tuple[Footprint, ...]) -> None:
         else:
             left, top = item.u - 4, item.v - half_b - 7
         _type(sheet, silk, rng, left, top, 2 + int(rng.integers(2)), 0.75)
-    _type(sheet, silk, rng, -20, -101, 9, 1.5)
-    _type(sheet, silk, rng, 38, -101, 4, 1.0)
+    _type(sheet, silk, rng, 2, -103, 9, 1.4)
     _type(sheet, silk, rng, -88, 76, 6, 0.9)
 
 

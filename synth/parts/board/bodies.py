@@ -1,7 +1,9 @@
 """What is soldered on a board, drawn part by part in windows of its picture."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -35,7 +37,7 @@ class Bench:
     pose: Pose
 
 
-class _Spot:
+class _Window:
     """The window of a bench around one part, and positions ``a`` and ``b`` in the part's own axes."""
 
     def __init__(self, bench: Bench, item: Footprint, reach: float) -> None:
@@ -50,6 +52,12 @@ class _Spot:
         u, v = bench.u[self.window] - np.float32(item.u), bench.v[self.window] - np.float32(item.v)
         cosine, sine = np.float32(np.cos(item.angle)), np.float32(np.sin(item.angle))
         self.a, self.b = u * cosine + v * sine, v * cosine - u * sine
+
+    def turned(self) -> Self:
+        """The same window, its axes turned by a right angle."""
+        other = copy(self)
+        other.a, other.b = self.b, -self.a
+        return other
 
     def lay(
         self, distance: Array, height: Array | float, albedo: Array | float, gloss: Array | float, rim: float = 0.0
@@ -97,11 +105,11 @@ def put(bench: Bench, placed: Placed, solder: float) -> None:
     if not placed.there:
         return
     item = placed.item
-    spot = _Spot(bench, item, float(np.hypot(item.length, item.width)) / 2 + LEAD + 6)
-    _DRAWN[item.shape](spot, placed, solder)
+    view = _Window(bench, item, float(np.hypot(item.length, item.width)) / 2 + LEAD + 6)
+    _DRAWN[item.shape](view, placed, solder)
 
 
-def _two_ended(spot: _Spot, placed: Placed, solder: float) -> None:
+def _two_ended(view: _Window, placed: Placed, solder: float) -> None:
     """A body between two tinned ends; where it stands up, it is seen from above its free end."""
     item = placed.item
     half_a, half_b = item.length / 2, item.width / 2
@@ -112,76 +120,66 @@ def _two_ended(spot: _Spot, placed: Placed, solder: float) -> None:
         side = np.sign(placed.raised)
         seen = item.length * np.cos(up) + item.height * np.sin(up)
         centre, half_a = side * (half_a - seen / 2), seen / 2
-        rise = np.float32(side) * -(spot.a - np.float32(centre)) / np.float32(2 * half_a) + np.float32(0.5)
+        rise = np.float32(side) * -(view.a - np.float32(centre)) / np.float32(2 * half_a) + np.float32(0.5)
         height = item.height + np.float32(item.length * np.sin(up) * 0.6) * np.clip(rise, 0, 1)
     end = min(0.22 * item.length, half_a * 0.8)
-    spot.lay(spot.box(centre, 0, half_a, half_b, 0.6), height, item.tone, _gloss(item), rim=0.9)
+    view.lay(view.box(centre, 0, half_a, half_b, 0.6), height, item.tone, _gloss(item), rim=0.9)
     for side in (-1, 1):
-        cap = spot.box(centre + side * (half_a - end / 2), 0, end / 2, half_b, 0.5)
+        cap = view.box(centre + side * (half_a - end / 2), 0, end / 2, half_b, 0.5)
         lower = 0.8 if item.shape == "diode" else 1.0
-        spot.lay(cap, height * np.float32(lower), _TIN, 0.34 * solder, rim=0.8)
+        view.lay(cap, height * np.float32(lower), _TIN, 0.34 * solder, rim=0.8)
         if not up:
             # The fillet climbs from the pad to the end.
-            fillet = spot.box(side * (half_a + 0.7), 0, 0.7, half_b * 0.85, 0.4)
-            spot.lay(fillet, np.float32(0.55) * item.height * np.clip(-fillet + 0.3, 0, 1), _TIN, 0.5 * solder)
+            fillet = view.box(side * (half_a + 0.7), 0, 0.7, half_b * 0.85, 0.4)
+            view.lay(fillet, np.float32(0.55) * item.height * np.clip(-fillet + 0.3, 0, 1), _TIN, 0.5 * solder)
     if item.shape == "resistor" and up < 0.8:
         rng = np.random.default_rng(placed.marking)
-        spot.type(rng, 3, item.width * 0.085, 0.0, 0.42)
+        view.type(rng, 3, item.width * 0.085, 0.0, 0.42)
     if item.shape == "diode":
         light = item.tone > 0.3
-        spot.ink(spot.box(-0.28 * item.length, 0, 0.055 * item.length, half_b * 0.92), 0.12 if light else 0.5)
+        view.ink(view.box(-0.28 * item.length, 0, 0.055 * item.length, half_b * 0.92), 0.12 if light else 0.5)
     if item.shape == "coil":
-        radius = np.hypot(spot.a, spot.b)
-        spot.ink(radius - np.float32(half_b * 0.72), item.tone * 0.6)
-        spot.ink(np.abs(radius - np.float32(half_b * 0.72)) - np.float32(0.4), item.tone * 1.7)
+        radius = np.hypot(view.a, view.b)
+        view.ink(radius - np.float32(half_b * 0.72), item.tone * 0.6)
+        view.ink(np.abs(radius - np.float32(half_b * 0.72)) - np.float32(0.4), item.tone * 1.7)
 
 
 def _gloss(item: Footprint) -> float:
     return {"capacitor": 0.12, "crystal": 0.4, "coil": 0.04}.get(item.shape, 0.07)
 
 
-def _chip(spot: _Spot, placed: Placed, solder: float) -> None:
+def _chip(view: _Window, placed: Placed, solder: float) -> None:
     """A moulded body with gull-wing leads, a dimple at its first pin, and type."""
     item = placed.item
     bends = {bend.lead: bend for bend in placed.bends}
     for number, (a, b, outward) in enumerate(leads(item)):
-        _lead(spot, (a, b, outward), lead_width(item) / 2, bends.get(number), solder)
+        _lead(view, (a, b, outward), lead_width(item) / 2, bends.get(number), solder)
     half_a, half_b = item.length / 2, item.width / 2
-    spot.lay(spot.box(0, 0, half_a, half_b, 0.7), item.height, item.tone, 0.07, rim=1.6)
-    dimple = np.hypot(spot.a + np.float32(half_a * 0.72), spot.b + np.float32(half_b * 0.78))
+    view.lay(view.box(0, 0, half_a, half_b, 0.7), item.height, item.tone, 0.07, rim=1.6)
+    dimple = np.hypot(view.a + np.float32(half_a * 0.72), view.b + np.float32(half_b * 0.78))
     radius = min(0.09 * min(item.length, item.width), 1.8)
-    spot.ink(dimple - np.float32(radius), item.tone * 2.1)
+    view.ink(dimple - np.float32(radius), item.tone * 2.1)
     rng = np.random.default_rng(placed.marking)
     upright = item.width > 1.4 * item.length
     if upright:
-        spot = replace_axes(spot)
+        view = view.turned()
     wide, tall = (item.width, item.length) if upright else (item.length, item.width)
     if min(wide, tall) < 12:
-        spot.type(rng, 2, 0.9, 0.0, 0.27)
+        view.type(rng, 2, 0.9, 0.0, 0.27)
         return
     cell = min(0.72 * wide / 40, 1.1)
     for line, count in enumerate((6, 7, 5) if tall > 30 else (5, 6)):
         rows = 3 if tall > 30 else 2
-        spot.type(rng, count, cell, (line - (rows - 1) / 2) * cell * 7.5, 0.27)
+        view.type(rng, count, cell, (line - (rows - 1) / 2) * cell * 7.5, 0.27)
 
 
-def replace_axes(spot: _Spot) -> _Spot:
-    """The same window, turned by a right angle."""
-    turned = object.__new__(_Spot)
-    turned.pitch, turned.window, turned.bench = spot.pitch, spot.window, spot.bench
-    turned.a, turned.b = spot.b, -spot.a
-    return turned
-
-
-def _lead(
-    spot: _Spot, at: tuple[float, float, float], half_width: float, bend: Bend | None, solder: float
-) -> None:
+def _lead(view: _Window, at: tuple[float, float, float], half_width: float, bend: Bend | None, solder: float) -> None:
     """One gull wing: down from the body, then flat on its pad with solder around it."""
     a, b, outward = at
     length = LEAD * (bend.left if bend else 1.0)
     cosine, sine = np.float32(np.cos(outward)), np.float32(np.sin(outward))
-    along = (spot.a - np.float32(a)) * cosine + (spot.b - np.float32(b)) * sine
-    across = (spot.b - np.float32(b)) * cosine - (spot.a - np.float32(a)) * sine
+    along = (view.a - np.float32(a)) * cosine + (view.b - np.float32(b)) * sine
+    across = (view.b - np.float32(b)) * cosine - (view.a - np.float32(a)) * sine
     raised = 0.0
     if bend:
         across = across - np.float32(bend.aside / LEAD**2) * np.maximum(along, 0) ** 2
@@ -190,60 +188,60 @@ def _lead(
     foot = np.clip((along - np.float32(0.25 * LEAD)) / np.float32(0.3 * LEAD), 0, 1)
     rounded = np.float32(0.4) * (across / np.float32(half_width)) ** 2
     height = 3.2 - 2.2 * foot + np.float32(raised / LEAD) * np.maximum(along, 0) - rounded
-    spot.lay(outline, height, _TIN + 0.04 * (1 - foot), np.float32(0.34 * solder) * (1 - np.float32(0.25) * foot))
+    view.lay(outline, height, _TIN + 0.04 * (1 - foot), np.float32(0.34 * solder) * (1 - np.float32(0.25) * foot))
 
 
-def _can(spot: _Spot, placed: Placed, solder: float) -> None:
+def _can(view: _Window, placed: Placed, solder: float) -> None:
     """An electrolytic capacitor: an aluminium can on a square base, its negative side marked black."""
     item = placed.item
     half = item.length / 2
-    base = np.maximum(spot.box(0, 0, half, half, 1.5), (np.abs(spot.b) - spot.a - np.float32(1.62 * half)) * 0.7)
-    spot.lay(base, 2.5, 0.07, 0.06, rim=0.8)
-    radius = np.hypot(spot.a, spot.b)
+    base = np.maximum(view.box(0, 0, half, half, 1.5), (np.abs(view.b) - view.a - np.float32(1.62 * half)) * 0.7)
+    view.lay(base, 2.5, 0.07, 0.06, rim=0.8)
+    radius = np.hypot(view.a, view.b)
     rim = np.float32(half * 0.93)
     domed = np.clip((rim - radius) / 2.2, 0, 1)
-    spot.lay(radius - rim, item.height - 2.2 + 2.2 * np.sqrt(domed), item.tone, 0.2)
-    spot.ink(np.maximum(radius - rim * np.float32(0.86), spot.a + np.float32(half * 0.42)), 0.05, 0.95)
+    view.lay(radius - rim, item.height - 2.2 + 2.2 * np.sqrt(domed), item.tone, 0.2)
+    view.ink(np.maximum(radius - rim * np.float32(0.86), view.a + np.float32(half * 0.42)), 0.05, 0.95)
     rng = np.random.default_rng(placed.marking)
     for line in (-1, 1):
-        spot.type(rng, 3, 0.95, line * 3.6, 0.1)
+        view.type(rng, 3, 0.95, line * 3.6, 0.1)
 
 
-def _crystal(spot: _Spot, placed: Placed, solder: float) -> None:
+def _crystal(view: _Window, placed: Placed, solder: float) -> None:
     """A drawn metal can with a flange."""
     item = placed.item
     half_a, half_b = item.length / 2, item.width / 2
-    spot.lay(spot.box(0, 0, half_a, half_b, half_b * 0.95), 1.2, item.tone, 0.3 * solder, rim=0.5)
-    inner = spot.box(0, 0, half_a - 1.3, half_b - 1.3, half_b * 0.7)
-    spot.lay(inner, item.height, item.tone * 0.95, 0.34 * solder, rim=1.6)
-    spot.type(np.random.default_rng(placed.marking), 4, 0.75, 0.0, 0.14)
+    view.lay(view.box(0, 0, half_a, half_b, half_b * 0.95), 1.2, item.tone, 0.3 * solder, rim=0.5)
+    inner = view.box(0, 0, half_a - 1.3, half_b - 1.3, half_b * 0.7)
+    view.lay(inner, item.height, item.tone * 0.95, 0.34 * solder, rim=1.6)
+    view.type(np.random.default_rng(placed.marking), 4, 0.75, 0.0, 0.14)
 
 
-def _connector(spot: _Spot, placed: Placed, solder: float) -> None:
+def _connector(view: _Window, placed: Placed, solder: float) -> None:
     """A moulded housing with a slot, and pins in it."""
     item = placed.item
     half_a, half_b = item.length / 2, item.width / 2
-    spot.lay(spot.box(0, 0, half_a, half_b, 1.0), item.height, item.tone, 0.06, rim=1.4)
-    slot = spot.box(0, 1.2, half_a - 4, half_b - 4.6, 0.8)
-    spot.lay(slot, item.height * 0.55, item.tone * 0.33, 0.03, rim=0.0)
+    view.lay(view.box(0, 0, half_a, half_b, 1.0), item.height, item.tone, 0.06, rim=1.4)
+    slot = view.box(0, 1.2, half_a - 4, half_b - 4.6, 0.8)
+    view.lay(slot, item.height * 0.55, item.tone * 0.33, 0.03, rim=0.0)
     bends = {bend.lead: bend for bend in placed.bends}
     for number, (a, b, _) in enumerate(leads(item)):
         bend = bends.get(number)
-        pin = spot.box(a + (bend.aside if bend else 0), 1.2, 1.15, 1.15 * (bend.left if bend else 1), 0.2)
-        spot.lay(pin, item.height * 0.9, _TIN + 0.05, 0.4, rim=0.7)
-        spot.lay(spot.box(a, b - 1.2, 1.2, 1.3, 0.4), 1.2, _TIN, 0.4 * solder, rim=0.8)
-        spot.ink(spot.box(a + item.pitch / 2, half_b - 1.6, 0.3, 1.0), item.tone * 0.6)
-    spot.ink(spot.box(-half_a + 2.2, -half_b + 2.4, 0.9, 0.9, 0.8), item.tone * 0.45)
+        pin = view.box(a + (bend.aside if bend else 0), 1.2, 1.15, 1.15 * (bend.left if bend else 1), 0.2)
+        view.lay(pin, item.height * 0.55 + 0.6, 0.55, 0.4 * solder)
+        view.lay(view.box(a, b - 1.2, 1.2, 1.3, 0.4), 1.2, _TIN, 0.4 * solder, rim=0.8)
+        view.ink(view.box(a + item.pitch / 2, half_b - 1.6, 0.3, 1.0), item.tone * 0.6)
+    view.ink(view.box(-half_a + 2.2, -half_b + 2.4, 0.9, 0.9, 0.8), item.tone * 0.45)
 
 
-def _sticker(spot: _Spot, placed: Placed, solder: float) -> None:
+def _sticker(view: _Window, placed: Placed, solder: float) -> None:
     """A paper label with a serial number."""
     item = placed.item
-    spot.lay(spot.box(0, 0, item.length / 2, item.width / 2, 0.5), item.height, item.tone, 0.03)
-    spot.type(np.random.default_rng(placed.marking), 6, 1.1, 0.0, 0.07)
+    view.lay(view.box(0, 0, item.length / 2, item.width / 2, 0.5), item.height, item.tone, 0.03)
+    view.type(np.random.default_rng(placed.marking), 6, 1.1, 0.0, 0.07)
 
 
-_DRAWN: Mapping[Shape, Callable[[_Spot, Placed, float], None]] = {
+_DRAWN: Mapping[Shape, Callable[[_Window, Placed, float], None]] = {
     "resistor": _two_ended,
     "capacitor": _two_ended,
     "diode": _two_ended,

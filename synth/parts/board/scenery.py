@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from synth.parts.board.artwork import artwork
+from synth.parts.board.artwork import Artwork, artwork
 from synth.parts.board.bodies import Bench, put
 from synth.parts.board.layout import HALF, HOLE, HOLES, footprints
 from synth.parts.board.plan import Board
-from synth.parts.scene import Array, Scene, cloud, coordinates, coverage, over, rounded_box
+from synth.parts.scene import SIDE, Array, Scene, cloud, coordinates, coverage, over, rounded_box
 
 _POUR = 1.3
 """Copper fills the board up to so far from the traces."""
@@ -16,7 +16,7 @@ def build(plan: Board, size: int) -> Scene:
     """Put a board under the camera."""
     rng = np.random.default_rng(plan.seed)
     u, v = coordinates(size, plan.pose)
-    pitch = 256 / size
+    pitch = SIDE / size
     outline = rounded_box(u, v, *HALF, 4)
     for hole_u, hole_v in HOLES:
         outline = np.maximum(outline, np.float32(HOLE) - np.hypot(u - np.float32(hole_u), v - np.float32(hole_v)))
@@ -45,19 +45,17 @@ def build(plan: Board, size: int) -> Scene:
 def _bare_board(plan: Board, u: Array, v: Array, rng: np.random.Generator) -> Bench:
     """Copper under solder mask, tinned pads with solder on them, and print."""
     size = u.shape[0]
-    pitch = 256 / size
-    art = artwork(2 * max(1, -(-size // 256)))
+    pitch = SIDE / size
+    art = _art(size)
     traces, pads, vias = (art.at(picture, u, v) for picture in (art.traces, art.pads, art.vias))
     silk = art.at(art.silk, u - np.float32(plan.print[0]), v - np.float32(plan.print[1]))
 
     cloudy = np.float32(plan.cloudy) * cloud(rng, size, 40)
     fine = cloud(rng, size, 3)
-    # The pour keeps its distance from traces, and from the board's edge.
-    edge = rounded_box(u, v, HALF[0] - 3, HALF[1] - 3, 3)
-    copper = np.maximum(coverage(traces, pitch), coverage(np.maximum(np.float32(_POUR) - traces, edge), pitch))
-    glass = np.sin(u * np.float32(2.6)) * np.sin(v * np.float32(2.6)) * (1 - copper)
+    metal = _copper(traces, u, v)
+    glass = np.sin(u * np.float32(2.6)) * np.sin(v * np.float32(2.6)) * (1 - metal)
     mask = np.float32(plan.mask) * (1 + np.float32(0.04) * cloudy + np.float32(0.02) * fine + np.float32(0.03) * glass)
-    albedo = mask * (np.float32(0.62) + np.float32(0.5) * copper)
+    albedo = mask * (np.float32(0.62) + np.float32(0.5) * metal)
     gloss = np.float32(0.09) * (1 + np.float32(0.06) * cloudy + np.float32(0.05) * fine)
     height = np.float32(0.35) * np.clip(0.5 - traces, 0, 1) + np.float32(0.05) * cloud(rng, size, 60)
 
@@ -76,3 +74,21 @@ def _bare_board(plan: Board, u: Array, v: Array, rng: np.random.Generator) -> Be
     albedo = over(albedo, np.float32(0.33) * (1 + np.float32(0.06) * run + np.float32(0.03) * fine), bare)
     gloss = over(gloss, np.float32(0.42 * plan.solder) * (1 + np.float32(0.08) * run), bare)
     return Bench(height + dome * bare, albedo, gloss, u, v, plan.pose)
+
+
+def copper(u: Array, v: Array) -> Array:
+    """Share of each pixel under which there is copper, at positions on the board."""
+    art = _art(u.shape[0])
+    return _copper(art.at(art.traces, u, v), u, v)
+
+
+def _copper(traces: Array, u: Array, v: Array) -> Array:
+    # The pour keeps its distance from traces, and from the board's edge.
+    edge = rounded_box(u, v, HALF[0] - 3, HALF[1] - 3, 3)
+    pitch = SIDE / u.shape[0]
+    return np.maximum(coverage(traces, pitch), coverage(np.maximum(np.float32(_POUR) - traces, edge), pitch))
+
+
+def _art(size: int) -> Artwork:
+    """The artwork, finely enough for pictures of that size."""
+    return artwork(2 * max(1, -(-size // int(SIDE))))
