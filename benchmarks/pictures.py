@@ -12,7 +12,7 @@ from torch.nn import functional
 from synth.contact import contact_sheet, outlined
 from synth.families import ANYWHERE, FAMILIES, Context
 from synth.foreground import foreground
-from synth.parts import KINDS, draw_lot, make_part
+from synth.parts import LINE, draw_lot, make_part
 
 SEVERITIES = (0.15, 0.5, 0.9)
 _SIDE = 256
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown:
         parser.error(f"there is no family {', '.join(sorted(unknown))}; choose from {', '.join(FAMILIES)}")
     options.out.mkdir(parents=True, exist_ok=True)
-    parts = {kind: good_parts(kind, options.seed) for kind in KINDS}
+    parts = {kind: good_parts(kind, options.seed) for kind in LINE}
     for name in options.families or ANYWHERE:
         rows = [show(name, images, options.seed) for images in parts.values()]
         contact_sheet(rows, options.out / f"{name}.jpg", side=_SHOWN)

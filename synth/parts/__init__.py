@@ -2,7 +2,7 @@
 
 from synth.parts.defects import DEFECTS
 from synth.parts.kinds import KINDS, Picture, make_part
-from synth.parts.line import make_line, make_parts
+from synth.parts.line import LINE, make_line, make_parts
 from synth.parts.lots import Lot, draw_lot
 
-__all__ = ["DEFECTS", "KINDS", "Lot", "Picture", "draw_lot", "make_line", "make_part", "make_parts"]
+__all__ = ["DEFECTS", "KINDS", "LINE", "Lot", "Picture", "draw_lot", "make_line", "make_part", "make_parts"]

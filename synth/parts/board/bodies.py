@@ -110,22 +110,23 @@ def put(bench: Bench, placed: Placed, solder: float) -> None:
 
 
 def _two_ended(view: _Window, placed: Placed, solder: float) -> None:
-    """A body between two tinned ends; where it stands up, it is seen from above its free end."""
+    """A body between two tinned ends; what stands up is seen from above its free end."""
     item = placed.item
     half_a, half_b = item.length / 2, item.width / 2
-    centre, up = 0.0, abs(placed.raised)
-    height: Array | float = item.height
+    up = abs(placed.raised)
+    height = np.full_like(view.a, item.height)
     if up:
-        # Raised about one end: what is seen of it is shorter, and its free end stands high.
-        side = np.sign(placed.raised)
+        # Raised about one end, which stays where it is: what is seen is shorter, and the free end stands high.
+        side = float(np.sign(placed.raised))
         seen = item.length * np.cos(up) + item.height * np.sin(up)
-        centre, half_a = side * (half_a - seen / 2), seen / 2
-        rise = np.float32(side) * -(view.a - np.float32(centre)) / np.float32(2 * half_a) + np.float32(0.5)
-        height = item.height + np.float32(item.length * np.sin(up) * 0.6) * np.clip(rise, 0, 1)
+        view.a = view.a - np.float32(side * (half_a - seen / 2))
+        half_a = seen / 2
+        rise = np.clip(np.float32(0.5) - np.float32(side / seen) * view.a, 0, 1)
+        height += np.float32(item.length * np.sin(up) * 0.6) * rise
     end = min(0.22 * item.length, half_a * 0.8)
-    view.lay(view.box(centre, 0, half_a, half_b, 0.6), height, item.tone, _gloss(item), rim=0.9)
+    view.lay(view.box(0, 0, half_a, half_b, 0.6), height, item.tone, _gloss(item), rim=0.9)
     for side in (-1, 1):
-        cap = view.box(centre + side * (half_a - end / 2), 0, end / 2, half_b, 0.5)
+        cap = view.box(side * (half_a - end / 2), 0, end / 2, half_b, 0.5)
         lower = 0.8 if item.shape == "diode" else 1.0
         view.lay(cap, height * np.float32(lower), _TIN, 0.34 * solder, rim=0.8)
         if not up:
@@ -137,11 +138,11 @@ def _two_ended(view: _Window, placed: Placed, solder: float) -> None:
         view.type(rng, 3, item.width * 0.085, 0.0, 0.42)
     if item.shape == "diode":
         light = item.tone > 0.3
-        view.ink(view.box(-0.28 * item.length, 0, 0.055 * item.length, half_b * 0.92), 0.12 if light else 0.5)
+        view.ink(view.box(-0.56 * half_a, 0, 0.11 * half_a, half_b * 0.92), 0.12 if light else 0.5)
     if item.shape == "coil":
-        radius = np.hypot(view.a, view.b)
-        view.ink(radius - np.float32(half_b * 0.72), item.tone * 0.6)
-        view.ink(np.abs(radius - np.float32(half_b * 0.72)) - np.float32(0.4), item.tone * 1.7)
+        radius = np.hypot(view.a * np.float32(item.length / 2 / half_a), view.b) - np.float32(half_b * 0.72)
+        view.ink(radius, item.tone * 0.6)
+        view.ink(np.abs(radius) - np.float32(0.4), item.tone * 1.7)
 
 
 def _gloss(item: Footprint) -> float:

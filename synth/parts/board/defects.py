@@ -209,7 +209,7 @@ def _choose(plan: Board, rng: np.random.Generator, severity: float, fits: Callab
 def _changed(part: Part, number: int, **changes: object) -> Scene:
     """The board with one of its parts changed."""
     parts = list(part.plan.parts)
-    parts[number] = replace(parts[number], **changes)  # type: ignore[arg-type]
+    parts[number] = replace(parts[number], **changes)
     return part.build(replace(part.plan, parts=tuple(parts)))
 
 
