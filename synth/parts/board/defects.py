@@ -9,7 +9,7 @@ from synth.parts.board.layout import LEAD, lead_width, leads
 from synth.parts.board.plan import Bend, Board, Placed
 from synth.parts.board.scenery import copper
 from synth.parts.marks import Defect, Part
-from synth.parts.scene import Array, Scene, along_polyline, cloud, over
+from synth.parts.scene import Array, Scene, along_polyline, cloud, coverage, over, rounded_box
 
 _TIN, _SHINE = 0.4, 0.42
 """Albedo and gloss of solder."""
@@ -69,14 +69,14 @@ def bridge(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     number = _choose(part.plan, rng, rng.random(), lambda p: p.item.shape == "chip" and max(p.item.pins) >= 4)
     item = part.plan.parts[number].item
     places = leads(item)
-    joined = 1 + int(severity > 0.75 and rng.random() < 0.5)
+    joined = 1 + int(severity > 0.6 and rng.random() < 0.6)
     firsts = [i for i in range(len(places) - joined) if places[i][2] == places[i + joined][2]]
     first = int(rng.choice(firsts))
     (a0, b0, outward), (a1, b1, _) = places[first], places[first + joined]
     along = LEAD * rng.uniform(0.5, 0.95)
     ends = [item.place(a + along * np.cos(outward), b + along * np.sin(outward)) for a, b in ((a0, b0), (a1, b1))]
     distance, at = along_polyline(scene.u, scene.v, np.array(ends))
-    half = 0.55 + 1.35 * severity
+    half = 0.6 + 1.6 * severity
     # Thinnest between the leads, and never quite even.
     waist = np.float32(half) * (1 - np.float32(0.35) * np.sin(at * np.float32(np.pi * joined)) ** 2)
     waist = waist + np.float32(0.12) * cloud(rng, scene.u.shape[0], 5) + np.float32(0.15 * lead_width(item))
@@ -87,7 +87,7 @@ def scratch(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """A tool that slipped through the mask: bright where it bared copper, pale where only laminate lay below."""
     scene = part.scene
     at_u, at_v = _bare_place(scene, rng)
-    length, half = 14 + 60 * severity * rng.uniform(0.5, 1), 0.4 + 0.55 * severity
+    length, half = 20 + 80 * severity * rng.uniform(0.5, 1), 0.45 + 0.75 * severity
     heading, t = rng.uniform(0, 2 * np.pi), np.linspace(-0.5, 0.5, 11)
     bow = 0.1 * length * rng.uniform(-1, 1) * (1 - 4 * t**2)
     u = at_u + t * length * np.cos(heading) - bow * np.sin(heading)
@@ -114,21 +114,21 @@ def debris(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     sort = rng.random()
     if sort < 0.5:
         for _ in range(1 + int(rng.integers(0, 3))):
-            radius = (1.1 + 1.9 * severity) * rng.uniform(0.7, 1)
+            radius = (1.3 + 2.4 * severity) * rng.uniform(0.7, 1)
             distance = np.hypot(scene.u - np.float32(at_u), scene.v - np.float32(at_v))
             scene = _solder(scene, distance, np.full_like(distance, radius), steep=1.0)
             at_u, at_v = at_u + rng.normal(0, 4), at_v + rng.normal(0, 4)
         return scene
     wire = sort < 0.75
-    length = (5 + 9 * severity) if wire else (12 + 22 * severity)
+    length = (6 + 12 * severity) if wire else (14 + 34 * severity)
     count = 2 if wire else 9
     headings = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.12 if wire else 0.4, count))
     steps = length / count * np.stack([np.cos(headings), np.sin(headings)], axis=1)
     points = np.array([[at_u, at_v], *(np.array([at_u, at_v]) + np.cumsum(steps, axis=0))])
     distance, _ = along_polyline(scene.u, scene.v, points)
     if wire:
-        return _solder(scene, distance, np.full_like(distance, 0.7 + 0.5 * severity), steep=1.0)
-    half = np.float32(0.3 + 0.15 * severity)
+        return _solder(scene, distance, np.full_like(distance, 0.75 + 0.65 * severity), steep=1.0)
+    half = np.float32(0.35 + 0.25 * severity)
     thread = np.clip((half - distance) / np.float32(scene.pitch) + 0.5, 0, 1)
     thread *= np.minimum(1, 2 * half / scene.pitch) * scene.cover * np.float32(0.45 + 0.5 * severity)
     return replace(
@@ -142,15 +142,31 @@ def debris(part: Part, rng: np.random.Generator, severity: float) -> Scene:
 def lifted_lead(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """Leads of a chip that are bent aside, stand up from their pads or have broken off."""
     number = _choose(part.plan, rng, rng.random(), lambda p: p.item.shape == "chip")
-    count = sum(part.plan.parts[number].item.pins)
-    first = int(rng.integers(count))
+    item = part.plan.parts[number].item
+    places = leads(item)
+    first, hurt = int(rng.integers(len(places))), 1 + int(rng.random() * 3 * severity)
     sort, sign = int(rng.integers(3)), float(rng.choice([-1, 1]))
     bends = []
-    for lead in {first, (first + 1) % count} if severity > 0.7 and rng.random() < 0.4 else {first}:
-        aside = sign * (0.8 + 2.4 * severity) if sort == 0 else sign * 0.3 * severity
-        left = 0.8 - 0.75 * severity if sort == 1 else 1.0 - 0.12 * severity
-        bends.append(Bend(lead, aside, left, up=1.2 + 5 * severity if sort == 2 else 0.0))
-    return _changed(part, number, bends=tuple(bends))
+    for lead in range(first, min(first + hurt, len(places))):
+        if places[lead][2] != places[first][2]:
+            break  # the next side
+        uneven = rng.uniform(0.7, 1)
+        aside = sign * uneven * (0.8 + 2.4 * severity) if sort == 0 else sign * 0.3 * severity
+        left = 0.8 - 0.75 * severity if sort == 1 else 1.0 - 0.35 * severity * uneven
+        bends.append(Bend(lead, aside, left, up=uneven * (1.2 + 6 * severity) if sort == 2 else 0.0))
+    scene = _changed(part, number, bends=tuple(bends))
+    torn = np.zeros_like(scene.cover)
+    for bend in bends:
+        a, b, outward = places[bend.lead]
+        pad = item.place(a + 0.66 * LEAD * np.cos(outward), b + 0.66 * LEAD * np.sin(outward))
+        heading = np.float32(outward + item.angle)
+        u, v = scene.u - np.float32(pad[0]), scene.v - np.float32(pad[1])
+        along, across = u * np.cos(heading) + v * np.sin(heading), v * np.cos(heading) - u * np.sin(heading)
+        pad_outline = rounded_box(along, across, 4.4, lead_width(item) * 0.72, 0.6)
+        torn = np.maximum(torn, coverage(pad_outline, scene.pitch))
+    # Where the joint has let go, the solder is dull and rough.
+    torn *= _low(scene) * np.float32(0.3 + 0.6 * severity)
+    return replace(scene, albedo=over(scene.albedo, 0.17, torn), gloss=over(scene.gloss, 0.04, torn))
 
 
 def flux(part: Part, rng: np.random.Generator, severity: float) -> Scene:
@@ -161,14 +177,14 @@ def flux(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     side = float(rng.choice([-1, 1]))
     at_u, at_v = item.place(side * (item.length / 2 + 3), rng.uniform(-0.4, 0.4) * item.width)
     size = scene.u.shape[0]
-    radius = 5 + 11 * severity * rng.uniform(0.5, 1)
+    radius = 6 + 15 * severity * rng.uniform(0.5, 1)
     stretch = rng.uniform(0.75, 1.3)
     u, v = (scene.u - np.float32(at_u)) * np.float32(stretch), (scene.v - np.float32(at_v)) / np.float32(stretch)
     distance = np.hypot(u, v) / np.float32(radius) + np.float32(0.13) * cloud(rng, size, 9)
     film = np.clip((1 - distance) * 6, 0, 1) * _low(scene)
     rim = np.exp(-(((distance - 0.93) / 0.09) ** 2)) * _low(scene)
     crust = rim * np.clip(0.6 + 0.4 * cloud(rng, size, 3), 0, 1) * np.float32(0.15 + 0.4 * severity)
-    film = film * np.float32(0.16 + 0.24 * severity)
+    film = film * np.float32(0.18 + 0.3 * severity)
     return replace(
         scene,
         albedo=over(scene.albedo * (1 - film), 0.4, crust),
