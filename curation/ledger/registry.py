@@ -148,7 +148,8 @@ class Registry(Transactions):
             new = set(insert_new(connection, gold_items, rows, "image_id"))
             again = [row for row in rows if row["image_id"] not in new]
             keys = [row["image_id"] for row in again]
-            known = [GoldItem(*row) for row in select_in(connection, select(gold_items), gold_items.c.image_id, keys)]
+            found = select_in(connection, select(gold_items), gold_items.c.image_id, keys)
+            known = [GoldItem(**row._asdict()) for row in found]
             other = [item for item in known if item.truth != truth]
             if other and not replace:
                 path = connection.execute(select(images.c.path).where(images.c.image_id == other[0].image_id)).scalar()

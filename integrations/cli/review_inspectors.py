@@ -12,6 +12,7 @@ from learning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from curation.inspectors import ErrorRate, InspectorReport
+    from curation.ledger import Truth
 
 
 def add_to(review: typer.Typer) -> None:
@@ -86,7 +87,7 @@ def gold(
             count = sum([opened.remove_gold_item(key) for key in keys.values()])
             say(f"{count} of {len(keys)} images are gold items no longer")
             return
-        said = "good" if truth == "good" else "defect"
+        said: Truth = "good" if truth == "good" else "defect"
         before = {item.image_id: item for item in opened.set_gold_items(list(keys.values()), said, who, note, replace)}
     for image, key in keys.items():
         if item := before.get(key):
