@@ -23,6 +23,9 @@ from integrations.recording import load_bundles
 from learning.bundle import Bundle
 from tests.integrations.cli.running import run
 
+from .conftest import Review
+from .running_backend import running
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CLASS_KEYS = "67890qw"
 """Label Studio itself gives keys to those after the fifth."""
@@ -190,3 +193,24 @@ def _until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < ends
         time.sleep(0.3)
+
+
+def test_a_browser_shows_pictures_by_signed_addresses_and_what_the_backend_proposes(page: Any, review: Review) -> None:
+    [ask] = review.add_asks(1)
+    with running(review) as backend:
+        push(review.ledger, review.client, review.project, review.images_root, signed=backend.pictures)
+        [task] = review.task_ids()[ask]
+        review.client.predictions.delete(review.client.predictions.list(task=task)[0].id)
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        page.goto(f"{review.server.url}/projects/{review.project}/data?task={task}")
+        page.wait_for_selector(".lsf-choice")
+        page.wait_for_function(
+            """() => [...document.images].filter(one => one.src.startsWith('blob:') || one.src.includes('/pictures/'))
+                     .filter(one => one.naturalWidth > 0).length >= 4"""
+        )
+        # Brushes are painted only on pictures that the page may read.
+        assert not [text for text in said if "CORS" in text or "/pictures/" in text]
+        [predicted] = review.client.predictions.list(task=task)
+        assert predicted.result is not None
+        assert len(predicted.result) == 1
