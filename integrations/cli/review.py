@@ -221,7 +221,9 @@ def add(
             taken = withdraw_returned(opened, key)
             say(f"{image} is no case any more" if taken else f"{image} was no case: nothing was changed")
             return
-        kept = home / "returned" / f"{key}{image.suffix.lower()}"
+        # Under its own name too: a challenger that misses it is refused by that.
+        name = image.stem if image.stem.endswith(key[:8]) else f"{image.stem}-{key[:8]}"
+        kept = home / "returned" / f"{name}{image.suffix.lower()}"
         kept.parent.mkdir(parents=True, exist_ok=True)
         copies = [(image, kept)]
         if mask is not None:

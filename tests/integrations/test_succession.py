@@ -406,6 +406,7 @@ def test_review_add_makes_a_case_and_says_what_it_is_not(make: Callable[..., Pla
         assert Path(image.path).is_relative_to(plant.home.resolve())
         assert next(one for one in ledger.resolved() if one.image_id == case.image_id).mask_path is not None
     kept = Path(image.path)
+    assert kept.name == f"complaint-{image.image_id[:8]}.png"
     assert "is no case any more" in run("review", "add", kept, *where, "--undo").stderr
     assert "was no case" in run("review", "add", kept, *where, "--undo").stderr
     wrong = run("review", "add", tmp_path / "nothing.png", *where)
