@@ -17,6 +17,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from curation.ledger import AskRow, Ledger
 from curation.ledger.resolution import counted
+from integrations.asking import OPEN
 from integrations.label_studio.backend.errands import Errands
 from integrations.label_studio.backend.predictions import Predictor
 from integrations.label_studio.gallery import SignedPictures
@@ -109,7 +110,7 @@ def make_app(
 
 def _open(ledger: Ledger, ask: AskRow, inspectors: int) -> bool:
     """Whether somebody is still to answer: in the ledger an ask is answered by its first answer."""
-    if ask.state == "pushed":
+    if ask.state in OPEN:
         return True
     return ask.state == "answered" and len(counted(ledger.verdicts(ask_id=ask.ask_id))) < inspectors
 

@@ -26,6 +26,7 @@ from learning.bundle import Bundle
 from learning.config import TrainConfig
 from learning.detectors import DETECTORS, Budget
 from learning.training import train_bundle
+from tests.integrations.cli.running import mistake
 
 from .conftest import MODEL, SIZE, add_asks, ledger_url
 
@@ -417,6 +418,13 @@ def test_the_same_answers_start_one_training() -> None:
     assert not enough()
     new = 13
     assert enough()
+
+
+def test_what_cannot_be_served_is_one_line(backend: Backend) -> None:
+    where = ("review", "backend", "--ledger", backend.ledger.place)
+    assert "say on which good parts, with --data" in mistake(*where, "--if-verdicts", 5)
+    assert "say with --url how they reach it" in mistake(*where, "--host", "0.0.0.0")
+    assert "no such file or folder" in mistake(*where, "--data", "nowhere")
 
 
 def test_it_listens_here_and_writes_no_addresses_down(
