@@ -296,6 +296,12 @@ class Ledger(Registry, Tagging, Looks):
             rows = connection.execute(statement.where(asks.c.state == state) if state else statement)
             return [ask_row(row) for row in rows]
 
+    def ask(self, ask_id: str) -> AskRow | None:
+        """One ask, or None where there is none."""
+        with self._read() as connection:
+            row = connection.execute(select(asks).where(asks.c.ask_id == ask_id)).first()
+        return ask_row(row) if row else None
+
     def mark_pushed(self, pushed: Sequence[tuple[str, int, int]]) -> None:
         """Write down the Label Studio project and task of asks: (ask id, project id, task id)."""
         rows = [{"key": key, "project": project, "task": task, "time": now()} for key, project, task in pushed]

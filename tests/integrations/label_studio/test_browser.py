@@ -20,6 +20,9 @@ from tests.browser import open_page, picture, until
 from tests.integrations.cli.running import run
 from tests.integrations.scored_line import Line, make_line
 
+from .conftest import Review
+from .running_backend import running
+
 CLASS_KEYS = "67890qw"
 """Label Studio itself gives keys to those after the fifth."""
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -117,3 +120,24 @@ def asks_of(ledger: Ledger) -> dict[str, int | None]:
 def _annotations(client: Any, project: int) -> int:
     tasks = list_tasks(client, project, "id,total_annotations,cancelled_annotations")
     return sum((task.total_annotations or 0) + (task.cancelled_annotations or 0) for task in tasks)
+
+
+def test_a_browser_shows_pictures_by_signed_addresses_and_what_the_backend_proposes(page: Any, review: Review) -> None:
+    [ask] = review.add_asks(1)
+    with running(review) as backend:
+        push(review.ledger, review.client, review.project, review.images_root, signed=backend.pictures)
+        [task] = review.task_ids()[ask]
+        review.client.predictions.delete(review.client.predictions.list(task=task)[0].id)
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        page.goto(f"{review.server.url}/projects/{review.project}/data?task={task}")
+        page.wait_for_selector(".lsf-choice")
+        page.wait_for_function(
+            """() => [...document.images].filter(one => one.src.startsWith('blob:') || one.src.includes('/pictures/'))
+                     .filter(one => one.naturalWidth > 0).length >= 4"""
+        )
+        # Brushes are painted only on pictures that the page may read.
+        assert not [text for text in said if "CORS" in text or "/pictures/" in text]
+        [predicted] = review.client.predictions.list(task=task)
+        assert predicted.result is not None
+        assert len(predicted.result) == 1
