@@ -42,7 +42,7 @@ def answer_all(ledger: Ledger, truth: Mapping[str, ImageRecord], reading_error: 
                 rng = np.random.default_rng([seed, *f"{image.part} {who}".encode()])
                 wrong = bool(rng.random() < reading_error)
                 entries.append(_answer(ask, image, truth[image.part], who, wrong))
-        return ledger.record_verdicts(entries)
+        return len(ledger.record_verdicts(entries))
 
     new = answer()
     open_second_looks(ledger, len(NAMES))
