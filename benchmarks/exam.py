@@ -21,7 +21,7 @@ from learning.splits import split_groups
 from synth.families import ANYWHERE
 from synth.families.base import Context
 from synth.image_level import Synthesizer
-from synth.parts import KINDS, make_parts
+from synth.parts import LINE, make_parts
 from synth.parts.transfer import KINDS_TRANSFERRED, transfer_anywhere
 
 HELD_OUT, TEST = "held-out", "test"
@@ -74,7 +74,7 @@ class Exam:
 
 
 def exams_on_parts(folder: Path, good: int, test_good: int, defective: int, size: int) -> list[Exam]:
-    """Made-up parts, an exam for each kind, as each has a model of its own; defects are drawn by other code.
+    """Made-up parts, an exam for each kind on a line, as each has a model of its own; other code draws the defects.
 
     Args:
         folder: To make them in.
@@ -85,9 +85,9 @@ def exams_on_parts(folder: Path, good: int, test_good: int, defective: int, size
     """
     made = [
         make_parts(folder / kind, kind, good=good, test_good=test_good, defective=defective, size=_PICTURE)
-        for kind in KINDS
+        for kind in LINE
     ]
-    return [_exam(kind, read_data(data), size) for kind, data in zip(KINDS, made, strict=True)]
+    return [_exam(kind, read_data(data), size) for kind, data in zip(LINE, made, strict=True)]
 
 
 def exam_on_data(data: Path, size: int) -> Exam:

@@ -1,4 +1,7 @@
-"""``python -m benchmarks.pictures``: a picture of every flaw family at three severities, for ``docs/families.md``."""
+"""``python -m benchmarks.pictures``: pictures of flaw families at three severities, or of a made-up part's defects.
+
+For ``docs/families.md`` and, with ``--defects board``, for ``docs/demo.md``.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -12,11 +15,12 @@ from torch.nn import functional
 from synth.contact import contact_sheet, outlined
 from synth.families import ANYWHERE, FAMILIES, Context
 from synth.foreground import foreground
-from synth.parts import KINDS, draw_lot, make_part
+from synth.parts import DEFECTS, KINDS, LINE, draw_lot, make_part
 
 SEVERITIES = (0.15, 0.5, 0.9)
 _SIDE = 256
 _SHOWN = 128
+_PART = 192
 _LEAST_SEEN = 12
 """Pixels; a flaw that hardly touches its part shows nothing, so another one is drawn."""
 
@@ -29,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__)
     parser.add_argument("families", nargs="*", metavar="FAMILY", help="draw these only (default: all)")
+    parser.add_argument("--defects", choices=sorted(KINDS), help="draw the defects of this kind of part instead")
     parser.add_argument("--out", type=Path, default=Path("docs/images/families"), help="folder of the pictures")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
@@ -36,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown:
         parser.error(f"there is no family {', '.join(sorted(unknown))}; choose from {', '.join(FAMILIES)}")
     options.out.mkdir(parents=True, exist_ok=True)
-    parts = {kind: good_parts(kind, options.seed) for kind in KINDS}
+    if options.defects:
+        rows = show_defects(options.defects, options.seed)
+        contact_sheet(rows, options.out / f"{options.defects}.png", side=_PART)
+        return
+    parts = {kind: good_parts(kind, options.seed) for kind in LINE}
     for name in options.families or ANYWHERE:
         rows = [show(name, images, options.seed) for images in parts.values()]
         contact_sheet(rows, options.out / f"{name}.jpg", side=_SHOWN)
@@ -71,6 +80,24 @@ def show(name: str, images: Tensor, seed: int) -> Tensor:
         shown, found = torch.where(poor, flawed, shown), torch.where(poor, masks, found)
     crops = [crop(image, mask) for image, mask in zip(shown, found, strict=True)]
     return torch.cat([shown, torch.cat(crops)]).view(2, len(good), *good.shape[1:]).transpose(0, 1).flatten(0, 1)
+
+
+def show_defects(kind: str, seed: int, size: int = 2 * _SIDE) -> list[Tensor]:
+    """Rows of a sheet: parts of a kind with each of its defects outlined, after each what is around it, enlarged.
+
+    Args:
+        kind: One of ``KINDS``.
+        seed: Of the parts; severities are drawn as lines meet them.
+        size: Side of the pictures in pixels.
+    """
+    cells = []
+    for number, name in enumerate(DEFECTS[kind]):
+        rng = np.random.default_rng((seed, number))
+        picture = make_part(kind, draw_lot(rng), rng, defect=name, size=size)
+        image = torch.from_numpy(picture.images[0]).float()[None].expand(3, -1, -1) / 255
+        mask = torch.from_numpy(picture.masks[0]).float()[None]
+        cells += [outlined(image[None], mask[None]), crop(image, mask)]
+    return list(torch.cat(cells).split(4))
 
 
 def crop(image: Tensor, mask: Tensor) -> Tensor:

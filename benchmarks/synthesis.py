@@ -32,7 +32,7 @@ from benchmarks.workers.jobs import Answer, Job, fit
 from benchmarks.workers.process import Worker
 from learning.machine import available_cores
 from synth.families import ANYWHERE
-from synth.parts import KINDS, draw_lot, make_part
+from synth.parts import LINE, draw_lot, make_part
 
 PERLIN = "perlin"
 PEERS = {"anomalib_textures": "textures", "anomalib_noise": "noise"}
@@ -407,12 +407,9 @@ def _setting(plan: Plan, alone: bool) -> Iterator[Setting]:
 
 
 def good_pictures(size: int, seed: int) -> np.ndarray:
-    """Made-up good parts of all kinds, ``[N, size, size]`` bytes."""
+    """Made-up good parts of the kinds of a line, ``[N, size, size]`` bytes."""
     rng = np.random.default_rng(seed)
-    kinds = list(KINDS)
-    return np.stack(
-        [make_part(kinds[i % len(kinds)], draw_lot(rng), rng, size=size).images[0] for i in range(_PICTURES)]
-    )
+    return np.stack([make_part(LINE[i % len(LINE)], draw_lot(rng), rng, size=size).images[0] for i in range(_PICTURES)])
 
 
 def write_textures(folder: Path, pictures: np.ndarray, seed: int) -> None:

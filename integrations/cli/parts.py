@@ -16,6 +16,7 @@ class Kind(StrEnum):
     TILE = "tile"
     FASTENER = "fastener"
     LABEL = "label"
+    BOARD = "board"
     LINE = "line"
 
 
@@ -23,8 +24,8 @@ def parts(
     kind: Annotated[
         Kind,
         typer.Option(
-            help="tile: a textured surface; fastener: an object that turns; label: print. line: all three on one "
-            "production line, good parts and two streams.",
+            help="tile: a textured surface; fastener: an object that turns; label: print; board: a circuit with its "
+            "parts. line: tiles, fasteners and labels on one production line, good parts and two streams.",
             show_default=False,
         ),
     ],

@@ -29,7 +29,7 @@ from learning.images.readers import of_camera, read_data
 from learning.progress import Progress
 from learning.relearn import Costs, relearn
 from learning.training import train_bundle
-from synth.parts import make_line
+from synth.parts import LINE, make_line
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 DATASET = "flawsmith-demo"
 PROJECT = "flawsmith demo"
-LINE = ("tile", "fastener", "label")
-"""Kinds of parts on the line, each of which passes a camera of its own: a station, a bundle."""
 
 FIRST_VERSION = 1
 """Of the bundle's threshold: the one that training set."""

@@ -8,6 +8,12 @@ from scipy.ndimage import gaussian_filter, shift, uniform_filter
 
 from synth.parts.scene import Array, Scene
 
+_STEPS = 12
+"""Distances at which what may throw a shadow is looked for."""
+
+_BLUNT = np.float32(0.8)
+"""A shadow is full where what throws it reaches so many units above the ray; the lamp is no point."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -97,11 +103,22 @@ def radiance(scene: Scene, camera: Camera) -> Array:
 
 
 def _shadow(scene: Scene, camera: Camera) -> Array:
-    """What the part leaves of the light on its background; a soft shadow on the side away from the light."""
-    if scene.lift <= 0:
-        return np.ones_like(scene.cover)
-    away = scene.lift / scene.pitch * np.array([-np.sin(camera.azimuth), -np.cos(camera.azimuth)])
-    cast = shift(scene.cover, away, order=0, mode="nearest")
-    soft = max(int(scene.lift / scene.pitch * 1.2), 1)
-    cast = uniform_filter(uniform_filter(cast, soft), soft)
-    return 1 - np.float32(0.6) * cast * (1 - scene.cover)
+    """What the part leaves of the light: soft shadows on the side away from it."""
+    left = np.ones_like(scene.cover)
+    away = np.array([-np.sin(camera.azimuth), -np.cos(camera.azimuth)]) / scene.pitch
+    if scene.lift > 0:
+        cast = shift(scene.cover, scene.lift * away, order=0, mode="nearest")
+        left -= np.float32(0.6) * _softened(cast, scene.lift * 1.2 / scene.pitch) * (1 - scene.cover)
+    if scene.tallest > 0:
+        rise = np.float32(np.tan(camera.elevation))
+        cast = np.zeros_like(scene.cover)
+        for far in np.linspace(0, scene.tallest / rise, _STEPS + 1)[1:]:
+            over_it = shift(scene.height, far * away, order=0, mode="nearest") - scene.height
+            cast = np.maximum(cast, np.clip((over_it - np.float32(far) * rise) / _BLUNT, 0, 1))
+        left -= np.float32(0.55) * _softened(cast, 1 / scene.pitch) * scene.cover
+    return left
+
+
+def _softened(cast: Array, width: float) -> Array:
+    soft = max(int(width), 1)
+    return uniform_filter(uniform_filter(cast, soft), soft)

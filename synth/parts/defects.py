@@ -4,41 +4,23 @@ They are for measuring detectors on, so none of this is shared with the flaw fam
 Each takes a part and a severity between 0 (hardly visible) and 1 (clear), and gives the scene with the defect in it.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, uniform_filter1d
+from scipy.ndimage import uniform_filter1d
 
 from synth.parts import fastener, label
-from synth.parts.scene import Array, Scene, along_polyline, cloud, over
-
-
-@dataclass(frozen=True)
-class Part:
-    """A good part that a defect can be put on.
-
-    Attributes:
-        plan: What the part is; some defects change it.
-        scene: What lies under the camera.
-        build: Builds the scene of another plan, at the same size.
-    """
-
-    plan: Any
-    scene: Scene
-    build: Callable[[Any], Scene]
-
-
-Defect = Callable[[Part, np.random.Generator, float], Scene]
+from synth.parts.board.defects import BOARD_DEFECTS
+from synth.parts.marks import Defect, Part, hairline, spot, stroke, walk
+from synth.parts.scene import Scene, cloud, over
 
 
 def scratch(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """A groove with raised sides, slightly bent; how bright it is depends on where the light comes from."""
     scene = part.scene
     length, width = 20 + 80 * severity * rng.uniform(0.5, 1), 1.1 + 1.4 * severity
-    distance, along = _stroke(scene, rng, length, bend=0.12)
+    distance, along = stroke(scene, rng, length, bend=0.12)
     ends = np.clip(np.minimum(along, 1 - along) * 6, 0, 1) * scene.cover
     across = distance / np.float32(width)
     groove = (np.exp(-(across**2)) - 0.45 * np.exp(-((across - 1.7) ** 2))) * ends
@@ -51,7 +33,7 @@ def pits(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """One to three blowholes: dark hollows with a rim that glints."""
     scene = part.scene
     height, albedo, gloss = scene.height.copy(), scene.albedo.copy(), scene.gloss.copy()
-    at_u, at_v = _spot(scene, rng, margin=8)
+    at_u, at_v = spot(scene, rng, margin=8)
     for _ in range(int(rng.integers(1, 4))):
         radius = np.float32(2.2 + 4.5 * severity * rng.uniform(0.4, 1))
         u, v = scene.u - np.float32(at_u), scene.v - np.float32(at_v)
@@ -68,14 +50,14 @@ def crack(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """A hairline that wanders and forks, narrow and dark."""
     scene = part.scene
     length, width = 24 + 70 * severity * rng.uniform(0.5, 1), 0.7 + 0.8 * severity
-    start = _spot(scene, rng, margin=5)
+    start = spot(scene, rng, margin=5)
     heading = rng.uniform(0, 2 * np.pi)
-    trunk = _walk(rng, start, heading, length)
-    dark = _hairline(scene, trunk, width)
+    trunk = walk(rng, start, heading, length)
+    dark = hairline(scene, trunk, width)
     if rng.random() < 0.6:
         fork = trunk[len(trunk) // 2]
-        branch = _walk(rng, (fork[0], fork[1]), heading + rng.choice([-0.8, 0.8]), length * 0.4)
-        dark = np.maximum(dark, _hairline(scene, branch, width * 0.8))
+        branch = walk(rng, (fork[0], fork[1]), heading + rng.choice([-0.8, 0.8]), length * 0.4)
+        dark = np.maximum(dark, hairline(scene, branch, width * 0.8))
     dark *= np.float32(0.5 + 0.45 * severity) * scene.cover
     return replace(scene, albedo=scene.albedo * (1 - dark), gloss=scene.gloss * (1 - dark))
 
@@ -85,7 +67,7 @@ def stain(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     scene = part.scene
     radius = 10 + 20 * severity * rng.uniform(0.5, 1)
     flow = rng.uniform(0, 2 * np.pi)
-    at_u, at_v = _spot(scene, rng, margin=6)
+    at_u, at_v = spot(scene, rng, margin=6)
     u, v = scene.u - np.float32(at_u), scene.v - np.float32(at_v)
     down = u * np.float32(np.cos(flow)) + v * np.float32(np.sin(flow))
     across = v * np.float32(np.cos(flow)) - u * np.float32(np.sin(flow))
@@ -102,7 +84,7 @@ def stain(part: Part, rng: np.random.Generator, severity: float) -> Scene:
 def inclusion(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """A speck of foreign material: angular, dull, a little darker or lighter than what is around it."""
     scene = part.scene
-    at_u, at_v = _spot(scene, rng, margin=6)
+    at_u, at_v = spot(scene, rng, margin=6)
     radius = 3.0 + 6.0 * severity * rng.uniform(0.5, 1)
     u, v = scene.u - np.float32(at_u), scene.v - np.float32(at_v)
     sides = [
@@ -121,7 +103,7 @@ def inclusion(part: Part, rng: np.random.Generator, severity: float) -> Scene:
 def chatter(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """The wheel has vibrated: a patch of ripples across its tracks."""
     scene = part.scene
-    at_u, at_v = _spot(scene, rng, margin=20)
+    at_u, at_v = spot(scene, rng, margin=20)
     extent_u, extent_v = 18 + 34 * severity * rng.uniform(0.5, 1), 14 + 18 * severity
     u, v = scene.u - np.float32(at_u), scene.v - np.float32(at_v)
     patch = np.exp(-((u / np.float32(extent_u)) ** 4) - (v / np.float32(extent_v)) ** 4) * scene.cover
@@ -152,7 +134,7 @@ def missing_thread(part: Part, rng: np.random.Generator, severity: float) -> Sce
 def burr(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """Metal that was pushed up by a tool: a sharp bright lip, often at an edge."""
     scene = part.scene
-    distance, along = _stroke(scene, rng, 9 + 18 * severity, bend=0.4)
+    distance, along = stroke(scene, rng, 9 + 18 * severity, bend=0.4)
     lip = np.exp(-((distance / np.float32(1.4 + 1.6 * severity)) ** 2)) * np.clip(np.sin(along * np.pi), 0, 1)
     lip *= scene.cover
     return replace(
@@ -211,7 +193,7 @@ def smear(part: Part, rng: np.random.Generator, severity: float) -> Scene:
 def ink_spots(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """A drop of ink and the splashes around it."""
     scene = part.scene
-    at_u, at_v = _spot(scene, rng, margin=6)
+    at_u, at_v = spot(scene, rng, margin=6)
     albedo = scene.albedo.copy()
     for i in range(1 + int(rng.integers(0, 5))):
         far = 0.0 if i == 0 else rng.uniform(4, 14)
@@ -228,7 +210,7 @@ def ink_spots(part: Part, rng: np.random.Generator, severity: float) -> Scene:
 def wrinkle(part: Part, rng: np.random.Generator, severity: float) -> Scene:
     """A fold in the paper, seen by its shading only."""
     scene = part.scene
-    distance, along = _stroke(scene, rng, 30 + 60 * severity, bend=0.08)
+    distance, along = stroke(scene, rng, 30 + 60 * severity, bend=0.08)
     ridge = np.exp(-((distance / np.float32(2.4)) ** 2)) * np.clip(np.sin(along * np.pi), 0, 1)
     return replace(scene, height=scene.height + np.float32(0.8 + 2.0 * severity) * ridge * scene.cover)
 
@@ -261,6 +243,7 @@ DEFECTS: Mapping[str, Mapping[str, Defect]] = {
         "scratch": scratch,
         "chip": chip,
     },
+    "board": BOARD_DEFECTS,
 }
 """What can go wrong with each kind of part."""
 
@@ -279,45 +262,3 @@ def _body(part: Part) -> tuple[float, float, float]:
     if isinstance(part.plan, label.Label):
         return label.HALF[0] - 2, label.HALF[1] - 2, 0.0
     return part.plan.half - 2, part.plan.half - 2, 0.0
-
-
-def _spot(scene: Scene, rng: np.random.Generator, margin: float) -> tuple[float, float]:
-    """A place on the part, away from its outline where the part is wide enough."""
-    on = scene.cover > 0.99
-    inside = binary_erosion(on, iterations=max(1, int(margin / scene.pitch)))
-    places = np.flatnonzero(inside if inside.any() else on)
-    place = int(rng.choice(places))
-    return float(scene.u.flat[place]), float(scene.v.flat[place])
-
-
-def _stroke(scene: Scene, rng: np.random.Generator, length: float, bend: float) -> tuple[Array, Array]:
-    """Distance to a slightly bent stroke on the part, and the place along it."""
-    at_u, at_v = _spot(scene, rng, margin=4)
-    heading = rng.uniform(0, 2 * np.pi)
-    t = np.linspace(-0.5, 0.5, 9)
-    bow = bend * rng.uniform(-1, 1) * length * (1 - 4 * t**2)
-    points = np.stack(
-        [
-            at_u + t * length * np.cos(heading) - bow * np.sin(heading),
-            at_v + t * length * np.sin(heading) + bow * np.cos(heading),
-        ],
-        axis=1,
-    )
-    return along_polyline(scene.u, scene.v, points)
-
-
-def _walk(rng: np.random.Generator, start: tuple[float, float], heading: float, length: float) -> NDArray[np.float64]:
-    """Corners ``[P, 2]`` of a wandering line."""
-    count = max(4, int(length / 4))
-    headings = heading + np.cumsum(rng.normal(0, 0.35, count))
-    steps = length / count * np.stack([np.cos(headings), np.sin(headings)], axis=1)
-    return np.concatenate([[start], np.array(start) + np.cumsum(steps, axis=0)])
-
-
-def _hairline(scene: Scene, points: NDArray[np.float64], width: float) -> Array:
-    """A line that thins towards its end, 0..1; narrower than a pixel it gets fainter, not wider."""
-    distance, along = along_polyline(scene.u, scene.v, points)
-    half = np.float32(width) * (1.1 - along)
-    return np.clip((half - distance) / np.float32(scene.pitch) + 0.5, 0, 1) * np.minimum(
-        1, half * 2 / scene.pitch + 0.3
-    )

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.errors import SynthError
-from synth.parts import fastener, label, tile
+from synth.parts import board, fastener, label, tile
 from synth.parts.camera import another_exposure, draw_camera, photograph
-from synth.parts.defects import DEFECTS, Part, draw_severity
+from synth.parts.defects import DEFECTS, draw_severity
 from synth.parts.lots import Lot
+from synth.parts.marks import Part
 from synth.parts.scene import Scene
 
 VISIBLE = 3
@@ -48,6 +49,7 @@ KINDS: Mapping[str, Kind] = {
     "tile": Kind(tile.draw, tile.build, azimuth=-0.7, gain=1.3),
     "fastener": Kind(fastener.draw, fastener.build, azimuth=-1.1, gain=1.6),
     "label": Kind(label.draw, label.build, azimuth=-2.3, gain=1.35),
+    "board": Kind(board.draw, board.build, azimuth=-2.0, gain=1.5),
 }
 """Kinds of parts by name."""
 

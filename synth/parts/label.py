@@ -6,17 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
+from synth.parts.glyphs import Mark, line_of_type
 from synth.parts.lots import Lot
 from synth.parts.scene import Array, Pose, Scene, cloud, coordinates, coverage, over, rounded_box, sample
 
 HALF = (106.0, 78.0)
 """Half of the paper's width and height."""
-
-Mark = tuple[float, float, float, float]
-"""Left, top, right and bottom of a printed rectangle."""
-
-_GLYPH = (4, 5)
-"""Columns and rows of the grid that glyphs are drawn on."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +113,14 @@ def _marks(rng: np.random.Generator) -> NDArray[np.float32]:
         (left, -36, right, -34.5),
         (left, 42, right, 43.5),
     ]
-    marks += _line(layout, -84, -58, 8, 2.3)
-    marks += _line(layout, 22, -58, 9, 1.3)
-    marks += _line(layout, 22, -47, 8, 1.1)
+    marks += line_of_type(layout, -84, -58, 8, 2.3)
+    marks += line_of_type(layout, 22, -58, 9, 1.3)
+    marks += line_of_type(layout, 22, -47, 8, 1.1)
     marks += _bars(layout, -84, -28, 44, 16)
-    marks += _line(rng, -84, 23, 10, 2.4)
-    marks += _line(layout, -84, 47, 12, 2.2)
+    marks += line_of_type(rng, -84, 23, 10, 2.4)
+    marks += line_of_type(layout, -84, 47, 12, 2.2)
     marks += [(56, -26, 82, -24), (56, -2, 82, 0), (56, -26, 58, 0), (80, -26, 82, 0), (63, -19, 75, -7)]
-    marks += _line(layout, 54, 8, 4, 1.6) + _line(layout, 54, 20, 4, 1.6)
+    marks += line_of_type(layout, 54, 8, 4, 1.6) + line_of_type(layout, 54, 20, 4, 1.6)
     return np.array([(*mark, 1.0) for mark in marks], dtype=np.float32)
 
 
@@ -136,21 +131,3 @@ def _bars(rng: np.random.Generator, left: float, top: float, right: float, botto
         bars.append((left, top, left + width, bottom))
         left += width + float(rng.choice([1.5, 2.5]))
     return bars
-
-
-def _line(rng: np.random.Generator, left: float, top: float, count: int, cell: float) -> list[Mark]:
-    """A line of marks that look like type, each of a few strokes on a small grid."""
-    columns, rows = _GLYPH
-    strokes: list[Mark] = []
-    for i in range(count):
-        x = left + i * cell * (columns + 1.2)
-        for _ in range(int(rng.integers(3, 5))):
-            if rng.random() < 0.5:
-                column, first = int(rng.integers(columns)), int(rng.integers(0, 2))
-                last = int(rng.integers(first + 2, rows + 1))
-                strokes.append((x + column * cell, top + first * cell, x + (column + 1) * cell, top + last * cell))
-            else:
-                row, first = int(rng.integers(rows)), int(rng.integers(0, 2))
-                last = int(rng.integers(first + 2, columns + 1))
-                strokes.append((x + first * cell, top + row * cell, x + last * cell, top + (row + 1) * cell))
-    return strokes

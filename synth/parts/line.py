@@ -15,6 +15,10 @@ from synth.parts.lots import Lot, draw_lot
 LOT_SIZE = 10
 """Parts of a kind that come from one lot."""
 
+LINE = ("tile", "fastener", "label")
+"""Kinds of parts that share a line, each of which passes a camera of its own: the demo's, and those that benchmarks of
+more than one kind measure on."""
+
 _FIRST = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
 CYCLE = timedelta(seconds=4)
 _TRAIN, _TEST_GOOD, _TEST_DEFECTIVE, _LOTS, _ORDER, _STREAM, DAYS = range(7)
@@ -24,7 +28,7 @@ _TRAIN, _TEST_GOOD, _TEST_DEFECTIVE, _LOTS, _ORDER, _STREAM, DAYS = range(7)
 def make_line(
     folder: Path,
     *,
-    kinds: Sequence[str] = ("tile", "fastener", "label"),
+    kinds: Sequence[str] = LINE,
     good: int = 60,
     stream: int = 150,
     streams: int = 2,

@@ -31,6 +31,8 @@ class Scene:
         v: Position along its second axis.
         shine: Exponent of the mirror-like reflection; higher is sharper.
         lift: How far the part stands off its background, in units; it throws a shadow.
+        tallest: How far what stands on the part reaches up, in units, and throws shadows on the part; 0 where nothing
+            does.
     """
 
     height: Array
@@ -41,6 +43,7 @@ class Scene:
     v: Array
     shine: float
     lift: float
+    tallest: float = 0.0
 
     @property
     def pitch(self) -> float:

@@ -14,8 +14,6 @@ from scipy.ndimage import gaussian_filter
 from synth.errors import SynthError
 from synth.parts.camera import draw_camera, radiance
 from synth.parts.defects import (
-    Defect,
-    Part,
     burr,
     chatter,
     crack,
@@ -27,6 +25,7 @@ from synth.parts.defects import (
     stain,
     wrinkle,
 )
+from synth.parts.marks import Defect, Part
 from synth.parts.scene import Array, Pose, Scene, cloud, coordinates
 
 TRANSFERRED: Mapping[str, Defect] = {
