@@ -105,7 +105,7 @@ def mark(
                 defect_class=defect_class,
             )
         )
-    return ledger.record_verdicts(entries) if entries else 0
+    return len(ledger.record_verdicts(entries)) if entries else 0
 
 
 @dataclass(frozen=True)

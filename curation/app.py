@@ -59,7 +59,7 @@ def open_app(name: str, port: int = DEFAULT_PORT, address: str = "127.0.0.1") ->
         address: Loopback only: the App asks nobody for a password.
 
     Raises:
-        DatabaseError: No such data set, the port is taken, or the address is not loopback.
+        DatabaseError: No such data set, the port is taken, the address is not loopback, or the server does not start.
     """
     require_database()
     if address not in LOOPBACK:
@@ -69,13 +69,18 @@ def open_app(name: str, port: int = DEFAULT_PORT, address: str = "127.0.0.1") ->
         msg = f"Port {port} is taken, perhaps by an App that is still open: close it or choose another port"
         raise DatabaseError(msg)
     import fiftyone as fo
+    from fiftyone.core.service import ServiceListenTimeout
 
     with database_errors():
         if not fo.dataset_exists(name):
             msg = f"There is no data set {name!r} in FiftyOne: score images into the ledger and sync first"
             raise DatabaseError(msg)
         _silence_retries()
-        session = fo.launch_app(fo.load_dataset(name), port=port, address=address, auto=False)
+        try:
+            session = fo.launch_app(fo.load_dataset(name), port=port, address=address, auto=False)
+        except ServiceListenTimeout as error:
+            msg = "The App's server did not answer within a minute, perhaps as the machine is busy: try again"
+            raise DatabaseError(msg) from error
     return App(f"http://{address}:{port}/", session)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from curation.connection import database_errors, dataset_lock, require_database
-from curation.errors import LedgerError
+from curation.errors import DatabaseError, LedgerError
 from curation.samples import Dataset, held_by, open_dataset
 from learning.progress import Progress, silent
 
@@ -60,6 +61,23 @@ def index_similarity(
             index = _new_index(dataset, samples, vectors)
         progress(len(samples), len(samples), "indexing embeddings")
     return index
+
+
+@contextmanager
+def search_errors(dataset: Dataset) -> Iterator[None]:
+    """Say in one line why the similarity index of a data set cannot be used.
+
+    Raises:
+        DatabaseError: There is none, or its files are damaged.
+    """
+    if not dataset.has_brain_run(BRAIN_KEY):
+        msg = f"{dataset.name!r} has no search by similarity: score with a model and run curate sync"
+        raise DatabaseError(msg)
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        msg = f"The search failed: {error}. If files are damaged, flawsmith curate sync mends them"
+        raise DatabaseError(msg) from error
 
 
 def _side_by_side(parts: Sequence[tuple[list[str], np.ndarray]]) -> tuple[list[str], np.ndarray]:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNNAMED = "no kind given"
+WIDE = 10
+"""Highest score over the median, beyond which good parts would be one bar of a linear histogram."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,13 @@ def effect_of(threshold: float, scores: Sequence[float | None], verdicts: Sequen
     )
 
 
+def spread_wide(scores: Sequence[float]) -> bool:
+    """Whether scores are better shown on a logarithmic axis: all above 0, and the highest far from most of them."""
+    return bool(len(scores)) and min(scores) > 0 and max(scores) > WIDE * float(np.median(scores))
+
+
 def score_histogram(
-    scores: Sequence[float | None], verdicts: Sequence[str | None], bins: int = 60
+    scores: Sequence[float | None], verdicts: Sequence[str | None], bins: int = 60, logarithmic: bool = False
 ) -> tuple[list[float], dict[str, list[int]]]:
     """Counts of decision scores, apart for what verdicts say.
 
@@ -77,18 +84,21 @@ def score_histogram(
         scores: [N]; None where an image has none.
         verdicts: [N].
         bins: How many, evenly between the least score and the highest.
+        logarithmic: Whether that is by their logarithms; scores are above 0 then.
 
     Returns:
-        The middle of each bin, and counts for ``good``, ``defect`` and ``no verdict``; both empty without scores.
+        Borders of the bins, ``[bins + 1]``, and counts for ``good``, ``defect`` and ``no verdict``; both empty without
+        scores.
     """
     values, states = _known(scores, verdicts)
     if not len(values):
         return [], {}
-    edges = np.histogram_bin_edges(values, bins)
+    shown = np.log10(values) if logarithmic else values
+    edges = np.histogram_bin_edges(shown, bins)
     known = {"good": states == "good", "defect": states == "defect"}
     known["no verdict"] = ~(known["good"] | known["defect"])
-    counts = {name: np.histogram(values[chosen], edges)[0].tolist() for name, chosen in known.items()}
-    return ((edges[:-1] + edges[1:]) / 2).tolist(), counts
+    counts = {name: np.histogram(shown[chosen], edges)[0].tolist() for name, chosen in known.items()}
+    return (10**edges if logarithmic else edges).tolist(), counts
 
 
 @dataclass(frozen=True)

@@ -282,6 +282,9 @@ def train_challenger(
         )
     # Not whether there is a second one: the disk may have been full before it was made current.
     if bundle.thresholds.current().version == FIRST_THRESHOLD:
+        # What is new may have taught the weights nothing, such as defects without a mask: then this is a model that the
+        # ledger knows, with the threshold of another version.
+        bundle.thresholds.reserve(max((row.version for row in ledger.thresholds(bundle.fingerprint)), default=0))
         _set_threshold(bundle, roles.threshold, limit, rules, options.seed, progress)
     return bundle
 

@@ -190,13 +190,19 @@ def load_fallback(bundle: "Bundle", threshold: Threshold) -> Fallback | None:
     return fallback
 
 
+def grey_map(anomaly_map: NDArray[np.float32], map_range: tuple[float, float]) -> NDArray[np.uint8]:
+    """An anomaly map ``[H, W]`` in 256 steps, 0 and 255 being the ends of the range."""
+    low, high = map_range
+    grey = (np.clip(anomaly_map, low, high) - low) / max(high - low, 1e-12) * 255
+    return np.asarray(grey.round(), dtype=np.uint8)
+
+
 def save_map(anomaly_map: NDArray[np.float32], path: Path, map_range: tuple[float, float]) -> None:
     """Write an anomaly map ``[H, W]`` as a grey PNG of 8 bits, black and white being the ends of the range.
 
     The file appears whole or not at all; its folder is made.
     """
-    low, high = map_range
-    grey = ((np.clip(anomaly_map, low, high) - low) / max(high - low, 1e-12) * 255).round().astype(np.uint8)
+    grey = grey_map(anomaly_map, map_range)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
     try:

@@ -16,6 +16,7 @@ from learning.errors import BundleError, ConfigError, PromiseError
 from learning.sealed import file_sha256, read_sealed, seal, write_sealed
 
 _CURRENT = "current.json"
+_TAKEN = "taken.json"
 _ROUNDING = 1e-9
 """Relative tolerance of probabilities that are compared with a confidence."""
 
@@ -104,7 +105,7 @@ class ThresholdStore:
         if parent is None and self._versions():
             parent = self.current().version
         while True:
-            version = max(self._versions(), default=0) + 1
+            version = max([*self._versions(), self._taken()]) + 1
             files = self._fallback_files(threshold.fallback)
             stored = threshold.model_copy(update={"version": version, "parent": parent, "fallback_files": files})
             try:
@@ -114,6 +115,10 @@ class ThresholdStore:
             if version == max(self._versions()):  # else a newer one, by another process, is to be current
                 self.use(version)
             return version
+
+    def reserve(self, version: int) -> None:
+        """Leave versions up to this one to another folder, which holds the same model: the next one comes after it."""
+        write_sealed(self.folder / _TAKEN, {"version": version})
 
     def use(self, version: int) -> None:
         """Make a stored version current again.
@@ -166,6 +171,10 @@ class ThresholdStore:
             BundleError: If one is damaged.
         """
         return [self.get(version) for version in self._versions()]
+
+    def _taken(self) -> int:
+        file = self.folder / _TAKEN
+        return int(read_sealed(file)["version"]) if file.is_file() else 0
 
     def _versions(self) -> list[int]:
         names = [file.stem for file in self.folder.glob("*.json")] if self.folder.is_dir() else []

@@ -10,7 +10,8 @@ from torch import Generator, Tensor
 
 from synth.errors import SynthError
 from synth.families import ANYWHERE, FAMILIES
-from synth.families.base import NO_CONTEXT, Canvas, Context, Family, from_plain, select, to_plain
+from synth.families.base import NO_CONTEXT, Canvas, Context, Family, select
+from synth.families.plain import from_plain, to_plain
 from synth.noise import Numbers
 
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synth.errors import SynthError
-from synth.families.base import NO_CONTEXT, Canvas, Context, from_plain, visible_change
+from synth.families.base import NO_CONTEXT, Canvas, Context, visible_change
+from synth.families.plain import from_plain
 from synth.files import answered
 from synth.image_level import Flaw, Recipe, Synthesizer, family_class
 

@@ -104,7 +104,7 @@ def watch_camera(stream: Stream, reference: Reference, rules: Rules, rate: float
         lots=lot_states(parts, {s.statistic: k.reference for s, k in zip(states, every, strict=True)}, findings, first),
         advice=advice([(found.statistic, found.direction) for found in findings], reference.wanted),
         notes=notes,
-        text=_text(stream.camera, rules.kind, len(units), states, findings, to_come),
+        text=_text(stream.camera, rules, len(units), states, findings, to_come),
     )
 
 
@@ -169,11 +169,15 @@ def _reference_text(reference: Reference, kind: UnitKind, first: int, units: Uni
 
 
 def _text(
-    camera: str, kind: UnitKind, units: int, states: Sequence[State], findings: Sequence[Finding], to_come: int
+    camera: str, rules: Rules, units: int, states: Sequence[State], findings: Sequence[Finding], to_come: int
 ) -> str:
+    kind = rules.kind
     place = f"camera {camera}: " if camera else ""
     if findings:
         return f"{place}drift. {'; '.join(found.text for found in findings)}"
+    if not units and not to_come:
+        since = f" since {rules.since:%Y-%m-%d %H:%M} UTC" if rules.since else ""
+        return f"{place}not enough yet: there is no picture{since} to say anything of"
     watched = [state for state in states if state.statistic != UNSURE]
     able = [state.fewest for state in watched if state.fewest is not None]
     if to_come or not able:

@@ -40,7 +40,7 @@ def watch_ledger(
         progress: Told the number of pictures.
 
     Raises:
-        LedgerError: If there is no score, or none of that camera.
+        LedgerError: If there is no score, none of that camera, or no picture since watching begins.
     """
     models = models_at(ledger, until)
     if camera is not None and camera not in models:
@@ -54,16 +54,24 @@ def watch_ledger(
     if measure:
         complete_looks(ledger, [score.image_id for score in ledger.scores()], progress)
     folders = {row.model_id: row.path for row in ledger.models()}
-    states = []
+    states, last = [], []
     for place, (name, model_id) in enumerate(models.items()):
         if camera is not None and name != camera:
             continue
         embeddings, trouble = read_embeddings(ledger, model_id)
         stream = read_stream(ledger, name, model_id, until, embeddings)
+        last += [shot.at for shot in stream.shots[-1:]]
         alone = sum(model == model_id for model in models.values()) == 1
         reference, note = _reference(ledger, model_id, folders, alone, rules)
         state = watch_camera(stream, reference, rules, rules.rate * share_of(place))
         states.append(replace(state, notes=[text for text in (note, trouble, *state.notes) if text]))
+    if rules.since is not None and last and max(last) < rules.since:
+        whose = f" of camera {camera}" if camera else ""
+        msg = (
+            f"no scored picture{whose} lies after {rules.since:%Y-%m-%d %H:%M} UTC, so that nothing can be "
+            f"said of it; the last one is of {max(last):%Y-%m-%d %H:%M} UTC"
+        )
+        raise LedgerError(msg)
     return states
 
 

@@ -114,6 +114,8 @@ def import_labels(
 ) -> Imported:
     """Record labels as verdicts. Repeatable: what the ledger has already is not recorded again.
 
+    Of two imports at once each counts what it wrote itself.
+
     Images are known by content, and added where the ledger does not know them. A label that says something else than at
     an earlier import is a revision of it. Nobody asked for these verdicts, so that no promise is made from them unless
     the images are said to be a random sample.
@@ -144,10 +146,24 @@ def import_labels(
                 _count_again(done, ready, *before)
             else:
                 seen[ready.external_id] = label.image, ready.says
-                if _count(done, ready, earlier.get(ready.external_id, []), images):
+                rows = earlier.get(ready.external_id)
+                if rows and ready.says == _said(rows[-1]):
+                    done.known += 1
+                else:
                     new.append(ready)
-        if new and not dry_run:
-            _write(ledger, new, origin, masks, earlier)
+        if not new:
+            continue
+        if dry_run:
+            written, added = {one.external_id for one in new}, {one.image_id for one in new} - images
+            images |= added
+        else:
+            written, added = _write(ledger, new, origin, masks, earlier)
+        done.images_added += len(added)
+        for one in new:
+            if one.external_id in written:
+                _count(done, one, one.external_id in earlier)
+            else:
+                _count_overtaken(done, one, ledger, origin)
     progress(len(found.labels), len(found.labels), "reading labels")
     return done
 
@@ -177,23 +193,28 @@ def _count_again(done: Imported, ready: _Ready, image: Path, says: tuple[str | N
         done.refused.append(Refusal(str(ready.label.image), reason))
 
 
-def _count(done: Imported, ready: _Ready, earlier: Sequence[VerdictRow], images: set[str]) -> bool:
-    """Count a label; true where the ledger does not have it."""
-    if earlier:
-        last = earlier[-1]
-        if ready.says == (last.verdict, last.defect_class, last.note, last.regions_sha256):
-            done.known += 1
-            return False
-        done.changed += 1
+def _said(row: VerdictRow) -> tuple[str | None, ...]:
+    return row.verdict, row.defect_class, row.note, row.regions_sha256
+
+
+def _count(done: Imported, ready: _Ready, revises: bool) -> None:
     done.taken[ready.label.verdict] += 1
-    if ready.image_id not in images:
-        images.add(ready.image_id)
-        done.images_added += 1
+    done.changed += revises
     if ready.mask is not None:
         done.masks[" and ".join(ready.label.shapes)] += 1
     elif ready.label.verdict == "defect":
         done.without_mask += 1
-    return True
+
+
+def _count_overtaken(done: Imported, ready: _Ready, ledger: Ledger, origin: Origin) -> None:
+    """Count a label that another import wrote since this one read what the ledger has."""
+    rows = ledger.verdicts(image_id=ready.image_id)
+    last = [row for row in rows if (row.source, row.external_id) == (origin.source, ready.external_id)][-1]
+    if ready.says == _said(last):
+        done.known += 1
+    else:
+        reason = "another import said otherwise at the same time: run it again to revise that"
+        done.refused.append(Refusal(str(ready.label.image), reason))
 
 
 def _write(
@@ -202,11 +223,17 @@ def _write(
     origin: Origin,
     masks: Path,
     earlier: dict[str, list[VerdictRow]],
-) -> None:
+) -> tuple[set[str], set[str]]:
+    """Write labels and their images.
+
+    Returns:
+        External ids of the labels that were written, all unless another import was faster; ids of images added.
+    """
     labels = [one.label for one in new]
-    ledger.add_images([ImageEntry(at.image, at.part, at.group, at.lot, at.camera, at.time) for at in labels])
+    entries = [ImageEntry(at.image, at.part, at.group, at.lot, at.camera, at.time) for at in labels]
+    _, added = ledger.add_images_and_tell(entries)
     now = datetime.now(UTC)
-    ledger.record_verdicts(
+    recorded = ledger.record_verdicts(
         [
             VerdictEntry(
                 ask_id=None,
@@ -224,6 +251,7 @@ def _write(
             for one in new
         ]
     )
+    return {entry.external_id for entry in recorded}, added
 
 
 def _keep(one: _Ready, masks: Path) -> Path:

@@ -40,11 +40,11 @@ def create(connection: Connection, entries: Sequence[AskEntry]) -> list[str]:
     return [ids[entry.image_id] for entry in entries]
 
 
-def answer(connection: Connection, entries: Sequence[VerdictEntry]) -> int:
+def answer(connection: Connection, entries: Sequence[VerdictEntry]) -> list[VerdictEntry]:
     """Append verdicts and set the states of their asks.
 
     Returns:
-        How many verdicts were new.
+        Those that were new.
 
     Raises:
         LedgerError: If an ask is unknown or about another image.
@@ -52,17 +52,18 @@ def answer(connection: Connection, entries: Sequence[VerdictEntry]) -> int:
     keys = sorted({entry.ask_id for entry in entries if entry.ask_id is not None})
     _write_alone(connection)
     asked = {row.ask_id: row for row in select_in(connection, select(asks), asks.c.ask_id, keys)}
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    new: dict[tuple[Any, ...], VerdictEntry] = {}
     for entry in entries:
-        rows.setdefault((entry.source, entry.external_id, entry.revision), _verdict(entry, asked))
+        new.setdefault((entry.source, entry.external_id, entry.revision), entry)
     name = tuple_(verdicts.c.source, verdicts.c.external_id, verdicts.c.revision)
     statement = select(verdicts.c.source, verdicts.c.external_id, verdicts.c.revision)
+    rows = {key: _verdict(entry, asked) for key, entry in new.items()}
     for known in select_in(connection, statement, name, list(rows)):
-        del rows[tuple(known)]
+        del new[tuple(known)], rows[tuple(known)]
     if rows:
         connection.execute(verdicts.insert(), list(rows.values()))
         _set_states(connection, asked)
-    return len(rows)
+    return list(new.values())
 
 
 def _write_alone(connection: Connection) -> None:

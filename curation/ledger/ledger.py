@@ -126,13 +126,24 @@ class Ledger(Registry, Tagging, Looks):
         Raises:
             DataError: If files cannot be read or times not understood; nothing is added then.
         """
+        return self.add_images_and_tell(entries)[0]
+
+    def add_images_and_tell(self, entries: Sequence[ImageEntry]) -> tuple[list[str], set[str]]:
+        """Add images as ``add_images`` does.
+
+        Returns:
+            Image ids, in the order given, and those of them that were new.
+
+        Raises:
+            DataError: As there.
+        """
         rows = [{**row, "added_at": now()} for row in describe(entries)]
         with self._write() as connection:
             added = set(insert_new(connection, images, rows, "image_id"))
             self._follow_moved(connection, [row for row in rows if row["image_id"] not in added])
             seen = {row["path"]: {"path": row["path"], "image_id": row["image_id"], "seen_at": now()} for row in rows}
             upsert(connection, image_paths, list(seen.values()), ["image_id", "seen_at"])
-        return [row["image_id"] for row in rows]
+        return [row["image_id"] for row in rows], added
 
     def _follow_moved(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Write down the new place of images whose file is gone from the old one."""
@@ -285,6 +296,12 @@ class Ledger(Registry, Tagging, Looks):
             rows = connection.execute(statement.where(asks.c.state == state) if state else statement)
             return [ask_row(row) for row in rows]
 
+    def ask(self, ask_id: str) -> AskRow | None:
+        """One ask, or None where there is none."""
+        with self._read() as connection:
+            row = connection.execute(select(asks).where(asks.c.ask_id == ask_id)).first()
+        return ask_row(row) if row else None
+
     def mark_pushed(self, pushed: Sequence[tuple[str, int, int]]) -> None:
         """Write down the Label Studio project and task of asks: (ask id, project id, task id)."""
         rows = [{"key": key, "project": project, "task": task, "time": now()} for key, project, task in pushed]
@@ -307,11 +324,11 @@ class Ledger(Registry, Tagging, Looks):
 
     # Verdicts
 
-    def record_verdicts(self, entries: Sequence[VerdictEntry]) -> int:
+    def record_verdicts(self, entries: Sequence[VerdictEntry]) -> list[VerdictEntry]:
         """Append verdicts; one that is there already for (source, external id, revision) stays.
 
         Returns:
-            How many were new.
+            Those that were new.
 
         Raises:
             LedgerError: If an ask or image is unknown, or the ask is about another image; nothing is appended then.

@@ -7,11 +7,12 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, select
 
+from curation.errors import LedgerError
 from curation.ledger import sets, succession
-from curation.ledger.bulk import insert_new, upsert
+from curation.ledger.bulk import insert_new, select_in, upsert
 from curation.ledger.entries import ChallengeEntry, ChampionEvent, SetKind, SetMember, ShadowEntry, Truth
 from curation.ledger.rows import ChallengeRow, ChampionRow, GoldItem, RegressionRow, SetRow, SetVersion, ShadowRow
-from curation.ledger.tables import challenges, gold_items, models, regression_cases, shadow_scores
+from curation.ledger.tables import challenges, gold_items, images, models, regression_cases, shadow_scores
 from curation.ledger.times import now
 from curation.ledger.transactions import Transactions
 
@@ -123,11 +124,43 @@ class Registry(Transactions):
 
     # Gold items
 
-    def set_gold_item(self, image_id: str, truth: Truth, who: str, note: str = "") -> None:
-        """Vouch for what an image shows, so that it can be put among the tasks of inspectors."""
-        row = {"image_id": image_id, "truth": truth, "who": who, "note": note, "at": now()}
+    def set_gold_items(
+        self, image_ids: Sequence[str], truth: Truth, who: str, note: str = "", replace: bool = False
+    ) -> list[GoldItem]:
+        """Vouch for what images show, so that they can be put among the tasks of inspectors.
+
+        Args:
+            image_ids: Which.
+            truth: What they show.
+            who: Name of the person.
+            note: Free text.
+            replace: Whether it may take the place of another truth.
+
+        Returns:
+            What was said of them otherwise before.
+
+        Raises:
+            LedgerError: If another truth is known of one, and ``replace`` is not set; nothing is written then.
+        """
+        said = {"truth": truth, "who": who, "note": note, "at": now()}
+        rows = [{"image_id": key} | said for key in dict.fromkeys(image_ids)]
         with self._write() as connection:
-            upsert(connection, gold_items, [row], ["truth", "who", "note", "at"])
+            new = set(insert_new(connection, gold_items, rows, "image_id"))
+            again = [row for row in rows if row["image_id"] not in new]
+            keys = [row["image_id"] for row in again]
+            found = select_in(connection, select(gold_items), gold_items.c.image_id, keys)
+            known = [GoldItem(**row._asdict()) for row in found]
+            other = [item for item in known if item.truth != truth]
+            if other and not replace:
+                path = connection.execute(select(images.c.path).where(images.c.image_id == other[0].image_id)).scalar()
+                msg = (
+                    f"{other[0].who} vouches since {other[0].at:%Y-%m-%d} that {path} is {other[0].truth} "
+                    f"({len(other)} of {len(rows)} images are vouched for as other than {truth}): nothing was written; "
+                    "to take the new word for it, say --replace"
+                )
+                raise LedgerError(msg)
+            upsert(connection, gold_items, again, list(said))
+        return other
 
     def remove_gold_item(self, image_id: str) -> bool:
         """Vouch for an image no longer; false where nobody did."""

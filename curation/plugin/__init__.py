@@ -8,8 +8,10 @@ from typing import Any
 def register(plugin: Any) -> None:
     """What FiftyOne calls to learn of operators and panels."""
     # Absolute: FiftyOne loads this file by its path, as a module that has no package.
+    from curation.plugin.binding import uncover_packages
     from curation.plugin.operators import OPERATORS
     from curation.plugin.panels import PANELS
 
+    uncover_packages()
     for one in (*OPERATORS, *PANELS):
         plugin.register(one)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +71,16 @@ def refresh(dataset: Any, ledger: Ledger, keys: Sequence[str]) -> None:
     from curation.rows import row_of
 
     show_rows(dataset, ledger, [row_of(ledger, key, dataset.info.get(MODEL)) for key in keys])
+
+
+def uncover_packages() -> None:
+    """Take FiftyOne's server folder out of Python's path, where its ``lightning.py`` hides the package of that name.
+
+    The App's server is started as a script in that folder, so that the folder comes first; models could not be loaded.
+    """
+    spec = importlib.util.find_spec("fiftyone.server")
+    folders = [Path(folder).resolve() for folder in (spec.submodule_search_locations or ())] if spec else []
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() not in folders]
 
 
 def install(folder: Path) -> Path:

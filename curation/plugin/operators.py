@@ -16,8 +16,8 @@ from fiftyone.operators import types
 
 from curation.actions import mark, send_to_inspection, use_as_source
 from curation.by_choice import make_version
-from curation.dataset import BRAIN_KEY
 from curation.errors import DatabaseError
+from curation.indexing import BRAIN_KEY, search_errors
 from curation.lookalikes import why_decided
 from curation.plugin.binding import image_ids, ledger_of, refresh
 from learning.errors import UserError
@@ -34,6 +34,10 @@ class SelectedOperator(foo.Operator, ABC):
     name: str
     label: str
     icon: str
+    does = ""
+    """What the button of the form says; by default the label."""
+    hint = ""
+    """What a person has to know who sees the form."""
     takes_view = False
     """Whether all samples of the open view are meant where none is selected."""
 
@@ -54,11 +58,14 @@ class SelectedOperator(foo.Operator, ABC):
         inputs = types.Object()
         count = len(self.meant(ctx))
         if count:
-            inputs.message("count", f"{count} selected" if count > 1 else "one sample")
+            meant = types.Notice(label=f"{count} selected" if count > 1 else "one sample", description=self.hint)
+            inputs.view("count", meant)
             self.ask(inputs)
         else:
-            inputs.view("none", types.Warning(label="Select samples first", description="Nothing is selected."))
-        return types.Property(inputs, view=types.View(label=self.label))
+            none = types.Warning(label="Select samples first", description="Nothing is selected.")
+            inputs.view("none", none)
+        form = types.PromptView(label=self.label, submit_button_label=self.does or self.label)
+        return types.Property(inputs, view=form)
 
     def meant(self, ctx: Any) -> list[str]:
         """Ids of the samples that it is for."""
@@ -96,12 +103,13 @@ class SendToInspection(SelectedOperator):
     """The selected samples become asks."""
 
     name, label, icon = "send_to_inspection", "Send to inspection", "/assets/inspect.svg"
+    hint = "Inspectors are asked about them; flawsmith review push brings the questions to Label Studio."
 
     def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
         """Ask about them."""
         sent = send_to_inspection(ledger, keys)
         refresh(ctx.dataset, ledger, sent.asked)
-        ctx.ops.reload_samples()
+        _show_again(ctx)
         more = [f"{len(sent.waiting)} are waiting for an answer already"] if sent.waiting else []
         more += [f"{len(sent.unscored)} were never scored and left out"] if sent.unscored else []
         text = "; ".join([f"{len(sent.asked)} sent to inspection", *more])
@@ -119,15 +127,9 @@ class FindMore(SelectedOperator):
 
     def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
         """Search the whole data set, whatever view is open."""
-        if not ctx.dataset.has_brain_run(BRAIN_KEY):
-            msg = f"{ctx.dataset.name!r} has no search by similarity: score with a model and run curate sync"
-            raise DatabaseError(msg)
         count = int(ctx.params.get("k") or NEAREST)
-        try:
+        with search_errors(ctx.dataset):
             view = ctx.dataset.sort_by_similarity(_selected(ctx), k=count, brain_key=BRAIN_KEY)
-        except (ValueError, RuntimeError) as error:
-            msg = f"The search failed: {error}. If files are damaged, flawsmith curate sync mends them"
-            raise DatabaseError(msg) from error
         ctx.ops.clear_selected_samples()
         ctx.ops.set_view(view)
         found = view.values("id")
@@ -138,6 +140,7 @@ class WhyDecided(SelectedOperator):
     """Says why one sample was rejected or accepted, and shows its nearest good part and confirmed defect beside it."""
 
     name, label, icon = "why_decided", "Why was this rejected?", "/assets/why.svg"
+    does = "Tell me"
 
     def resolve_output(self, ctx: Any) -> types.Property:
         """The reasons, in words."""
@@ -170,7 +173,7 @@ class _Mark(SelectedOperator):
         who = str(ctx.params.get("who") or getpass.getuser())
         count = mark(ledger, keys, self.verdict, who, ctx.params.get("defect_class") or None)
         refresh(ctx.dataset, ledger, keys)
-        ctx.ops.reload_samples()
+        _show_again(ctx)
         text = f"{count} marked as {self.verdict} by {who}"
         return {"text": text + (f"; {len(keys) - count} were so already" if count < len(keys) else ""), "marked": count}
 
@@ -196,6 +199,8 @@ class SpreadVerdict(SelectedOperator):
     """Shows near twins of a sample that have no verdict, selected and tagged; marking them is the next step."""
 
     name, label, icon = "spread_verdict", "Spread this verdict", "/assets/spread.svg"
+    does = "Show its near twins"
+    hint = "Near twins without a verdict are selected, to be looked at and marked next. Nothing is written."
 
     def ask(self, inputs: types.Object) -> None:
         """How near twins have to be, where what the ledger says of it will not do."""
@@ -208,9 +213,11 @@ class SpreadVerdict(SelectedOperator):
         proposal = propose_twins(ledger, keys[0], distance=ctx.params.get("distance"))
         found = dict(zip(*ctx.dataset.values(["image_id", "id"]), strict=True))
         twins = [found[one.image_id] for one in proposal.twins if one.image_id in found]
-        ctx.ops.set_view(ctx.dataset.select([found[keys[0]], *twins], ordered=True))
-        ctx.ops.set_selected_samples(twins)
-        text = f"{proposal.text}: look at those selected, then mark them as {proposal.verdict}"
+        text = proposal.text
+        if twins:
+            ctx.ops.set_view(ctx.dataset.select([found[keys[0]], *twins], ordered=True))
+            ctx.ops.set_selected_samples(twins)
+            text += f": look at those selected, then mark them as {proposal.verdict}"
         return {"text": text, "ids": twins, "verdict": proposal.verdict}
 
 
@@ -247,6 +254,7 @@ class UseAsSource(SelectedOperator):
     """New flaws are made from the confirmed defects of the selected samples."""
 
     name, label, icon = "use_as_source", "Use as synthesis source", "/assets/source.svg"
+    hint = "flawsmith defects --chosen cuts out their confirmed defects, to make new flaws of."
 
     def ask(self, inputs: types.Object) -> None:
         """By whom."""
@@ -256,7 +264,7 @@ class UseAsSource(SelectedOperator):
         """Tag them."""
         chosen = use_as_source(ledger, keys, str(ctx.params.get("who") or getpass.getuser()))
         refresh(ctx.dataset, ledger, keys)
-        ctx.ops.reload_samples()
+        _show_again(ctx)
         text = f"{len(chosen.tagged)} are a source of flaws now"
         if chosen.unmarked:
             text += f"; {len(chosen.unmarked)} will be, once an inspector has confirmed and marked their defect"
@@ -266,6 +274,11 @@ class UseAsSource(SelectedOperator):
 OPERATORS: tuple[Callable[..., SelectedOperator], ...] = (
     SendToInspection, FindMore, WhyDecided, MarkGood, MarkDefect, SpreadVerdict, UseAsSource, MakeVersion,
 )  # fmt: skip
+
+
+def _show_again(ctx: Any) -> None:
+    """Have the App show what was written; ``reload_samples`` of FiftyOne 1.22 draws what the browser already has."""
+    ctx.ops.reload_dataset()
 
 
 def _selected(ctx: Any) -> list[str]:

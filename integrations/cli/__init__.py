@@ -16,6 +16,7 @@ from integrations.cli import (
     parts,
     retrain,
     review,
+    review_backend,
     review_inspectors,
     score,
     synth,
@@ -52,6 +53,7 @@ app.command("clusters", rich_help_panel="Learn and decide")(clusters.clusters)
 app.command("synth", rich_help_panel="Learn and decide")(synth.synth)
 app.command("defects", rich_help_panel="Ask and improve")(defects.defects)
 app.add_typer(curate.app, name="curate", rich_help_panel="Ask and improve")
+review_backend.add_to(review.app)
 review_inspectors.add_to(review.app)
 app.add_typer(review.app, name="review", rich_help_panel="Ask and improve")
 challenger.add_to(retrain.app)

@@ -72,6 +72,14 @@ def push(
     gold: Annotated[
         int, typer.Option(help="Images with a known truth to have among the open questions; see review gold.", min=0)
     ] = 0,
+    signed_pictures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Show pictures by signed addresses of [bold]review backend[/bold], which answers at URL.",
+            show_default="by Label Studio",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     project: ProjectOption = DEFAULT_PROJECT,
 ) -> None:
@@ -100,21 +108,23 @@ def push(
     from curation.second_looks import open_second_looks
     from integrations.asking import Asking, top_up_each
     from integrations.daily import DailyBudget
+    from integrations.label_studio.gallery import SignedPictures
     from integrations.label_studio.project import ensure_project, inspectors_of
     from integrations.label_studio.push import push as push_asks
     from integrations.label_studio.server import label_studio
     from integrations.recording import load_bundles
 
     with Ledger.open(ledger) as opened:
+        signed = SignedPictures.of(opened.place, home, signed_pictures) if signed_pictures else None
         bundles = load_bundles(opened, bundle)
         daily = None if per_day is None else DailyBudget(per_day, inspectors or 1)
         # Before a server is started: a draw that cannot be made is a mistake.
         new = top_up_each(opened, bundles, Asking(budget, seed, batch, strategy, daily, exposures))
-        with bar(_AGAIN) as progress, label_studio(*_folders(home), progress) as client:
+        with bar(_AGAIN) as progress, label_studio(*folders(home), progress) as client:
             number = ensure_project(client, project, overlap, known_classes(opened))
             again = open_second_looks(opened, inspectors_of(client, number))
             tests, missing = open_gold(opened, gold, seed)
-            report = push_asks(opened, client, number, _folders(home)[1], progress)
+            report = push_asks(opened, client, number, folders(home)[1], progress, signed=signed)
             address = _address(client, number)
     say(f"{new} new questions, {again} second looks, {len(tests)} gold items")
     if missing:
@@ -147,7 +157,7 @@ def pull(
     with (
         Ledger.open(ledger) as opened,
         bar(_AGAIN) as progress,
-        label_studio(*_folders(home), progress) as client,
+        label_studio(*folders(home), progress) as client,
     ):
         number = ensure_project(client, project)
         report = pull_verdicts(opened, client, number, home / "masks", progress, everything=everything)
@@ -211,7 +221,9 @@ def add(
             taken = withdraw_returned(opened, key)
             say(f"{image} is no case any more" if taken else f"{image} was no case: nothing was changed")
             return
-        kept = home / "returned" / f"{key}{image.suffix.lower()}"
+        # Under its own name too: a challenger that misses it is refused by that.
+        name = image.stem if image.stem.endswith(key[:8]) else f"{image.stem}-{key[:8]}"
+        kept = home / "returned" / f"{name}{image.suffix.lower()}"
         kept.parent.mkdir(parents=True, exist_ok=True)
         copies = [(image, kept)]
         if mask is not None:
@@ -241,14 +253,12 @@ def serve(home: HomeOption = DEFAULT_HOME) -> None:
 
     Example: [bold]flawsmith review serve[/bold] in one terminal, push and pull in another.
     """
-    import signal
     import time
 
     from integrations.label_studio.server import LabelStudioServer
 
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
-    server = LabelStudioServer(*_folders(home))
+    ends_with_ctrl_c()
+    server = LabelStudioServer(*folders(home))
     with bar("Label Studio was not up yet; the same command starts it") as progress:
         server.start(progress)
     with server:
@@ -266,7 +276,15 @@ def serve(home: HomeOption = DEFAULT_HOME) -> None:
             say("closed; answers that were not pulled yet are kept and pulled the next time")
 
 
-def _folders(home: Path) -> tuple[Path, Path]:
+def ends_with_ctrl_c() -> None:
+    """Let a kill and a closed terminal end a command as Ctrl-C does: servers that it started are ended."""
+    import signal
+
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
+
+
+def folders(home: Path) -> tuple[Path, Path]:
     """Data of our own Label Studio server, and the pictures that it shows."""
     return home / "label-studio", home / "pictures"
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from integrations.cli.console import print_json, say
 from integrations.cli.options import DEFAULT_LEDGER, JsonOption, LedgerOption, existing_ledger
@@ -11,6 +12,7 @@ from learning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from curation.inspectors import ErrorRate, InspectorReport
+    from curation.ledger import Truth
 
 
 def add_to(review: typer.Typer) -> None:
@@ -57,11 +59,14 @@ def gold(
     who: Annotated[str, typer.Option(metavar="NAME", help="Who vouches for it.")] = "data team",
     note: Annotated[str, typer.Option(help="Kept in the ledger.")] = "",
     undo: Annotated[bool, typer.Option("--undo", help="Vouch for them no longer.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of another truth that somebody vouched for.")
+    ] = False,
 ) -> None:
     """Name images whose truth is known, to be put among the questions by [bold]review push --gold[/bold].
 
     They look like any other question. Answers tell how the inspector errs, and are no verdicts on the image. What two
-    inspectors settled serves as well, without being named.
+    inspectors settled serves as well, without being named. What somebody vouched for is not replaced unasked.
 
     Example: [bold]flawsmith review gold master/crack_01.png --truth defect[/bold]
     """
@@ -82,8 +87,11 @@ def gold(
             count = sum([opened.remove_gold_item(key) for key in keys.values()])
             say(f"{count} of {len(keys)} images are gold items no longer")
             return
-        for key in keys.values():
-            opened.set_gold_item(key, "good" if truth == "good" else "defect", who, note)
+        said: Truth = "good" if truth == "good" else "defect"
+        before = {item.image_id: item for item in opened.set_gold_items(list(keys.values()), said, who, note, replace)}
+    for image, key in keys.items():
+        if item := before.get(key):
+            say(escape(f"{image} was {item.truth}: {item.who}, {item.at:%Y-%m-%d %H:%M} UTC {item.note}".rstrip()))
     say(f"[green]{len(keys)} gold items[/] are {truth}; next: flawsmith review push --gold 4")
 
 

@@ -7,6 +7,8 @@ import typer
 from integrations.cli.console import print_json, say
 from integrations.cli.options import DEFAULT_LEDGER, JsonOption, LedgerOption, existing_ledger
 
+_SHOWN = 20
+
 
 def sets(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
     """List the set versions: what models were trained on, and what they are judged on.
@@ -32,9 +34,14 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="SET", help="Name of the one.", show_default=False)],
     second: Annotated[str, typer.Argument(metavar="SET", help="Name of the other.", show_default=False)],
     ledger: LedgerOption = DEFAULT_LEDGER,
+    every: Annotated[
+        bool, typer.Option("--all", help="Name every image that differs.", show_default=f"the first {_SHOWN}")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say how one set version differs from another: images added, removed, and judged otherwise.
+
+    The images go to stdout, the counts to stderr.
 
     Example: [bold]flawsmith retrain compare training-0123456789ab training-ba9876543210[/bold]
     """
@@ -57,10 +64,14 @@ def compare(
     from rich.console import Console
     from rich.markup import escape
 
-    console = Console(soft_wrap=True)
-    for line in found.lines():
-        console.print(escape(line), highlight=False)
     say(
         f"{len(found.added)} added, {len(found.removed)} removed, {len(found.changed)} changed, "
         f"{found.unchanged} the same"
     )
+    console = Console(soft_wrap=True)
+    lines = found.lines()
+    shown = lines if every else lines[:_SHOWN]
+    for line in shown:
+        console.print(escape(line), highlight=False)
+    if len(shown) < len(lines):
+        say(f"and {len(lines) - len(shown)} more: --all names them, --json too")

@@ -5,12 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from integrations.demo.settings import DemoSettings
 from learning.errors import DataError
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 FILE = "demo.json"
 _FORMAT = 1
@@ -34,24 +35,26 @@ class _Content(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     format: int = _FORMAT
-    settings: DemoSettings
+    settings: dict[str, Any]
     steps: dict[str, Step] = {}
 
 
-class DemoState:
+class DemoState(Generic[Settings]):
     """The steps that are done, written down as each of them ends.
 
     Args:
         folder: The demo's.
+        settings: What the demo was told.
         content: What the file holds.
     """
 
-    def __init__(self, folder: Path, content: _Content) -> None:
+    def __init__(self, folder: Path, settings: Settings, content: _Content) -> None:
         self.folder = folder
+        self.settings = settings
         self._content = content
 
     @classmethod
-    def open(cls, folder: Path, settings: DemoSettings) -> Self:
+    def open(cls, folder: Path, settings: Settings) -> Self:
         """Go on with the demo in a folder, or begin one there.
 
         Raises:
@@ -60,24 +63,19 @@ class DemoState:
         file = folder / FILE
         if file.is_file():
             content = _read(file)
-            if content.settings != settings:
-                given, there = settings.model_dump(), content.settings.model_dump()
-                other = ", ".join(f"{key} {there[key]}" for key in there if there[key] != given[key])
+            given, there = settings.model_dump(mode="json"), content.settings
+            if there != given:
+                other = ", ".join(f"{key} {there[key]}" for key in there if there[key] != given.get(key))
                 msg = f"{folder} holds a demo with other settings ({other}); choose another folder, or delete it"
                 raise DataError(msg)
-            return cls(folder, content)
+            return cls(folder, settings, content)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             msg = f"{folder} holds something that is not a demo; choose another folder"
             raise DataError(msg)
         folder.mkdir(parents=True, exist_ok=True)
-        state = cls(folder, _Content(settings=settings))
+        state = cls(folder, settings, _Content(settings=settings.model_dump(mode="json")))
         state._write()
         return state
-
-    @property
-    def settings(self) -> DemoSettings:
-        """What the demo was told."""
-        return self._content.settings
 
     @property
     def steps(self) -> dict[str, Step]:

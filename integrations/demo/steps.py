@@ -12,6 +12,7 @@ from rich.console import Console
 from integrations.asking import Asking, top_up_each
 from integrations.demo.measure import Station, measure
 from integrations.demo.servers import Servers
+from integrations.demo.settings import DemoSettings
 from integrations.demo.state import DemoState
 from integrations.demo.truth import Truth, camera_of
 from integrations.demo.waiting import wait_for_answers
@@ -62,7 +63,7 @@ class Demo:
         console: Where people read.
     """
 
-    state: DemoState
+    state: DemoState[DemoSettings]
     ledger: "Ledger"
     servers: Servers
     inspector: str

@@ -8,7 +8,6 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from integrations.label_studio.project import ASKS_FOLDER
 from learning.errors import DataError
 from synth.errors import SynthError
 
@@ -59,7 +57,7 @@ def write_pictures(folder: Path, ask_id: str, image: Path, map_path: Path | None
     shown = _show(folder, ask_id, image, pixels)
     if map_path is None:
         return Pictures(shown, shown, None)
-    anomaly_map = _read_map(map_path, pixels.shape[:2])
+    anomaly_map = read_map(map_path, pixels.shape[:2])
     over = folder / f"{ask_id}-map.jpg"
     _save(overlay(pixels, anomaly_map), over)
     return Pictures(shown, over, anomaly_map)
@@ -80,7 +78,7 @@ def write_reference(folder: Path, image_id: str, image: Path, mask: Path | None 
     pixels = _eight_bit(image)
     if mask is None:
         return _show(folder, f"ref-{image_id}", image, pixels)
-    confirmed = _read_map(mask, pixels.shape[:2]) > 127
+    confirmed = read_map(mask, pixels.shape[:2]) > 127
     # Outside of what is outlined, so that nothing of the defect is covered.
     width = max(1, round(max(confirmed.shape) / 250))
     line = ndimage.binary_dilation(confirmed, iterations=2 * width) & ~ndimage.binary_dilation(
@@ -128,11 +126,6 @@ def _blended() -> NDArray[np.uint32]:
     return np.pad(mixed.reshape(-1, 3), ((0, 0), (0, 1))).view(np.uint32).ravel()
 
 
-def address(picture: Path) -> str:
-    """Where the server shows a picture, without its host."""
-    return f"/data/local-files/?d={quote(f'{ASKS_FOLDER}/{picture.name}')}"
-
-
 def _eight_bit(image: Path) -> NDArray[np.uint8]:
     """``[H, W, 1 or 3]``, 0 to 255 of the file's own range."""
     from learning.images.pixels import read_pixels  # brings torch along
@@ -150,7 +143,7 @@ def _show(folder: Path, name: str, image: Path, pixels: NDArray[np.uint8]) -> Pa
     """As it is where browsers can show it, else as 8-bit PNG."""
     if _browser_shows(image):
         shown = folder / f"{name}{image.suffix.lower()}"
-        _link(image, shown)
+        link(image, shown)
     else:
         shown = folder / f"{name}.png"
         _save(Image.fromarray(pixels.squeeze(axis=2) if pixels.shape[2] == 1 else pixels), shown)
@@ -162,7 +155,12 @@ def _browser_shows(image: Path) -> bool:
         return opened.mode in _BROWSER_FORMATS.get(opened.format or "", set()) and image.suffix != ""
 
 
-def _read_map(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8]:
+def read_map(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Read an anomaly map at the size ``(H, W)`` of its image, 0 to 255.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
     try:
         with Image.open(path) as opened:
             grey = opened.convert("L")
@@ -175,7 +173,7 @@ def _read_map(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8]:
         raise DataError(msg) from error
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
     """Hard-link where the file system allows it, else copy."""
     fresh = _fresh(target)
     fresh.unlink(missing_ok=True)

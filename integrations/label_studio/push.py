@@ -15,7 +15,8 @@ import httpx
 from curation.by_hand import BY_HAND, GOLD
 from integrations.errors import ServerError
 from integrations.label_studio.client import ONCE, find_tasks, server_errors, url_of
-from integrations.label_studio.page import TASK_KEYS
+from integrations.label_studio.gallery import Gallery, LocalFiles, SignedPictures
+from integrations.label_studio.page import IMAGE, TASK_KEYS
 from integrations.label_studio.project import ensure_storage, is_ours
 from integrations.label_studio.tasks import TaskBuilder
 from learning.errors import DataError
@@ -56,6 +57,7 @@ def push(
     images_root: Path,
     progress: Progress = silent,
     *,
+    signed: SignedPictures | None = None,
     chunk: int = 200,
     after_import: Callable[[], None] | None = None,
 ) -> PushReport:
@@ -71,6 +73,7 @@ def push(
         project: From ``ensure_project``.
         images_root: The server's folder for local files; pictures are written below it.
         progress: Told the number of tasks.
+        signed: Show pictures by signed addresses, instead of by the server itself.
         chunk: Tasks in one import.
         after_import: Called after each import, before the ledger knows of it.
 
@@ -78,14 +81,14 @@ def push(
         ServerError: If the server fails, or another push to the same folder is running.
     """
     report = PushReport()
-    folder = ensure_storage(client, project, images_root)
-    with _alone(folder), server_errors(url_of(client)):
+    gallery: Gallery = signed or LocalFiles(ensure_storage(client, project, images_root))
+    with _alone(images_root), server_errors(url_of(client)):
         asks = _waiting(ledger, client, project)
         progress(0, len(asks), "looking for tasks that are there already")
         present = _reconcile(ledger, client, project, asks, report)
-        _renew(ledger, client, asks, present, folder)
+        _renew(ledger, client, asks, present, gallery)
         missing = _mixed([ask for ask in asks if ask.ask_id not in present])
-        builder = TaskBuilder(ledger, missing, folder)
+        builder = TaskBuilder(ledger, missing, gallery)
         batches = _made(builder, missing, chunk, report, progress)
         # While the server takes in one batch, the pictures of the next are made.
         for sent, ids in _imported(client, project, batches):
@@ -99,13 +102,14 @@ def push(
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(root: Path) -> Iterator[None]:
     """Hold a lock that ends with the process: of two pushes at once each could miss the other's tasks."""
-    with (folder.parent / ".push.lock").open("w") as lock:
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".push.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            msg = f"another push to {folder.parent} is running; wait until it ends"
+            msg = f"another push to {root} is running; wait until it ends"
             raise ServerError(msg) from error
         yield
 
@@ -156,11 +160,17 @@ def _reconcile(
     return kept
 
 
-def _renew(ledger: Ledger, client: LabelStudio, asks: Sequence[AskRow], present: dict[str, Any], folder: Path) -> None:
-    """Bring unanswered tasks that an older version made up to what the page shows now."""
-    old = {key for key, task in present.items() if not _answers(task) and not set(TASK_KEYS) <= task.data.keys()}
-    outdated = [ask for ask in asks if ask.ask_id in old]
-    builder = TaskBuilder(ledger, outdated, folder)
+def _renew(
+    ledger: Ledger, client: LabelStudio, asks: Sequence[AskRow], present: dict[str, Any], gallery: Gallery
+) -> None:
+    """Bring unanswered tasks up to what the page shows now: of an older version, or with addresses that do not hold."""
+    current = {
+        key
+        for key, task in present.items()
+        if _answers(task) or (set(TASK_KEYS) <= task.data.keys() and gallery.holds(task.data[IMAGE]))
+    }
+    outdated = [ask for ask in asks if ask.ask_id in present.keys() - current]
+    builder = TaskBuilder(ledger, outdated, gallery)
     for ask in outdated:
         try:
             data = builder.task(ask)["data"]

@@ -10,12 +10,16 @@ from curation.by_hand import BY_HAND, GOLD, SECOND_LOOK
 from curation.errors import LedgerError
 from integrations.label_studio.masks import propose_regions, region
 from integrations.label_studio.page import IMAGE, NEAR_DEFECT, NEAR_GOOD, OVERLAY, check_task
-from integrations.label_studio.pictures import address, write_pictures, write_placeholder, write_reference
+from integrations.label_studio.pictures import write_pictures, write_placeholder, write_reference
 from learning.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from curation.ledger import AskRow, ImageRow, Ledger, Resolution, ScoreRow
     from curation.lookalikes import Lookalike
+    from integrations.label_studio.gallery import Gallery
 
 _AUDIT = "A random audit: asked about whatever its score."
 _REASONS = {
@@ -38,15 +42,16 @@ _REASONS = {
 class TaskBuilder:
     """Looks up what tasks show; the ledger is read once for all of them."""
 
-    def __init__(self, ledger: Ledger, asks: Sequence[AskRow], folder: Path) -> None:
+    def __init__(self, ledger: Ledger, asks: Sequence[AskRow], gallery: Gallery) -> None:
         """Read the ledger.
 
         Args:
             ledger: With images, and scores and embeddings of the models that were shown.
             asks: All that tasks will be made of.
-            folder: The served folder for pictures.
+            gallery: Where pictures are shown.
         """
-        self.folder = folder
+        self.gallery = gallery
+        self.folder = gallery.folder
         self.images: dict[str, ImageRow] = {}
         self.scores: dict[tuple[str, str], ScoreRow] = {}
         self.near: dict[tuple[str, str], tuple[Lookalike | None, Lookalike | None]] = {}
@@ -79,21 +84,20 @@ class TaskBuilder:
         score = self.scores.get((ask.model_id, ask.image_id))
         map_path = Path(score.map_path) if score and score.map_path else None
         pictures = write_pictures(self.folder, ask.ask_id, Path(image.path), map_path)
-        regions = propose_regions(pictures.anomaly_map) if pictures.anomaly_map is not None else []
         task: dict[str, Any] = {
             "data": {
                 "external_id": ask.ask_id,
                 "image_id": ask.image_id,
                 "part": str(image.part),
                 "why": why(ask.reason),
-                IMAGE: address(pictures.image),
-                OVERLAY: address(pictures.overlay),
+                IMAGE: self.gallery.address(ask.ask_id, IMAGE, pictures.image),
+                OVERLAY: self.gallery.address(ask.ask_id, OVERLAY, pictures.overlay),
                 **self._beside(ask),
             }
         }
-        if regions:
-            result = [region(mask, f"{ask.ask_id[:12]}-{number}") for number, mask in enumerate(regions)]
-            task["predictions"] = [{"model_version": f"map {ask.model_id[:12]}", "result": result}]
+        result = proposal(ask.ask_id, pictures.anomaly_map) if pictures.anomaly_map is not None else []
+        if result:
+            task["predictions"] = [{"model_version": version_of([ask.model_id]), "result": result}]
         check_task(task)
         return task
 
@@ -110,7 +114,9 @@ class TaskBuilder:
             kind = class_of(self.confirmed[defect.image_id])
             defect_note = f"Most alike among confirmed defects: {kind or 'kind not named'}"
         shown = {NEAR_GOOD: (good, good_note), NEAR_DEFECT: (defect, defect_note)}
-        beside = {name: address(self._reference(one)) for name, (one, _) in shown.items()}
+        beside = {
+            name: self.gallery.address(ask.ask_id, name, self._reference(one)) for name, (one, _) in shown.items()
+        }
         return beside | {f"{name}_note": note for name, (_, note) in shown.items()}
 
     def _reference(self, one: Lookalike | None) -> Path:
@@ -126,6 +132,16 @@ class TaskBuilder:
                 path = write_placeholder(self.folder)
             self._references[one.image_id] = path
         return self._references[one.image_id]
+
+
+def proposal(ask_id: str, anomaly_map: NDArray[np.uint8]) -> list[dict[str, Any]]:
+    """Regions of a map ``[H, W]``, 0 to 255, as a prediction has them; the verdict is never proposed."""
+    return [region(mask, f"{ask_id[:12]}-{number}") for number, mask in enumerate(propose_regions(anomaly_map))]
+
+
+def version_of(models: Sequence[str]) -> str:
+    """What predictions of these models are called in Label Studio, which tells by it what is out of date."""
+    return f"map {'+'.join(model[:12] for model in models)}"
 
 
 def why(reason: str) -> str:

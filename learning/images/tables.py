@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
@@ -19,10 +20,10 @@ def read_table(file: Path) -> list[ImageRecord]:
 
     Columns are image and mask (paths, relative to the CSV's folder), label (``good``, a defect class, or empty for
     ``unlabelled``), part (images of one part get one decision), group (what is independent; by default the part),
-    lot, camera, time, and split (``train``, ``test`` or empty).
+    lot, camera, time (ISO 8601), and split (``train``, ``test`` or empty).
 
     Raises:
-        DataError: If the file is not such a CSV, or names an image twice, or images that do not exist.
+        DataError: If the file is not such a CSV, names an image twice or images that do not exist, or a time is none.
     """
     root = file.parent
     records: dict[Path, ImageRecord] = {}
@@ -88,5 +89,17 @@ def _record(path: Path, row: dict[str, str], where: str, root: Path) -> ImageRec
         part=row.get("part") or Path(row["image"]).as_posix(),
         lot=row.get("lot") or None,
         camera=row.get("camera") or None,
-        time=row.get("time") or None,
+        time=_time(row.get("time"), where),
     )
+
+
+def _time(text: str | None, where: str) -> str | None:
+    """The time as it is written: the ledger reads it in the same way, but only once the image is scored."""
+    if not text:
+        return None
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"{where}: time is {text!r}; write it as 2026-03-01 or 2026-03-01T06:00 (UTC, or with an offset)"
+        raise DataError(msg) from None
+    return text

@@ -20,8 +20,8 @@ LINE = ("tile", "fastener", "label")
 more than one kind measure on."""
 
 _FIRST = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
-_CYCLE = timedelta(seconds=4)
-_TRAIN, _TEST_GOOD, _TEST_DEFECTIVE, _LOTS, _ORDER, _STREAM = range(6)
+CYCLE = timedelta(seconds=4)
+_TRAIN, _TEST_GOOD, _TEST_DEFECTIVE, _LOTS, _ORDER, _STREAM, DAYS = range(7)
 """What random numbers are drawn for; each has its own sequence."""
 
 
@@ -67,9 +67,9 @@ def make_line(
         Item(
             names=_names(f"train/good/{kind}_{i:04d}", exposures),
             kind=kind,
-            lot=_lot(seed, kind, i // LOT_SIZE),
+            lot=lot_of(seed, kind, i // LOT_SIZE),
             lot_name=f"{kind}-{i // LOT_SIZE + 1:03d}",
-            rng_key=(seed, _index(kind), _TRAIN, i),
+            rng_key=(seed, index_of(kind), _TRAIN, i),
         )
         for kind in kinds
         for i in range(good)
@@ -78,7 +78,7 @@ def make_line(
     for number in range(1, streams + 1):
         came_off = _stream(kinds, number, good, stream, defect_rate, exposures, seed)
         items += came_off
-        tables += _stream_tables(f"stream_{number}", came_off)
+        tables += stream_tables(f"stream_{number}", came_off)
     arguments = {
         "kinds": list(kinds),
         "good": good,
@@ -138,9 +138,9 @@ def make_parts(
             Item(
                 names=pictures,
                 kind=kind,
-                lot=_lot(seed, kind, lot),
+                lot=lot_of(seed, kind, lot),
                 lot_name=f"{kind}-{lot + 1:03d}",
-                rng_key=(seed, _index(kind), section, i),
+                rng_key=(seed, index_of(kind), section, i),
                 defect=defect,
                 masks=[f"ground_truth/{defect}/{Path(n).stem}_mask.png" for n in pictures] if defect else (),
             )
@@ -183,12 +183,12 @@ def _stream(
             Item(
                 names=pictures,
                 kind=kind,
-                lot=_lot(seed, kind, lot),
+                lot=lot_of(seed, kind, lot),
                 lot_name=f"{kind}-{lot + 1:03d}",
-                rng_key=(seed, _index(kind), _STREAM, number, place),
+                rng_key=(seed, index_of(kind), _STREAM, number, place),
                 defect=defect,
                 masks=[f"stream_{number}/masks/{Path(n).stem}_mask.png" for n in pictures] if defect else (),
-                time=(_FIRST + timedelta(days=number) + place * _CYCLE).isoformat(),
+                time=(_FIRST + timedelta(days=number) + place * CYCLE).isoformat(),
             )
         )
     return items
@@ -203,7 +203,8 @@ def _even_draw(rng: np.random.Generator, count: int, kinds: int, wanted: int) ->
     return [bool(place) for place in np.argsort(np.argsort(rank)) < wanted]
 
 
-def _stream_tables(root: str, items: Sequence[Item]) -> list[Table]:
+def stream_tables(root: str, items: Sequence[Item]) -> list[Table]:
+    """``images.csv``, which a plant would have, and what nobody there knows: ``truth.csv`` and ``severity.csv``."""
     known, truth, severities = [], [], []
     for item in items:
         for place, name in enumerate(item.names):
@@ -228,11 +229,13 @@ def _names(stem: str, exposures: int) -> list[str]:
     return [f"{stem}_{exposure + 1}.png" for exposure in range(exposures)]
 
 
-def _lot(seed: int, kind: str, number: int) -> Lot:
-    return draw_lot(np.random.default_rng((seed, _index(kind), _LOTS, number)))
+def lot_of(seed: int, kind: str, number: int) -> Lot:
+    """The lot of that number, from 0: the same whoever asks."""
+    return draw_lot(np.random.default_rng((seed, index_of(kind), _LOTS, number)))
 
 
-def _index(kind: str) -> int:
+def index_of(kind: str) -> int:
+    """Number of a kind, for seeds."""
     return list(KINDS).index(kind)
 
 

@@ -1,163 +1,135 @@
 """Products of no particular kind: surfaces and simple objects made of formulas, to learn seeing on.
 
-A product is drawn by its seed; its parts differ as those of one lot do, by where they lie, by grain and by light.
+Parts of a product differ as those of one lot do: by where they lie, by grain and by light.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+import torch
+from torch import Generator, Tensor
 
 from synth.errors import SynthError
-from synth.surfaces.patterns import PATTERNS, Array, Grid, Pattern, smooth
+from synth.surfaces.numbers import Numbers
+from synth.surfaces.patterns import PATTERNS, Grid, blur, smooth
 
 SMALLEST = 32
 """Least side of a picture, in pixels."""
 
-_WEIGHTS = {"spectral": 5, "grating": 2, "cells": 1.5, "bricks": 1, "spots": 1.5, "rings": 2, "layout": 2}
-"""How often patterns are drawn, relative to each other: most industrial surfaces are some kind of noise."""
-
-_OBJECT, _SPLIT = 0.3, 0.15
+_OBJECT, _SPLIT = 0.25, 0.15
 """Shares of products that are objects before a background, and of those that show two materials."""
 
-Cover = Callable[[np.random.Generator, Grid], Array]
+_LAYERS = 3
+_MARGIN = 8
+"""Pixels that are drawn around a picture and cut off: blurring wraps around."""
 
 
-@dataclass(frozen=True)
-class _Material:
-    patterns: tuple[tuple[float, Pattern], ...]
-    tone: float
-    contrast: float
-    bend: float
-
-    def render(self, item: np.random.Generator, grid: Grid) -> Array:
-        field = sum((weight * pattern(item, grid) for weight, pattern in self.patterns), np.zeros_like(grid.u))
-        field = np.tanh(field * self.bend) / self.bend
-        return np.asarray(self.tone * np.exp(self.contrast * field * np.exp(item.normal(0, 0.1))), dtype=np.float32)
-
-
-@dataclass(frozen=True)
-class _Product:
-    materials: tuple[_Material, ...]
-    cover: Cover | None
-    is_object: bool
-    rim: float
-    play: tuple[float, float]
-    light: tuple[float, float]
-    noise: float
-    blur: float
-
-
-def make_parts_of(seed: int, count: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Pictures of good parts of one product.
+def make_parts_of(products: int, parts: int, size: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Pictures of good parts.
 
     Args:
-        seed: Of the product; another seed is another product.
-        count: Number of parts.
+        products: How many products to draw, P.
+        parts: Of each product, N.
         size: Side of the pictures in pixels, at least 32.
+        generator: On the device to draw on; the same state there gives the same pictures.
 
     Returns:
-        ``[count, size, size]`` pictures, and where the part is in them.
+        ``[P, N, size, size]`` pictures, 0..1, and where the part is in them, bool.
 
     Raises:
         SynthError: If the pictures would be too small, or none.
     """
-    if size < SMALLEST or count < 1:
+    if size < SMALLEST or products < 1 or parts < 1:
         msg = (
-            f"parts of a surface need pictures of at least {SMALLEST} pixels, and at least one; got {size} and {count}"
+            f"parts of a surface need pictures of at least {SMALLEST} pixels, and at least one product and part; "
+            f"got {size}, {products} and {parts}"
         )
         raise SynthError(msg)
-    product = _draw(np.random.default_rng([seed, 0]))
-    parts = [_photograph(product, np.random.default_rng([seed, 1 + i]), size) for i in range(count)]
-    return np.stack([image for image, _ in parts]), np.stack([cover for _, cover in parts])
+    numbers = Numbers(generator, products, parts)
+    grid = _grid(numbers, size + 2 * _MARGIN, size / 256)
+    kind = numbers.uniform(0, 1)
+    is_object, two = kind < _OBJECT, kind < _OBJECT + _SPLIT
+    picture = _material(numbers, grid, torch.arange(products, device=generator.device))
+    both = two.flatten().nonzero().flatten()
+    cover = torch.ones_like(picture)
+    if len(both):
+        some = numbers.of(len(both))
+        shape = torch.where(is_object[both], _shape(some, grid.of(both)), _halves(some, grid.of(both)))
+        near, far = (blur(shape, torch.full_like(kind[both], sigma)) for sigma in (2.0, 7.0))
+        rim = 1 + some.uniform(-0.4, 0.4) * (near - far)
+        behind = _material(some, grid.of(both), torch.arange(len(both), device=generator.device))
+        picture[both] = behind * (1 - shape) + picture[both] * rim * shape
+        cover[both] = torch.where(is_object[both], shape, 1.0)
+    picture = _photograph(numbers, grid, picture)
+    inner = slice(_MARGIN, -_MARGIN)
+    return picture[..., inner, inner].clamp(0, 1), cover[..., inner, inner] > 0.5
 
 
-def _draw(rng: np.random.Generator) -> _Product:
-    chance = rng.random()
-    is_object = chance < _OBJECT
-    split = not is_object and chance < _OBJECT + _SPLIT
-    return _Product(
-        materials=tuple(_material(rng) for _ in range(2 if is_object or split else 1)),
-        cover=_shape(rng) if is_object else _halves(rng) if split else None,
-        is_object=is_object,
-        rim=rng.uniform(-0.4, 0.4),
-        play=(rng.uniform(0, 6), rng.uniform(0, 0.04)),
-        light=(rng.uniform(0, 0.25), rng.uniform(0, 0.12)),
-        noise=rng.uniform(0, 0.015),
-        blur=rng.uniform(0, 1.1) if rng.random() < 0.6 else 0.0,
-    )
+def _material(numbers: Numbers, grid: Grid, products: Tensor) -> Tensor:
+    """A material for each product: one to three patterns, as tones or as relief."""
+    odds = torch.tensor([weight for weight, _ in PATTERNS.values()], device=products.device)
+    chosen = torch.multinomial(odds, len(products) * _LAYERS, replacement=True, generator=numbers.generator)
+    chosen = chosen.view(len(products), _LAYERS)
+    layers = numbers.uniform(1, 4).floor().flatten()
+    chosen = torch.where(torch.arange(_LAYERS, device=products.device) < layers[:, None], chosen, -1).cpu()
+    field = torch.zeros_like(grid.u)
+    for layer in range(_LAYERS):
+        for index, (_, pattern) in enumerate(PATTERNS.values()):
+            having = (chosen[:, layer] == index).nonzero().flatten().to(products.device)
+            if len(having):
+                some = numbers.of(len(having))
+                field[having] += some.uniform(0.25, 1) * pattern(some, grid.of(having))
+    bend = numbers.uniform(0.3, 1.2)
+    field = torch.tanh(field * bend) / bend
+    contrast = numbers.scale(0.02, 0.4) * numbers.normal(0.1).exp()
+    tones = numbers.uniform(0.1, 0.75)
+    flat = tones * torch.exp(contrast * field)
+    # A surface that is lit from one side shows its slopes, not its heights.
+    side = numbers.uniform(0, 2 * torch.pi)
+    down, right = torch.gradient(field, dim=(-2, -1))
+    slopes = right * side.cos() + down * side.sin()
+    slopes = slopes / (slopes.std(dim=(-2, -1), keepdim=True) + 1e-3)
+    return torch.where(numbers.chance(0.3), tones * torch.exp(contrast * torch.tanh(slopes / 2) * 2), flat)
 
 
-def _material(rng: np.random.Generator) -> _Material:
-    names = list(PATTERNS)
-    odds = np.array([_WEIGHTS[name] for name in names])
-    chosen = rng.choice(len(names), size=int(rng.integers(1, 4)), p=odds / odds.sum())
-    return _Material(
-        patterns=tuple((rng.uniform(0.25, 1), PATTERNS[names[i]](rng)) for i in chosen),
-        tone=rng.uniform(0.12, 0.7),
-        contrast=float(np.exp(rng.uniform(np.log(0.025), np.log(0.4)))),
-        bend=rng.uniform(0.3, 1.2),
-    )
+def _shape(numbers: Numbers, grid: Grid) -> Tensor:
+    """Outlines that all parts of a product share: rounded polygons, with holes in some."""
+    half_u, half_v = numbers.uniform(60, 118), numbers.uniform(60, 118)
+    u, v = grid.u / half_u, grid.v / half_v
+    around = torch.atan2(v, u)
+    square = numbers.chance(0.5)
+    wavy = torch.zeros_like(u)
+    for turns in range(2, 7):
+        size = 0.12 / (turns - 1)
+        wavy = wavy + numbers.normal(size, each=False) * torch.cos(turns * around)
+        wavy = wavy + numbers.normal(size, each=False) * torch.sin(turns * around)
+    radius = torch.where(square, torch.maximum(u.abs(), v.abs()), torch.hypot(u, v) - wavy)
+    outside = (radius - 1) * torch.minimum(half_u, half_v)
+    for _ in range(3):
+        hole = torch.hypot(grid.u - numbers.uniform(-50, 50), grid.v - numbers.uniform(-50, 50))
+        outside = torch.where(numbers.chance(0.4), torch.maximum(outside, numbers.uniform(5, 24) - hole), outside)
+    return (0.5 - outside).clamp(0, 1)
 
 
-def _shape(rng: np.random.Generator) -> Cover:
-    """An outline that all parts share: a rounded polygon, with holes in some."""
-    waves = rng.normal(0, 0.12, (2, 5)) / (1 + np.arange(5))
-    square = rng.random() < 0.5
-    half = rng.uniform(60, 118, 2)
-    holes = [(*rng.uniform(-50, 50, 2), rng.uniform(5, 24)) for _ in range(int(rng.integers(0, 4)))]
-
-    def cover(item: np.random.Generator, grid: Grid) -> Array:
-        u, v = grid.u / half[0], grid.v / half[1]
-        around = np.arctan2(v, u)
-        radius = np.maximum(np.abs(u), np.abs(v)) if square else np.hypot(u, v)
-        wavy = sum(waves[0, k] * np.cos((k + 2) * around) + waves[1, k] * np.sin((k + 2) * around) for k in range(5))
-        outside = (radius - 1 - (0 if square else wavy)) * half.min()
-        for at_u, at_v, size in holes:
-            outside = np.maximum(outside, size - np.hypot(grid.u - at_u, grid.v - at_v))
-        return np.clip(0.5 - outside * grid.size / 256, 0, 1)
-
-    return cover
-
-
-def _halves(rng: np.random.Generator) -> Cover:
+def _halves(numbers: Numbers, grid: Grid) -> Tensor:
     """Two materials side by side: an edge of the part, a band, a seam."""
-    angle, place, width = rng.uniform(0, np.pi), rng.uniform(-90, 90), rng.choice([400, rng.uniform(8, 60)])
-    soft = rng.uniform(0.7, 6)
-
-    def cover(item: np.random.Generator, grid: Grid) -> Array:
-        across = grid.u * np.cos(angle) + grid.v * np.sin(angle) - place - item.normal(0, 2)
-        return np.clip(0.5 - (np.abs(across - width) - width) / soft, 0, 1)
-
-    return cover
+    width = torch.where(numbers.chance(0.5), 400.0, numbers.uniform(8, 60))
+    across = grid.along(numbers.uniform(0, torch.pi)) - numbers.uniform(-90, 90) - numbers.normal(2)
+    return (0.5 - ((across - width).abs() - width) / numbers.uniform(0.7, 6)).clamp(0, 1)
 
 
-def _photograph(product: _Product, item: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    grid = _grid(item, product.play, size)
-    picture = product.materials[0].render(item, grid)
-    cover = np.ones_like(picture)
-    if product.cover is not None:
-        cover = product.cover(item, grid)
-        rim = product.rim * (gaussian_filter(cover, 2 * size / 256) - gaussian_filter(cover, 7 * size / 256))
-        picture = picture * (1 + rim)
-        picture = product.materials[1].render(item, grid) * (1 - cover) + picture * cover
-    slant, patchy = product.light
-    direction = item.uniform(0, 2 * np.pi)
-    axis = np.linspace(-1, 1, size, dtype=np.float32)
-    picture = picture * (1 + slant * (axis[None] * np.cos(direction) + axis[:, None] * np.sin(direction)))
-    picture = picture * (1 + patchy * smooth(item, size, 110)) * np.exp(item.normal(0, 0.06))
-    if product.blur:
-        picture = gaussian_filter(picture, product.blur)
-    picture = picture + item.normal(0, product.noise, picture.shape)
-    seen = cover > 0.5 if product.is_object else np.ones_like(cover, dtype=bool)
-    return (np.clip(picture, 0, 1) * 255).round().astype(np.uint8), seen
+def _photograph(numbers: Numbers, grid: Grid, picture: Tensor) -> Tensor:
+    axis = torch.linspace(-1, 1, grid.size, device=picture.device)
+    direction = numbers.uniform(0, 2 * torch.pi, each=True)
+    slant = axis * direction.cos() + axis[:, None] * direction.sin()
+    picture = picture * (1 + numbers.uniform(0, 0.25) * slant)
+    far = torch.full_like(direction[:, :1], 110.0)
+    picture = picture * (1 + numbers.uniform(0, 0.12) * smooth(numbers, grid, far)) * numbers.normal(0.08).exp()
+    sharp = numbers.chance(0.4)
+    picture = blur(picture, torch.where(sharp, 0.0, numbers.uniform(0, 1.6)))
+    return picture + numbers.uniform(0, 0.02) * numbers.normal(1, grid.size, grid.size)
 
 
-def _grid(item: np.random.Generator, play: tuple[float, float], size: int) -> Grid:
-    axis = ((np.arange(size) + 0.5) / size * 256 - 128).astype(np.float32)
-    angle = item.normal(0, play[1])
-    x, y = axis[None] - item.normal(0, play[0]), axis[:, None] - item.normal(0, play[0])
-    cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    return Grid((x * cosine + y * sine).astype(np.float32), (y * cosine - x * sine).astype(np.float32))
+def _grid(numbers: Numbers, size: int, scale: float) -> Grid:
+    axis = (torch.arange(size, device=numbers.generator.device) + 0.5 - size / 2) / scale
+    angle = numbers.uniform(0, 0.04) * numbers.normal(1)
+    play = numbers.uniform(0, 6)
+    x, y = axis - play * numbers.normal(1), axis[:, None] - play * numbers.normal(1)
+    return Grid(x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin())

@@ -4,16 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from benchmarks.choice import judge, summarise
 from benchmarks.exam import exam_on_good
-from benchmarks.pretraining import Pool, _Pretrained, pretrain
 from learning.detectors import Budget, create
-from learning.detectors.segment import Segment
-from learning.detectors.segment.detector import SegmentConfig
-from learning.images.preprocessing import Preprocessing
 
 
 @pytest.fixture
@@ -54,19 +49,3 @@ def test_the_summary_is_over_seeds() -> None:
     x, y = summarise(runs)
     assert (x["mean"], x["std"], x["seeds"]) == (pytest.approx(0.6), pytest.approx(0.2 / 2**0.5), 2)
     assert (y["mean"], y["std"], y["seeds"]) == (0.9, None, 1)
-
-
-class TestPretraining:
-    def test_a_detector_goes_on_from_it(self, tmp_path: Path) -> None:
-        config = SegmentConfig(widths=(4, 8), batch=4)
-        network, report = pretrain(Pool.make(6, 64, seed=0), config, Budget(steps=3), 0, checkpoint=tmp_path)
-        assert report.steps == 3
-        detector = _Pretrained(config, Preprocessing(channels=3, height=64, width=64))
-        detector.start = network.state_dict()
-        started = detector._new_network().eval()
-        plain = Segment(config, Preprocessing(channels=1, height=64, width=64))._new_network()
-        plain.load_state_dict(network.state_dict())
-        grey = torch.rand(1, 1, 64, 64)
-        with torch.inference_mode():
-            expected = plain.eval()(torch.cat([grey, grey], dim=1))
-            assert torch.allclose(started(grey.expand(-1, 6, -1, -1)), expected, atol=1e-4)

@@ -101,8 +101,8 @@ def test_versions_hold_what_is_confirmed_and_can_be_compared(ledger: Ledger, ids
 
 
 def test_what_somebody_vouches_for_as_a_defect_is_not_taken_as_good(ledger: Ledger, ids: list[str]) -> None:
-    ledger.set_gold_item(ids[0], "defect", "ann")
-    ledger.set_gold_item(ids[1], "good", "ann")
+    ledger.set_gold_items([ids[0]], "defect", "ann")
+    ledger.set_gold_items([ids[1]], "good", "ann")
     version = make_version(ledger, "spring", ids[:3], assume_good=True)
     assert (version.good, version.defective, version.assumed, version.unresolved) == (2, 0, 2, 1)
     assert ids[0] not in {member.image_id for member in ledger.set_version("spring").members}

@@ -1,6 +1,8 @@
 from datetime import UTC, datetime
 
-from curation.trends import by_day, effect_of, pareto, score_histogram
+import pytest
+
+from curation.trends import by_day, effect_of, pareto, score_histogram, spread_wide
 
 SCORES = [0.1, 0.5, 0.9, 0.5, None, 0.3]
 VERDICTS = ["good", "good", "defect", "defect", "good", None]
@@ -20,10 +22,19 @@ def test_without_verdicts_nothing_is_divided_by_nought() -> None:
 
 
 def test_a_histogram_counts_every_scored_image_once() -> None:
-    middles, counts = score_histogram(SCORES, VERDICTS, bins=4)
-    assert len(middles) == 4
+    borders, counts = score_histogram(SCORES, VERDICTS, bins=4)
+    assert borders == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
     assert {name: sum(line) for name, line in counts.items()} == {"good": 2, "defect": 2, "no verdict": 1}
     assert score_histogram([None], ["good"]) == ([], {})
+
+
+def test_scores_that_lie_far_apart_are_counted_by_their_logarithms() -> None:
+    scores = [0.01, 0.01, 0.02, 1.0]
+    assert spread_wide(scores)
+    assert not any(spread_wide(some) for some in ([], [0.0, *scores], [0.1, 0.2, 0.9]))
+    borders, counts = score_histogram(scores, ["good", "good", "good", "defect"], bins=2, logarithmic=True)
+    assert borders == pytest.approx([0.01, 0.1, 1.0])
+    assert (counts["good"], counts["defect"]) == ([3, 0], [0, 1])
 
 
 def test_pareto_adds_up() -> None:

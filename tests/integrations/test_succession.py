@@ -24,12 +24,13 @@ from integrations.recording import confirmed_images, load_bundle, models_in_use,
 from integrations.shadow import run_shadow
 from integrations.succession import Options, challenge, champion_of, groups_that_taught, rollback
 from integrations.versions import train_on_version
-from learning.bundle import Bundle
+from learning.bundle import Bundle, by_group
 from learning.challenge import ChallengeConfig, Metric
 from learning.config import TrainConfig
 from learning.detectors import DETECTORS, Budget
 from learning.errors import BundleError, DataError, PromiseError
 from learning.images.records import ImageRecord
+from learning.thresholds import Threshold, conformal_threshold
 from learning.training import train_bundle
 
 SIDE = 48
@@ -171,6 +172,41 @@ def test_a_threshold_that_was_written_and_not_made_current_is_set_again(make: Ca
         again = plant.challenge(ledger, options(SHARP), promote=False).challenger
         assert again.thresholds.current().version == 3
         assert again.thresholds.current().value == first.thresholds.get(2).value
+
+
+def test_the_same_weights_with_another_threshold_are_judged_anew(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    rules = RULES.model_copy(update={"threshold_share": 0.0})
+    with Ledger.open(plant.place) as ledger:
+        first = plant.challenge(ledger, options(SHARP), rules, promote=False)
+        # The champion's promise is moved, and with it the challenger's.
+        store = plant.bundle.thresholds
+        value, promise = conformal_threshold(by_group(plant.bundle.calibration), 0.5)
+        store.add(Threshold(value=value, promise=promise, reason="the plant can bear more"))
+        second = plant.challenge(ledger, options(SHARP), rules, promote=False)
+        assert first.challenger.folder != second.challenger.folder
+        assert first.challenger.fingerprint == second.challenger.fingerprint
+        values = {row.version: row.value for row in ledger.thresholds(first.challenger.fingerprint)}
+        assert sorted(values) == [1, 2, 3]
+        assert values[2] > values[3] == second.challenger.thresholds.current().value
+        assert [row.challenger_threshold for row in ledger.challenges()] == [2, 3]
+        # Stopped and repeated, it is the same judgement.
+        assert plant.challenge(ledger, options(SHARP), rules, promote=False).row == second.row
+
+
+def test_more_false_rejects_than_the_margin_refuse_a_better_model(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    # Good parts of a quiet day: what is ordinary on the line is unusual among them.
+    quiet = plant.root / "quiet"
+    for number in range(40):
+        still = np.asarray(Image.open(picture(quiet / f"{number}.png", 300 + number))).astype(np.float64)
+        Image.fromarray((120 + 0.7 * (still - 120)).astype(np.uint8)).save(quiet / f"{number}.png")
+    rules = RULES.model_copy(update={"threshold_share": 0.0})
+    with Ledger.open(plant.place) as ledger:
+        outcome = challenge(ledger, quiet, plant.home, options(SHARP), rules, champion=plant.bundle.folder)
+        gates = {gate["name"]: gate["passed"] for gate in json.loads(outcome.row.report)["gates"]}
+        assert gates == {"auroc": True, "escape_rate": True, "false_reject_rate": False}
+        assert outcome.row.text.startswith("refused: good parts of the frozen set rejected: ")
 
 
 def test_too_few_verdicts_are_refused_before_anything_is_set_aside(make: Callable[..., Plant]) -> None:
@@ -370,6 +406,7 @@ def test_review_add_makes_a_case_and_says_what_it_is_not(make: Callable[..., Pla
         assert Path(image.path).is_relative_to(plant.home.resolve())
         assert next(one for one in ledger.resolved() if one.image_id == case.image_id).mask_path is not None
     kept = Path(image.path)
+    assert kept.name == f"complaint-{image.image_id[:8]}.png"
     assert "is no case any more" in run("review", "add", kept, *where, "--undo").stderr
     assert "was no case" in run("review", "add", kept, *where, "--undo").stderr
     wrong = run("review", "add", tmp_path / "nothing.png", *where)

@@ -190,6 +190,7 @@ def test_table_without_a_split_is_split_by_group_where_it_holds_defects(tmp_path
         ("image\na.png\na.png\n", "line 3.*twice"),
         ("image,split\na.png,dev\n", "line 2: split is 'dev'"),
         ("image\n", "holds no images"),
+        ("image,time\na.png,2026-03-01T06:00\nc.png,01.03.2026\n", "line 3: time is '01.03.2026'; write it as"),
         ("image,part,group\na.png,p,g1\nc.png,p,g2\nd.png,,g3\n", "part lies in several groups"),
     ],
 )

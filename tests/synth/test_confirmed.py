@@ -14,7 +14,8 @@ from torch import Generator, Tensor
 from synth.blending import membrane, poisson_blend
 from synth.errors import SynthError
 from synth.families import Confirmed, Context
-from synth.families.base import from_plain, select, to_plain
+from synth.families.base import select
+from synth.families.plain import from_plain, to_plain
 from synth.image_level import Recipe, Synthesizer
 from synth.sources.defects import DefectBank, bank_of, cut_defects
 from synth.sources.pasting import blend, lay, surroundings

@@ -11,7 +11,8 @@ from torch import Generator, Tensor
 
 from synth.errors import SynthError
 from synth.families import ANYWHERE, FAMILIES, Context
-from synth.families.base import from_plain, select, to_plain
+from synth.families.base import select
+from synth.families.plain import from_plain, to_plain
 
 SIZES = [(64, 64), (48, 160), (8, 9)]
 

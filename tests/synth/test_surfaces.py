@@ -1,76 +1,88 @@
 """Products made of formulas, and defects of made-up parts on pictures of others."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from synth.errors import SynthError
 from synth.parts.transfer import KINDS_TRANSFERRED, transfer
+from synth.surfaces.numbers import Numbers
 from synth.surfaces.patterns import PATTERNS, Grid
 from synth.surfaces.product import make_parts_of
 
 
-def grid(size: int) -> Grid:
-    axis = (np.arange(size, dtype=np.float32) + 0.5) * 256 / size - 128
-    u, v = np.meshgrid(axis, axis)
-    return Grid(u, v)
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def field(name: str, seed: int, products: int, parts: int, size: int) -> Tensor:
+    axis = ((torch.arange(size) + 0.5) * 256 / size - 128).expand(products, parts, size, size)
+    return PATTERNS[name][1](Numbers(seeded(seed), products, parts), Grid(axis, axis.mT))
 
 
 class TestPatterns:
     @pytest.mark.parametrize("name", PATTERNS)
     @pytest.mark.parametrize("size", [32, 100])
-    def test_a_field_of_unit_variance(self, name: str, size: int) -> None:
-        for seed in range(4):
-            field = PATTERNS[name](np.random.default_rng(seed))(np.random.default_rng(seed), grid(size))
-            assert field.shape == (size, size)
-            assert field.dtype == np.float32
-            assert field.mean() == pytest.approx(0, abs=1e-3)
-            assert field.std() == pytest.approx(1, abs=0.02)
+    def test_fields_of_unit_variance(self, name: str, size: int) -> None:
+        fields = field(name, 0, 4, 2, size)
+        assert fields.shape == (4, 2, size, size)
+        assert fields.dtype == torch.float32
+        assert torch.allclose(fields.mean(dim=(-2, -1)), torch.zeros(4, 2), atol=1e-3)
+        deviation = fields.std(dim=(-2, -1))
+        # A product of marks may have all of its marks beside the picture.
+        assert ((deviation - 1).abs() < 0.02).float().mean() > 0.7
+        assert deviation.max() < 1.02
 
     @pytest.mark.parametrize("name", PATTERNS)
-    def test_parts_of_a_product_differ_and_can_be_drawn_again(self, name: str) -> None:
-        pattern = PATTERNS[name](np.random.default_rng(0))
-        first, again, other = (pattern(np.random.default_rng(seed), grid(48)) for seed in (1, 1, 2))
-        assert np.array_equal(first, again)
-        assert not np.array_equal(first, other)
+    def test_products_differ_and_can_be_drawn_again(self, name: str) -> None:
+        first, again, other = (field(name, seed, 3, 2, 48) for seed in (1, 1, 2))
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)
+        assert not torch.equal(first[0], first[1])
+
+    @pytest.mark.parametrize("name", PATTERNS)
+    def test_no_number_is_lost(self, name: str) -> None:
+        assert all(field(name, seed, 2, 2, 40).isfinite().all() for seed in range(8))
 
 
 class TestProducts:
-    def test_a_seed_is_a_product(self) -> None:
-        images, covers = make_parts_of(7, 3, 64)
-        assert images.shape == covers.shape == (3, 64, 64)
-        assert (images.dtype, covers.dtype) == (np.uint8, np.bool_)
-        again, _ = make_parts_of(7, 2, 64)
-        assert np.array_equal(images[:2], again)
-        assert not np.array_equal(images[0], images[1])
-        assert not np.array_equal(images, make_parts_of(8, 3, 64)[0])
+    def test_the_same_generator_gives_the_same_parts(self) -> None:
+        images, covers = make_parts_of(2, 3, 64, seeded(7))
+        assert images.shape == covers.shape == (2, 3, 64, 64)
+        assert (images.dtype, covers.dtype) == (torch.float32, torch.bool)
+        assert 0 <= images.min() <= images.max() <= 1
+        again, _ = make_parts_of(2, 3, 64, seeded(7))
+        assert torch.equal(images, again)
+        assert not torch.equal(images[:, 0], images[:, 1])
+        assert not torch.equal(images, make_parts_of(2, 3, 64, seeded(8))[0])
 
     def test_products_are_of_many_kinds(self) -> None:
-        made = [make_parts_of(seed, 1, 64) for seed in range(60)]
-        contrast = np.array([image.std() for image, _ in made])
-        objects = np.mean([not cover.all() for _, cover in made])
+        images, covers = make_parts_of(80, 1, 64, seeded(0))
+        contrast = images.std(dim=(-2, -1))
+        objects = (~covers.flatten(1).all(dim=1)).float().mean()
         assert contrast.max() > 8 * contrast.min() > 0
-        assert 0.1 < objects < 0.5
-        assert all(cover.any() for _, cover in made)
+        assert 0.1 < objects < 0.45
 
     def test_parts_of_one_product_look_alike(self) -> None:
         """More than parts of others, by the histogram of grey levels."""
-
-        def histograms(seed: int) -> np.ndarray:
-            return np.array(
-                [np.histogram(image, 16, (0, 255))[0] / image.size for image in make_parts_of(seed, 2, 64)[0]]
-            )
-
-        found = [histograms(seed) for seed in range(20)]
-        own = np.mean([np.abs(one - two).sum() for one, two in found])
-        others = np.mean([np.abs(a[0] - b[0]).sum() for a, b in pairwise(found)])
+        images, _ = make_parts_of(30, 2, 64, seeded(0))
+        found = torch.stack([torch.histc(image, 16, 0, 1) / 64**2 for image in images.flatten(0, 1)]).view(30, 2, 16)
+        own = (found[:, 0] - found[:, 1]).abs().sum(dim=1).mean()
+        others = (found[1:, 0] - found[:-1, 0]).abs().sum(dim=1).mean()
         assert own < 0.5 * others
 
-    @pytest.mark.parametrize(("count", "size"), [(0, 64), (1, 16)])
-    def test_no_picture_is_refused(self, count: int, size: int) -> None:
+    @pytest.mark.parametrize(("products", "parts", "size"), [(1, 0, 64), (0, 1, 64), (1, 1, 16)])
+    def test_no_picture_is_refused(self, products: int, parts: int, size: int) -> None:
         with pytest.raises(SynthError, match="at least"):
-            make_parts_of(0, count, size)
+            make_parts_of(products, parts, size, seeded(0))
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    def test_products_are_drawn_on_a_gpu(self) -> None:
+        images, covers = make_parts_of(24, 2, 64, torch.Generator("cuda").manual_seed(0))
+        assert images.is_cuda
+        assert covers.is_cuda
+        assert images.isfinite().all()
 
 
 class TestTransfer:

@@ -49,6 +49,19 @@ def test_a_missing_data_set_says_what_to_do(server: MongoServer) -> None:
         open_app("no such thing", port=_free_port())
 
 
+def test_a_server_that_does_not_start_is_one_clear_sentence(dataset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fiftyone as fo
+    from fiftyone.core.service import ServiceListenTimeout
+
+    def late(*_: Any, **options: Any) -> None:
+        name = "ServerService"
+        raise ServiceListenTimeout(name, options["port"])
+
+    monkeypatch.setattr(fo, "launch_app", late)
+    with pytest.raises(DatabaseError, match="did not answer within a minute"):
+        open_app(dataset.name, port=_free_port())
+
+
 @pytest.mark.slow
 def test_the_app_answers_and_leaves_nothing(dataset: Any) -> None:
     port = _free_port()

@@ -1,12 +1,17 @@
+import importlib.machinery
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from curation.dataset import index_similarity, sync
 from curation.ledger import Ledger
 from curation.mongo import MongoServer
+from curation.plugin.binding import uncover_packages
 from tests.curation.test_actions import COUNT, ledger  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.server
@@ -149,7 +154,6 @@ def test_mistakes_are_words(dataset: Any, ledger: Ledger, tmp_path: Path) -> Non
 
 def test_alarms_of_drift_are_beside_the_days_and_their_pictures_have_a_view(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
     from datetime import UTC, datetime, timedelta
-    from types import SimpleNamespace
 
     from fiftyone.operators import types
 
@@ -172,3 +176,83 @@ def test_alarms_of_drift_are_beside_the_days_and_their_pictures_have_a_view(data
     sync(ledger, "plugin test")
     dataset.reload()
     assert not dataset.has_saved_view("drift")
+
+
+def test_points_of_the_map_are_coloured_by_verdict_and_a_lasso_becomes_the_view(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    ids = _ids(dataset, ledger)
+    _run(dataset, "mark_defect", ids[:1], who="ann")
+    _run(dataset, "mark_good", ids[3:4], who="ann")
+    dataset.reload()
+    from curation.plugin.map_panel import MapPanel
+
+    ctx = _context(dataset)
+    MapPanel().on_load(ctx)
+    assert ctx.panel.get_state("content") == {"images": COUNT - 1}  # one was never scored
+    traces = {trace["name"]: trace for trace in _drawn(MapPanel(), ctx)["map"].view.data}
+    assert set(traces) == {"no verdict (3)", "unresolved (0)", "defect (1)", "good (1)"}
+    assert traces["defect (1)"]["ids"] == ids[:1]
+    assert traces["good (1)"]["ids"] == ids[3:4]
+    chosen = []
+    ctx.ops = SimpleNamespace(set_view=chosen.append)
+    for found in ([], [{"id": ids[3]}]):
+        ctx.params = {"data": found}
+        MapPanel().choose(ctx)
+    assert [view.values("id") for view in chosen] == [ids[3:4]]
+
+
+def test_the_slider_is_on_the_scale_of_the_histogram(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    scores = [0.001, 0.002, 0.003, 0.004, 0.9, None]
+    dataset.set_values("decision_score", scores)
+    dataset.set_values("verdict", ["good", "good", "good", "defect", "defect", None])
+    from curation.plugin.threshold_panel import ThresholdPanel
+
+    ctx, panel = _context(dataset), ThresholdPanel()
+    panel.on_load(ctx)
+    slider = _drawn(panel, ctx)["logarithmic"].type
+    assert (slider.min, slider.max) == pytest.approx((-3, np.log10(0.9)))
+    ctx.params = {"value": float(np.log10(0.0025))}
+    panel.move(ctx)
+    drawn = _drawn(panel, ctx)
+    assert "0.0025" in drawn["effect"].default
+    assert "1 of 3 (33.3 %) good images rejected, 0 of 2 (0.0 %) defects escape" in drawn["effect"].default
+    # Scores that lie closer have a slider of their own, which nobody has moved.
+    ctx.view = dataset[:3]
+    panel.on_change_view(ctx)
+    assert "linear" in _drawn(panel, ctx)
+    ctx.view = dataset[5:]
+    panel.on_change_view(ctx)
+    assert "flawsmith score" in _drawn(panel, ctx)["trouble_text"].default
+
+
+def test_a_state_that_is_as_before_is_not_set_again(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    from curation.plugin.threshold_panel import ThresholdPanel
+
+    ctx = _context(dataset)
+    ThresholdPanel().on_load(ctx)
+    ctx.panel.set_state = None  # setting it would make the App load the panel anew, without an end
+    ThresholdPanel().on_change_view(ctx)
+
+
+def test_the_folder_of_the_apps_server_hides_no_packages(server: MongoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fiftyone.server
+
+    folder = str(Path(fiftyone.server.__file__).parent)
+    monkeypatch.setattr(sys, "path", [folder, *sys.path])
+    hidden = importlib.machinery.PathFinder.find_spec("lightning")
+    uncover_packages()
+    seen = importlib.machinery.PathFinder.find_spec("lightning")
+    assert hidden is not None
+    assert seen is not None
+    assert (Path(str(hidden.origin)).parent, seen.submodule_search_locations is not None) == (Path(folder), True)
+
+
+def _context(dataset: Any) -> Any:
+    """What the App hands a panel, with its state in a dictionary."""
+    state: dict[str, Any] = {}
+    held = SimpleNamespace(get_state=state.get, set_state=state.__setitem__)
+    return SimpleNamespace(dataset=dataset, view=dataset.view(), panel=held, params={})
+
+
+def _drawn(panel: Any, ctx: Any) -> dict[str, Any]:
+    properties: dict[str, Any] = panel.render(ctx).type.properties
+    return properties

@@ -11,6 +11,7 @@ from PIL import Image
 from curation.labels import Found, Label, Origin, Reading, import_labels
 from curation.labels.coco import read_coco
 from curation.labels.folders import read_folders
+from curation.labels.record import Imported
 from curation.labels.yolo import read_yolo
 from curation.ledger import Ledger, image_id_of
 from learning.errors import DataError
@@ -178,6 +179,28 @@ def test_what_was_labelled_anew_is_a_revision_and_can_go_back(pictures: Path, tm
             assert import_labels(ledger, found, Origin("coco", "a", "a"), tmp_path).changed == changed
             assert [one.state for one in ledger.resolved()] == [verdict]
         assert [row.revision for row in ledger.verdicts()] == ["1", "2", "3"]
+
+
+def test_of_two_imports_at_once_each_counts_what_it_wrote(pictures: Path, tmp_path: Path) -> None:
+    labels = [Label(pictures / f"{number}.png", "good") for number in range(6)]
+    origin = Origin("coco", "a", "a")
+    faster: list[Imported] = []
+    with Ledger.open(tmp_path / "ledger.db") as ledger, Ledger.open(tmp_path / "ledger.db") as other:
+
+        def meanwhile(done: float, total: float, text: str) -> None:
+            """Another import, once this one has read what the ledger has; it does not agree about one picture."""
+            if not faster:
+                said = [*labels[:3], Label(pictures / "3.png", "defect")]
+                faster.append(import_labels(other, Found(said), origin, tmp_path))
+
+        slower = import_labels(ledger, Found(labels), origin, tmp_path, progress=meanwhile)
+        assert (dict(faster[0].taken), faster[0].images_added) == ({"good": 3, "defect": 1}, 4)
+        assert (dict(slower.taken), slower.images_added, slower.known) == ({"good": 2}, 2, 3)
+        assert [one.what for one in slower.refused] == [str(pictures / "3.png")]
+        assert "run it again" in slower.refused[0].reason
+        assert (len(ledger.verdicts()), len(ledger.images())) == (6, 6)
+        again = import_labels(ledger, Found(labels), origin, tmp_path)
+        assert (dict(again.taken), again.changed, again.known) == ({"good": 1}, 1, 5)
 
 
 def test_one_bad_entry_of_coco_ends_nothing_and_is_named(pictures: Path) -> None:

@@ -53,7 +53,7 @@ def test_every_write_can_be_repeated(ledger: Ledger, image_ids: list[str]) -> No
     asks = ledger.create_asks([ask(key) for key in image_ids])
     assert ledger.create_asks([ask(key) for key in image_ids]) == asks
     verdicts = [answer(asks[0], image_ids[0], "good")]
-    assert [ledger.record_verdicts(verdicts), ledger.record_verdicts(verdicts)] == [1, 0]
+    assert [ledger.record_verdicts(verdicts), ledger.record_verdicts(verdicts)] == [verdicts, []]
     assert ledger.verdicts()[0].model_id == "model"
     assert len(ledger.asks("created")) == 3
 

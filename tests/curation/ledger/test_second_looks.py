@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 
 from curation.by_hand import GOLD, SECOND_LOOK
+from curation.errors import LedgerError
 from curation.gold import gold_truths, open_gold
 from curation.inspectors import inspector_report
 from curation.ledger import AskEntry, Ledger, ScoreEntry, VerdictEntry
@@ -103,9 +104,10 @@ def test_a_conflict_nobody_was_asked_about_needs_a_score(ledger: Ledger, image_i
 
 def test_answers_to_gold_items_are_no_verdicts(ledger: Ledger, image_ids: list[str]) -> None:
     ledger.record_scores([ScoreEntry(key, "model", 1, 0.5, 0.5) for key in image_ids])
-    ledger.set_gold_item(image_ids[0], "good", "data team")
-    ledger.set_gold_item(image_ids[1], "good", "data team")
-    ledger.set_gold_item(image_ids[1], "defect", "data team", "crack")
+    ledger.set_gold_items([image_ids[0]], "good", "data team")
+    ledger.set_gold_items([image_ids[1]], "good", "data team")
+    (before,) = ledger.set_gold_items([image_ids[1]], "defect", "data team", "crack", replace=True)
+    assert before.truth == "good"
     assert gold_truths(ledger) == {image_ids[0]: "good", image_ids[1]: "defect"}
     new, missing = open_gold(ledger, 4)
     assert (len(new), missing) == (2, 2)
@@ -127,6 +129,17 @@ def test_answers_to_gold_items_are_no_verdicts(ledger: Ledger, image_ids: list[s
     assert ann.gold.false_good.high == pytest.approx(0.975)
     assert ledger.remove_gold_item(image_ids[0])
     assert not ledger.remove_gold_item(image_ids[0])
+
+
+def test_another_truth_is_not_replaced_unasked(ledger: Ledger, image_ids: list[str]) -> None:
+    assert ledger.set_gold_items(image_ids[:2], "good", "ann") == []
+    with pytest.raises(LedgerError, match=r"ann vouches since .*\.png is good \(2 of 3 images.*--replace"):
+        ledger.set_gold_items(image_ids[:3], "defect", "bob")
+    assert {(item.image_id, item.truth, item.who) for item in ledger.gold_items()} == {
+        (key, "good", "ann") for key in image_ids[:2]
+    }
+    assert ledger.set_gold_items(image_ids[:1], "good", "bob") == []
+    assert next(item for item in ledger.gold_items() if item.image_id == image_ids[0]).who == "bob"
 
 
 def test_what_two_inspectors_settled_serves_as_gold(ledger: Ledger, image_ids: list[str]) -> None:

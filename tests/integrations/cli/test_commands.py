@@ -383,7 +383,7 @@ def test_retrain_moves_the_threshold_by_verdicts(bundle: Path, tiles: Path, tmp_
             )
             for image in opened.images()
         ]
-        assert opened.record_verdicts(verdicts) == 11
+        assert len(opened.record_verdicts(verdicts)) == 11
     result = run("retrain", "--ledger", ledger, "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["changed"] is True

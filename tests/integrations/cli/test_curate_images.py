@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from curation.ledger import Ledger
+from curation.ledger import Ledger, SetMember
 from tests.curation.test_actions import ledger  # noqa: F401 (a fixture)
 from tests.integrations.cli.running import run as flawsmith
 
@@ -42,6 +42,21 @@ def test_twins_are_proposed_on_stdout_and_versions_are_made(ledger: Ledger, tmp_
     assert "5 good, 1 defective" in run("version", "v2", *place, "--assume-good").stderr
     assert "1 added" not in flawsmith("retrain", "compare", "v1", "v2", *place).stderr
     assert "5 added, 0 removed" in flawsmith("retrain", "compare", "v1", "v2", *place).stderr
+
+
+def test_of_many_differences_twenty_are_named_unless_all_are_wanted(tmp_path: Path) -> None:
+    members = [SetMember(f"{n:032d}", Path(f"{n}.png"), f"{n}", f"{n}", "good") for n in range(23)]
+    with Ledger.open(tmp_path / "l.db") as opened:
+        opened.create_set("training", members[:1], "v1")
+        opened.create_set("training", members[1:], "v2")
+    compare = ("retrain", "compare", "v1", "v2", "--ledger", tmp_path / "l.db")
+    short = flawsmith(*compare)
+    assert len(short.stdout.splitlines()) == 20
+    assert "22 added, 1 removed, 0 changed, 0 the same" in short.stderr
+    assert "and 3 more: --all" in short.stderr
+    whole = flawsmith(*compare, "--all")
+    assert len(whole.stdout.splitlines()) == 23
+    assert "more" not in whole.stderr
 
 
 def test_images_are_listed_by_their_tags(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811

@@ -97,6 +97,8 @@ def test_a_challenger_waits_for_drift_or_verdicts(scored: Path, tiles: Path) -> 
         (("--until", "yesterday"), "--until yesterday: write it as"),
         (("--until", "2020-01-01"), "no scored pictures until 2020-01-01"),
         (("--since", "2026-03-02", "--until", "2026-03-01"), "--since is not before --until"),
+        (("--since", "2031-01-01"), "no scored picture lies after 2031-01-01 00:00 UTC"),
+        (("--since", "2031-01-01", "--camera", "top"), "of camera top lies after 2031-01-01 00:00 UTC"),
         (("--false-alarms", "2"), "a probability between 0 and 1"),
     ],
 )

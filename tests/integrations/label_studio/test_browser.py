@@ -1,113 +1,50 @@
 """An inspector at a real browser: ten answers by keys, one edit, one skip, and a threshold that moves by them."""
 
 import json
-import os
 import re
-import shutil
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from curation.defect_classes import known_classes
-from curation.ledger import Ledger, VerdictEntry
+from curation.ledger import Ledger
 from integrations.asking import Asking, top_up_each
 from integrations.label_studio import LabelStudioServer, ensure_project, pull, push
 from integrations.label_studio.client import list_tasks
 from integrations.label_studio.server import EMAIL
 from integrations.recording import load_bundles
 from learning.bundle import Bundle
+from tests.browser import open_page, picture, until
 from tests.integrations.cli.running import run
+from tests.integrations.scored_line import Line, make_line
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from .conftest import Review
+from .running_backend import running
+
 CLASS_KEYS = "67890qw"
 """Label Studio itself gives keys to those after the fifth."""
-PICTURES = os.environ.get("FLAWSMITH_SCREENSHOTS")
-"""Folder for pictures of the page, for the docs."""
-_PATIENCE = 60_000.0
-
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
 def page(server: LabelStudioServer) -> Iterator[Any]:
     """A browser in which somebody has logged in."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="no playwright: uv pip install --group browser (and a Chromium)"
-    )
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: install Debian's package chromium, or Google Chrome")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    with open_page() as opened:
+        request = opened.context.request
         # By the form, without its script: that takes no clicks for a while on a busy machine.
         address = f"{server.url}/user/login/"
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', context.request.get(address).text())
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', request.get(address).text())
         assert token
         form = {"email": EMAIL, "password": server.password, "csrfmiddlewaretoken": token[1]}
-        assert context.request.post(address, form=form, headers={"Referer": address}).ok
-        opened = context.new_page()
-        opened.set_default_timeout(_PATIENCE)
+        assert request.post(address, form=form, headers={"Referer": address}).ok
         yield opened
-        browser.close()
-
-
-@dataclass(frozen=True)
-class Line:
-    """Parts that a model has scored."""
-
-    home: Path
-    bundle: Path
-    ledger: Path
-    truth: dict[str, str]
-    """Kind of defect, or ``good``, by image id."""
 
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
-    home = tmp_path_factory.mktemp("line")
-    parts, bundle, ledger = home / "tiles", home / "bundle", home / "ledger.db"
-    made = ("--good", 40, "--test-good", 16, "--defective", 14, "--size", 128, "--seed", 5)
-    config = home / "small.yaml"
-    config.write_text("size: 128\n")
-    for command in (
-        ("parts", "--kind", "tile", "--out", parts, *made),
-        ("train", parts, "--out", bundle, "--config", config, "--steps", 40, "--device", "cpu"),
-        ("score", bundle, parts / "test", "--ledger", ledger, "--home", home, "--maps", home / "maps"),
-    ):
-        result = run(*command)
-        assert result.exit_code == 0, result.output
-    with Ledger.open(ledger) as opened:
-        truth = {image.image_id: image.path.parent.name for image in opened.images()}
-        # What is known already, so that there is something to compare with.
-        for kind in ("good", *sorted(set(truth.values()) - {"good"})):
-            image = next(one for one in opened.images() if truth[one.image_id] == kind)
-            mask = next((parts / "ground_truth").rglob(f"{image.path.stem}_mask.png"), None) if kind != "good" else None
-            said = ("good", None) if kind == "good" else ("defect", kind)
-            entry = VerdictEntry(
-                None,
-                image.image_id,
-                "ada",
-                said[0],
-                "2026-01-01",
-                "csv",
-                image.image_id,
-                "1",
-                mask,
-                said[1],  # type: ignore[arg-type]
-            )
-            opened.record_verdicts([entry])
-    return Line(home, bundle, ledger, truth)
-
-
-def _picture(page: Any, name: str) -> None:
-    if PICTURES and not (path := Path(PICTURES) / f"{name}.png").exists():
-        page.wait_for_load_state("networkidle")
-        page.screenshot(path=path)
+    return make_line(tmp_path_factory.mktemp("line"))
 
 
 def _press(page: Any, keys: str) -> None:
@@ -145,10 +82,10 @@ def test_an_inspector_answers_by_keys_edits_and_skips(page: Any, server: LabelSt
                 said[task] = "good" if kind == "good" else "defect"
             _press(page, keys)
             if number != 3:
-                _picture(page, f"label-studio-{said[task]}")
+                picture(page, f"label-studio-{said[task]}")
                 page.keyboard.press("Control+Enter")
-            _until(lambda done=number + 1: _annotations(client, project) >= done)
-        _picture(page, "label-studio-done")
+            until(lambda done=number + 1: _annotations(client, project) >= done)
+        picture(page, "label-studio-done")
 
         pulled = pull(ledger, client, project, line.home / "masks")
         assert (pulled.new, pulled.skipped) == (11, 1)
@@ -161,9 +98,9 @@ def test_an_inspector_answers_by_keys_edits_and_skips(page: Any, server: LabelSt
         edited = next(task for task, verdict in said.items() if verdict == "good")
         page.goto(f"{server.url}/projects/{project}/data?task={edited}")
         _press(page, "3")
-        _picture(page, "label-studio-edit")
+        picture(page, "label-studio-edit")
         page.keyboard.press("Control+Enter")
-        _until(lambda: pull(ledger, client, project, line.home / "masks").changed == 1)
+        until(lambda: pull(ledger, client, project, line.home / "masks").changed == 1)
         last = ledger.verdicts(ask_id=asks[edited].ask_id)
         assert [verdict.verdict for verdict in last] == ["good", "unsure"]
     before = Bundle.load(line.bundle).thresholds.current()
@@ -185,8 +122,22 @@ def _annotations(client: Any, project: int) -> int:
     return sum((task.total_annotations or 0) + (task.cancelled_annotations or 0) for task in tasks)
 
 
-def _until(holds: Callable[[], bool]) -> None:
-    ends = time.monotonic() + _PATIENCE / 1000
-    while not holds():
-        assert time.monotonic() < ends
-        time.sleep(0.3)
+def test_a_browser_shows_pictures_by_signed_addresses_and_what_the_backend_proposes(page: Any, review: Review) -> None:
+    [ask] = review.add_asks(1)
+    with running(review) as backend:
+        push(review.ledger, review.client, review.project, review.images_root, signed=backend.pictures)
+        [task] = review.task_ids()[ask]
+        review.client.predictions.delete(review.client.predictions.list(task=task)[0].id)
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        page.goto(f"{review.server.url}/projects/{review.project}/data?task={task}")
+        page.wait_for_selector(".lsf-choice")
+        page.wait_for_function(
+            """() => [...document.images].filter(one => one.src.startsWith('blob:') || one.src.includes('/pictures/'))
+                     .filter(one => one.naturalWidth > 0).length >= 4"""
+        )
+        # Brushes are painted only on pictures that the page may read.
+        assert not [text for text in said if "CORS" in text or "/pictures/" in text]
+        [predicted] = review.client.predictions.list(task=task)
+        assert predicted.result is not None
+        assert len(predicted.result) == 1

@@ -64,7 +64,7 @@ def test_gold_items_look_like_any_other_and_count_for_nothing_but_the_inspector(
     pull(review.ledger, review.client, review.project, review.masks)
     ids = {ask.ask_id: ask.image_id for ask in review.ledger.asks()}
     for ask in asks[:2]:
-        review.ledger.set_gold_item(ids[ask], "good", "data team")
+        review.ledger.set_gold_items([ids[ask]], "good", "data team")
     assert len(open_gold(review.ledger, 2)[0]) == 2
     push(review.ledger, review.client, review.project, review.images_root)
     gold = {ask.ask_id for ask in review.ledger.asks() if ask.strategy == GOLD}

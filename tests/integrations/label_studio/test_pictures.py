@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from integrations.label_studio.pictures import address, overlay, write_pictures
+from integrations.label_studio.gallery import LocalFiles
+from integrations.label_studio.pictures import overlay, write_pictures
 from learning.errors import DataError
 
 
@@ -61,4 +62,6 @@ def test_a_damaged_map_is_named(tmp_path: Path) -> None:
 
 
 def test_addresses_are_quoted() -> None:
-    assert address(Path("/srv/asks/a b.png")) == "/data/local-files/?d=asks/a%20b.png"
+    picture = Path("/srv/asks/a b.png")
+    address = LocalFiles(picture.parent).address("ask", "image", picture)
+    assert address == "/data/local-files/?d=asks/a%20b.png"

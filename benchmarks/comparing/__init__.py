@@ -1,0 +1,1 @@
+"""A network that compares pictures with good parts, trained on made-up products, and the detector made of it."""

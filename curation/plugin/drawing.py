@@ -1,0 +1,86 @@
+"""What all panels share: how they are read, drawn and coloured."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from curation.appearance import AMBER, GREEN, RED, SLATE
+from learning.errors import UserError
+
+NONE = "no verdict"
+COLORS = {"good": GREEN, "defect": RED, "unresolved": AMBER, NONE: SLATE}
+GREY, FAINT = "#8a8f96", "rgba(128,128,128,0.3)"
+LAYOUT: dict[str, Any] = {
+    "margin": {"t": 30, "r": 50, "b": 50, "l": 60},
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "showlegend": True,
+    "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.15},
+    "height": 380,
+}
+
+
+class InspectionPanel(foo.Panel, ABC):
+    """A panel that is drawn anew when another view is opened; errors of users are shown in it."""
+
+    name: str
+    label: str
+    icon: str
+    about: str
+
+    @property
+    def config(self) -> foo.PanelConfig:
+        """What the App lists."""
+        return foo.PanelConfig(name=self.name, label=self.label, icon=self.icon, help_markdown=self.about)
+
+    def on_load(self, ctx: Any) -> None:
+        """Read what is drawn."""
+        try:
+            found = {"content": self.read(ctx), "trouble": ""}
+        except UserError as error:
+            found = {"trouble": str(error)}
+        for key, value in found.items():
+            # A state that is set makes FiftyOne say that the view has changed, which would bring us here again.
+            if ctx.panel.get_state(key) != value:
+                ctx.panel.set_state(key, value)
+
+    def on_change_view(self, ctx: Any) -> None:
+        """Read again."""
+        self.on_load(ctx)
+
+    def render(self, ctx: Any) -> types.Property:
+        """Draw."""
+        panel = types.Object()
+        trouble, content = ctx.panel.get_state("trouble"), ctx.panel.get_state("content")
+        if trouble:
+            panel.md(trouble, name="trouble_text")
+        elif content:
+            self.draw(ctx, panel, content)
+        return types.Property(panel, view=types.GridView(orientation="vertical", columns=1, gap=2, pad=2))
+
+    @abstractmethod
+    def read(self, ctx: Any) -> dict[str, Any]:
+        """Plain data of what is drawn.
+
+        Raises:
+            UserError: There is nothing to draw, and why.
+        """
+
+    @abstractmethod
+    def draw(self, ctx: Any, panel: types.Object, content: dict[str, Any]) -> None:
+        """Add views of the data to the panel."""
+
+
+def axis(title: str) -> dict[str, Any]:
+    """An axis with a title; FiftyOne gives its colours to the first axes only."""
+    return {"title": {"text": title, "font": {"size": 14, "color": GREY}}, "gridcolor": FAINT, "zerolinecolor": FAINT}
+
+
+def line(at: float | str, color: str, dash: str) -> dict[str, Any]:
+    """A line from the bottom of a plot to its top."""
+    drawn = {"color": color, "width": 2, "dash": dash}
+    return {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": drawn}

@@ -1,0 +1,181 @@
+"""A data team at the real App in a real browser: overlay, similar ones, inspection, threshold, map, drift."""
+
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageChops
+
+from curation.ledger import Ledger
+from curation.ports import free_port
+from tests.browser import open_page, picture, until
+from tests.integrations.scored_line import Line, make_line
+
+PROGRAM = (sys.executable, "-c", "from integrations.cli import main; main()", "curate")
+PLUGIN = "@flawsmith/inspection"
+SAMPLES = "[data-cy=looker]"
+EFFECT = "text=good images rejected"
+
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
+    return make_line(tmp_path_factory.mktemp("line"))
+
+
+@pytest.fixture
+def address(line: Line) -> Iterator[str]:
+    """The App as the command opens it; ended by Ctrl-C, it takes its servers with it."""
+    where = ("--home", str(line.home), "--name", "browser test")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FIFTYONE_")}
+    subprocess.run([*PROGRAM, "sync", "--ledger", str(line.ledger), *where], check=True, env=environment)
+    port = free_port()
+    running = subprocess.Popen([*PROGRAM, "open", *where, "--port", str(port)], env=environment)
+    try:
+        until(lambda: _answers(port) or running.poll() is not None, seconds=240)
+        database = json.loads((line.home / "fiftyone" / "mongod.json").read_text())["pid"]
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        running.send_signal(signal.SIGINT)
+        code = running.wait(120)
+    assert code == 0
+    assert not _answers(port)
+    assert not Path(f"/proc/{database}").exists()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_data_team_finds_sends_and_weighs(address: str, line: Line) -> None:
+    with open_page() as page:
+        page.goto(address)
+        page.wait_for_selector(SAMPLES)
+        if (offer := page.get_by_text("Dismiss", exact=True)).is_visible():
+            offer.click()
+        _the_map_lies_over_the_pictures(page)
+
+        score = _select(page, 0)
+        _press(page, "find_more_like_this", "Find more like this", "most similar samples of the whole data set")
+        page.wait_for_selector("text=25 samples")
+        until(lambda: _score(page, 0) == score)
+        picture(page, "app-similar")
+
+        sent = {_select(page, place) for place in (1, 2)}
+        _press(page, "send_to_inspection", "Send to inspection", "2 sent to inspection")
+        # The grid shows it without being loaded anew.
+        until(lambda: page.get_by_text("chosen by hand", exact=True).count() == 2)
+        with Ledger.open(line.ledger) as ledger:
+            asked = {ask.image_id for ask in ledger.asks("created")}
+            assert {f"score: {row.score}" for row in ledger.scores() if row.image_id in asked} == sent
+        page.locator("[data-cy=btn-clear-view-bar]").click()
+        page.wait_for_selector("text=30 samples")
+
+        _open(page, "Threshold")
+        page.wait_for_selector(EFFECT)
+        _drag(page, 2000)
+        _says(page, r"0 of 1 \(0\.0 %\) good images rejected, 7 of 7 \(100\.0 %\) defects escape, 0 of 30")
+        _drag(page, -2000)
+        _says(page, r"0 of 7 \(0\.0 %\) defects escape, 29 of 30")
+        picture(page, "app-threshold")
+        _close(page)
+
+        for panel, shows in (("Over time", "median score"), ("Kinds of defects", "not judged")):
+            _open(page, panel)
+            page.wait_for_selector(f"text={shows}")
+            picture(page, f"app-{panel}")
+            _close(page)
+        _open(page, "Map of embeddings")
+        for legend in ("no verdict (22)", "defect (7)", "good (1)"):
+            page.wait_for_selector(f"text={legend}")
+        picture(page, "app-map")
+        _lasso_the_left_half(page)
+        page.get_by_text("30 samples").wait_for(state="hidden")
+
+
+def _the_map_lies_over_the_pictures(page: Any) -> None:
+    """Its checkbox in the sidebar takes it away: thousands of pixels change, and come back."""
+    until(lambda: _differs(_grid(page), _grid(page)) == 0)
+    with_map = _grid(page)
+    picture(page, "app")
+    box = page.locator("[data-cy=checkbox-anomaly_map]")
+    box.click()
+    until(lambda: _differs(with_map, _grid(page)) > 1000)
+    box.click()
+    until(lambda: _differs(with_map, _grid(page)) < 100)
+
+
+def _grid(page: Any) -> Image.Image:
+    page.mouse.move(5, 5)
+    return Image.open(io.BytesIO(page.locator("[data-cy=fo-grid]").screenshot())).convert("RGB")
+
+
+def _differs(before: Image.Image, after: Image.Image) -> int:
+    return int((np.asarray(ImageChops.difference(before, after)).max(axis=2) > 30).sum())
+
+
+def _select(page: Any, place: int) -> str:
+    """Select a sample by its box; what it shows as score."""
+    sample = page.locator(SAMPLES).nth(place)
+    sample.hover()
+    sample.locator("[data-cy=looker-checkbox-]").click()
+    return _score(page, place)
+
+
+def _score(page: Any, place: int) -> str:
+    return str(page.locator(SAMPLES).nth(place).locator("[data-cy=tag-score]").get_attribute("title"))
+
+
+def _press(page: Any, operator: str, label: str, told: str) -> None:
+    """The operator's button above the grid, then that of its form."""
+    page.locator(f'[data-item-id="{PLUGIN}/{operator}"]').click()
+    page.get_by_role("button", name=label, exact=True).click()
+    page.wait_for_selector(f"text={told}")
+
+
+def _open(page: Any, panel: str) -> None:
+    page.locator("[data-cy=new-panel-btn]").last.click()
+    page.get_by_text(panel, exact=True).last.click()
+
+
+def _close(page: Any) -> None:
+    """The panel that was opened last: of many, the button that opens one more is out of sight."""
+    page.locator("[data-cy^=panel-tab]").last.locator("svg").last.click()
+
+
+def _drag(page: Any, by: int) -> None:
+    """Drag the threshold with the mouse, as far as its slider goes."""
+    handle = page.locator(".MuiSlider-thumb").last
+    handle.hover()
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.down()
+    page.mouse.move(x + by, y, steps=20)
+    page.mouse.up()
+
+
+def _says(page: Any, pattern: str) -> None:
+    until(lambda: re.search(pattern, page.locator(EFFECT).first.inner_text()) is not None)
+
+
+def _lasso_the_left_half(page: Any) -> None:
+    plot = page.locator(".js-plotly-plot .nsewdrag").last.bounding_box()
+    left, top = plot["x"] + 3, plot["y"] + 3
+    right, bottom = plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] - 3
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for x, y in ((right, top), (right, bottom), (left, bottom), (left, top)):
+        page.mouse.move(x, y, steps=12)
+    page.mouse.up()
