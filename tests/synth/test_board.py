@@ -2,9 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from skimage.measure import label
+from skimage.transform import downscale_local_mean
 
-from synth.parts import board, draw_lot
-from synth.parts.board.layout import footprints, leads
+from synth.parts import board, draw_lot, make_part
+from synth.parts.board.artwork import artwork
+from synth.parts.board.layout import HALF, footprints, leads, pads
 from synth.parts.camera import draw_camera, radiance
 
 LOT = draw_lot(np.random.default_rng(3))
@@ -14,12 +17,44 @@ def plan(seed: int = 0) -> board.Board:
     return board.draw(np.random.default_rng(seed), LOT)
 
 
+def test_parts_stand_on_the_board_and_apart_from_each_other() -> None:
+    taken = np.zeros((int(8 * HALF[1]), int(8 * HALF[0])), dtype=int)
+    rows, columns = np.mgrid[: taken.shape[0], : taken.shape[1]]
+    u, v = (columns + 0.5) / 4 - HALF[0], (rows + 0.5) / 4 - HALF[1]
+    for item in footprints():
+        a = (u - item.u) * np.cos(item.angle) + (v - item.v) * np.sin(item.angle)
+        b = (v - item.v) * np.cos(item.angle) - (u - item.u) * np.sin(item.angle)
+        body = (np.abs(a) < item.length / 2) & (np.abs(b) < item.width / 2)
+        assert body.sum() / 16 == pytest.approx(item.length * item.width, rel=0.1)
+        taken += body
+    assert taken.max() == 1
+
+
+def test_no_trace_touches_another() -> None:
+    # Every island of copper has the pads of one net: at most one pad, as each trace leads from a pad to a via.
+    art = artwork(2)
+    islands = label(art.traces < 0)
+    items = footprints()
+    found = []
+    for pad in pads():
+        u, v = items[pad.footprint].place(pad.a, pad.b)
+        found.append(islands[int((v + HALF[1]) * 2), int((u + HALF[0]) * 2)])
+    assert min(found) > 0
+    assert len(set(found)) == len(found)
+    assert (art.vias < 0.5).any()
+
+
 def test_boards_of_a_product_differ_by_their_play_and_their_serial_number() -> None:
     first, second = plan(0), plan(1)
     for one, other in zip(first.parts, second.parts, strict=True):
         assert one.item.shape == other.item.shape
         assert 0 < np.hypot(one.item.u - other.item.u, one.item.v - other.item.v) < 6
         assert (one.marking == other.marking) == (one.item.shape != "sticker")
+
+
+def test_a_board_looks_the_same_at_every_size() -> None:
+    small, large = (make_part("board", LOT, np.random.default_rng(4), size=size).images[0] for size in (192, 384))
+    assert np.corrcoef(small.ravel(), downscale_local_mean(large, (2, 2)).ravel())[0, 1] > 0.95
 
 
 def test_what_stands_on_a_board_throws_its_shadow_on_the_side_away_from_the_light() -> None:

@@ -143,7 +143,7 @@ def _routes() -> tuple[tuple[tuple[float, float], ...], ...]:
             shrink = 1 - 0.7 * attempt / _TRIES
             heading = outward + (np.pi if item.shape == "chip" and rng.random() < 0.25 else 0)
             turn = rng.choice([-1, 0, 1]) * np.pi / 4
-            steps = [(heading, rng.uniform(5, 13)), (heading + turn, rng.uniform(4, 16) * shrink)]
+            steps = [(heading, free + rng.uniform(0.5, 7)), (heading + turn, rng.uniform(4, 16) * shrink)]
             steps.append((heading + turn * rng.choice([0, 2]), rng.uniform(4, 40) * shrink))
             route = [start]
             for direction, length in steps:
@@ -162,7 +162,7 @@ def _free(taken: Array, per_unit: int, route: NDArray[np.floating], own: float) 
         return False
     t = np.linspace(0, 1, 24)[:, None]
     points = np.concatenate([a + t * (b - a) for a, b in pairwise(route)])
-    points = points[np.hypot(*(points - route[0]).T) > own]
+    points = points[np.hypot(*(points - route[0]).T) > own]  # the first leg is longer, and leads straight away
     columns, rows = ((points + HALF) * per_unit).astype(int).T
     end = ((route[-1] + HALF) * per_unit).astype(int)
     clear = taken[rows, columns].min(initial=FAR) > _TRACE + _APART

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from synth.parts.board.layout import LEAD, lead_width, leads
+from synth.parts.board.layout import HALF, LEAD, lead_width, leads
 from synth.parts.board.plan import Bend, Board, Placed
 from synth.parts.board.scenery import copper
 from synth.parts.marks import Defect, Part
@@ -13,6 +13,9 @@ from synth.parts.scene import Array, Scene, along_polyline, cloud, coverage, ove
 
 _TIN, _SHINE = 0.4, 0.42
 """Albedo and gloss of solder."""
+
+_MARGIN = 6.0
+"""Nothing begins to lie nearer to the board's edge, in units."""
 
 _LOW = 1.6
 """Higher than this is no surface of the board any more, but something on it."""
@@ -235,8 +238,9 @@ def _low(scene: Scene) -> Array:
 
 
 def _bare_place(scene: Scene, rng: np.random.Generator) -> tuple[float, float]:
-    """A place on the board's own surface."""
-    place = int(rng.choice(np.flatnonzero(_low(scene) > 0.9)))
+    """A place on the board's own surface, away from its edge, over which nothing lies."""
+    inside = rounded_box(scene.u, scene.v, HALF[0] - _MARGIN, HALF[1] - _MARGIN, 0) < 0
+    place = int(rng.choice(np.flatnonzero((_low(scene) > 0.9) & inside)))
     return float(scene.u.flat[place]), float(scene.v.flat[place])
 
 

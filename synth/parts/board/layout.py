@@ -91,7 +91,7 @@ def footprints() -> tuple[Footprint, ...]:
         Footprint("chip", 30, -12, 0, 8, 13, 3.5, 0.08, (1, 2, 0, 0), 7.0),
         Footprint("crystal", -36, 34, 0, 27, 10, 5, 0.36),
         Footprint("can", -82, 50, 0.4, 31, 31, 16, 0.48),
-        Footprint("coil", 8, 36, 0, 21, 20, 7, 0.15),
+        Footprint("coil", 13, 36, 0, 21, 20, 7, 0.15),
         Footprint("connector", 16, 89, 0, 108, 19, 11, 0.5, (0, 0, 12, 0), 8.4),
         Footprint("diode", 88, 66, turned, 17, 9, 4, 0.09),
         Footprint("diode", -52, 66, 0, 15, 8, 4, 0.09),
@@ -103,7 +103,7 @@ def footprints() -> tuple[Footprint, ...]:
     made += [Footprint("capacitor", 98, -58 + 13 * i, 0, 9, 5, 3, 0.33) for i in range(4)]
     made += [Footprint("resistor", 98, -6 + 13 * i, 0, 9, 5, 2, 0.075) for i in range(4)]
     made += [Footprint("capacitor", 28, -84 + 13 * i, 0, 12, 7, 4, 0.29) for i in range(4)]
-    made += [Footprint("capacitor", -18 + 19 * i, 63, turned, 17, 9, 5, 0.31) for i in range(2)]
+    made += [Footprint("capacitor", -18 + 19 * i, 60, turned, 17, 9, 5, 0.31) for i in range(2)]
     made += [Footprint("resistor", 20 + 12 * i, 62, turned, 9, 5, 2, 0.075) for i in range(5)]
     made += [Footprint("capacitor", -63 + 54 * i, 30, turned, 9, 5, 3, 0.35) for i in range(2)]
     return tuple(made)
