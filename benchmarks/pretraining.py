@@ -114,10 +114,14 @@ def run(
     exam: Exam, way: str, started: dict[str, Tensor], seed: int, steps: int | None, minutes: float | None
 ) -> dict[str, Any]:
     """Train in one of the ways and judge; see ``benchmarks.choice.judge``."""
-    detector = {SCRATCH: Segment, PRETRAINED: Pretrained, COMPARING: Comparing}[way](
-        SegmentConfig(), exam.train.preprocessing
-    )
-    if isinstance(detector, Pretrained):
+    config, preprocessing = SegmentConfig(), exam.train.preprocessing
+    if way == COMPARING:
+        comparing = Comparing(config, preprocessing)
+        comparing.start = started
+        return judge_detector(exam, way, comparing, comparing.remember(exam.train, seed), seed)
+    detector = Segment(config, preprocessing)
+    if way == PRETRAINED:
+        detector = Pretrained(config, preprocessing)
         detector.start = started
     budget = Budget(minutes=minutes, steps=None if minutes else steps)
     return judge_detector(exam, way, detector, detector.fit(exam.train, exam.train, seed, budget), seed)

@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.console import say
 from benchmarks.machine import describe_machine
 from benchmarks.peers import PeerError, peer_python
 from benchmarks.profiling import Profile, markdown, profile_generator
 from benchmarks.replays import replay_across_devices
+from benchmarks.synthesis_tables import tables
 from benchmarks.workers.flawsmith import FOREGROUND, MIX, make
 from benchmarks.workers.jobs import Answer, Job, fit
 from benchmarks.workers.process import Worker
@@ -316,71 +316,6 @@ def measure_memory(setting: Setting, plan: Plan) -> dict[str, Any]:
     return result
 
 
-def tables(result: dict[str, Any]) -> list[Table]:
-    """Draw the figures, as far as they were measured."""
-    drawn = {"rates": _rates_table, "replay": _replay_table}
-    keys = {"rates": "images_per_second", "replay": "replay_across_devices"}
-    found = [draw(result) for part, draw in drawn.items() if result.get(keys[part])]
-    return [*found, _figures_table(result)]
-
-
-def _rates_table(result: dict[str, Any]) -> Table:
-    speed = Table(title=f"images per second at {result['size']}² RGB, median and range of {result['rounds']} rounds")
-    devices = list(result["images_per_second"][MIX])
-    for heading in ("generator", *devices, "painted"):
-        speed.add_column(heading, justify="left" if heading == "generator" else "right")
-    for name, rates in result["images_per_second"].items():
-        ranges = result["images_per_second_range"][name]
-        cells = [f"{rates[d]:.0f} ({ranges[d][0]:.0f}–{ranges[d][1]:.0f})" if d in rates else "–" for d in devices]
-        speed.add_row(name, *cells, f"{100 * result['painted'][name]:.0f} %")
-    return speed
-
-
-def _replay_table(result: dict[str, Any]) -> Table:
-    replay = Table(title="the same recipes on both devices: greatest differences, in 255ths of the range")
-    for heading in ("family", "across devices", "masks that differ", "painted again", "painted alone"):
-        replay.add_column(heading, justify="left" if heading == "family" else "right")
-    for name, found in result["replay_across_devices"]["families"].items():
-        levels = [f"{255 * found[key]:.4f}" for key in ("difference", "again", "alone")]
-        replay.add_row(name, levels[0], f"{100 * found['mask_share']:.3f} %", *levels[1:])
-    return replay
-
-
-def _figures_table(result: dict[str, Any]) -> Table:
-    figures = Table(title="what was asked for", show_header=False)
-    if "painted" in result:
-        for name, what in (("perlin", "Perlin"), ("mix", "default mix")):
-            figures.add_row(
-                f"{what} over anomalib, per thread",
-                f"{_times(result[f'ratio_per_thread_{name}'])}; by processor time "
-                f"{_times(result[f'ratio_of_cpu_time_{name}'])}",
-            )
-    if "training_step" in result:
-        step = result["training_step"]
-        figures.add_row(
-            "share of a training step",
-            f"{100 * result['share_of_training_step']:.1f} % of {step['step_ms']:.0f} ms; "
-            f"of its time on all cores {100 * step['share_of_cpu_time']:.1f} %; "
-            f"waiting for batches {100 * step['waited_share']:.1f} %",
-        )
-    if "linearity" in result:
-        figures.add_row(
-            "processor time grows with the number of images to the power of", f"{result['linearity']['exponent']:.3f}"
-        )
-    memory = result.get("peak_memory_mb", {"batch": {}, "large": []})
-    for name, peak in memory["batch"].items():
-        figures.add_row(f"memory for a batch of {result['batch']}, {name}", _megabytes(peak))
-    for row in memory["large"]:
-        figures.add_row(
-            f"memory for one image of {row['size']}², {'grey' if row['channels'] == 1 else 'RGB'} "
-            f"({row['picture_mb']:.0f} MB itself)",
-            f"{_megabytes(row['peak_mb'])}, {row['seconds_per_image']:.2f} s",
-        )
-    for name, row in memory.get("families", {}).items():
-        figures.add_row(f"{_LARGE[-1]}² RGB, {name}", f"{_megabytes(row['peak_mb'])}, {row['seconds_per_image']:.2f} s")
-    return figures
-
-
 @contextmanager
 def _workers(setting: Setting) -> Iterator[dict[str, tuple[Worker, str]]]:
     """Every generator with the worker that has it, in the order of their turns."""
@@ -443,14 +378,6 @@ def _warm_up(job: Job) -> int:
 
 def _device(threads: int) -> str:
     return f"cpu_{threads}"
-
-
-def _times(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}×"
-
-
-def _megabytes(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0f} MB"
 
 
 def _plan(options: argparse.Namespace) -> Plan:

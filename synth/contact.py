@@ -33,11 +33,11 @@ _INK = (255, 50, 25)
 
 
 def contact_sheet(rows: Sequence[Tensor], out: Path, labels: Sequence[str] = (), side: int = 128) -> None:
-    """Write rows of pictures as one PNG.
+    """Write rows of pictures as one picture.
 
     Args:
         rows: Batches ``[B, C, H, W]``, 0..1, with 1 or 3 channels; a row of the sheet each.
-        out: The file.
+        out: The file: a JPEG where its name ends in ``.jpg``, else a PNG.
         labels: A text above each row; none, or one for each.
         side: Longer side of a picture in pixels.
 
@@ -51,7 +51,7 @@ def contact_sheet(rows: Sequence[Tensor], out: Path, labels: Sequence[str] = (),
         [_Strip([_shrunk(_levels(picture), side) for picture in batch], labels[row] if labels else "")]
         for row, batch in enumerate(rows)
     ]
-    write_file(out, _drawn(strips, side, _LABEL if labels else 0))
+    write_file(out, _encoded(_drawn(strips, side, _LABEL if labels else 0), out))
 
 
 def outlined(images: Tensor, masks: Tensor, colour: tuple[float, float, float] = (1.0, 0.2, 0.1)) -> Tensor:
@@ -76,7 +76,7 @@ def write_overview(folder: Path, entries: Iterable[Entry], count: int, out: Path
     shown = set(np.linspace(0, count - 1, min(count, _SHOWN)).round().astype(int).tolist())
     strips = [_overview(folder, entry) for place, entry in enumerate(entries) if place in shown]
     rows = [strips[i : i + _ABREAST] for i in range(0, len(strips), _ABREAST)]
-    write_file(out, _drawn(rows, _SIDE, _LABEL))
+    write_file(out, _encoded(_drawn(rows, _SIDE, _LABEL), out))
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def _shrunk(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(shrunk if shrunk.ndim == 3 else np.repeat(shrunk[..., None], 3, axis=2), dtype=np.uint8)
 
 
-def _drawn(rows: Sequence[Sequence[_Strip]], side: int, above: int) -> bytes:
-    """A PNG with strips in rows, each under its label."""
+def _drawn(rows: Sequence[Sequence[_Strip]], side: int, above: int) -> Image.Image:
+    """Strips in rows, each under its label."""
     font = ImageFont.load_default(_TEXT)
     step = side + _GAP
     wide = max(len(strip.pictures) for row in rows for strip in row) * step + 2 * _GAP
@@ -149,8 +149,13 @@ def _drawn(rows: Sequence[Sequence[_Strip]], side: int, above: int) -> bytes:
             pen.text((left, top), _cut_to(strip.label, font, wide - 2 * _GAP), fill="black", font=font)
             for place, picture in enumerate(strip.pictures):
                 sheet.paste(Image.fromarray(picture), (left + place * step, top + above))
+    return sheet
+
+
+def _encoded(sheet: Image.Image, out: Path) -> bytes:
+    """As the name of the file says."""
     data = BytesIO()
-    sheet.save(data, format="PNG", optimize=True)
+    sheet.save(data, format="JPEG" if out.suffix == ".jpg" else "PNG", optimize=True, quality=88)
     return data.getvalue()
 
 

@@ -1,7 +1,6 @@
 """What is judged: ``segment`` that starts from pretrained weights, and a comparison that is not trained any more."""
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +9,9 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from benchmarks.comparing.network import Comparer, rows
-from learning.detectors.base import Budget, FitReport
+from learning.detectors.base import FitReport
 from learning.detectors.segment.detector import Segment
 from learning.detectors.segment.network import UNet
-from learning.flaw_sources import NO_SOURCES, FlawSources
-from learning.progress import Progress, silent
 
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
@@ -55,17 +52,9 @@ class Comparing(Pretrained):
     comparer: Comparer
     bank: Tensor
 
-    def fit(
-        self,
-        train: "ImageSet",
-        selection: "ImageSet",
-        seed: int,
-        budget: Budget,
-        progress: Progress = silent,
-        checkpoint: Path | None = None,
-        sources: FlawSources = NO_SOURCES,
-    ) -> FitReport:
-        """Remember places of good parts; the budget is not used."""
+    @torch.inference_mode()
+    def remember(self, train: "ImageSet", seed: int) -> FitReport:
+        """Take the place of training: places of some good parts are kept to compare with."""
         started = time.monotonic()
         self.network = self._new_network()
         self.comparer = Comparer(2 * self.preprocessing.channels, self.config.widths, self.config.stem)
@@ -73,7 +62,10 @@ class Comparing(Pretrained):
         self.comparer.load_state_dict(other, strict=False)
         self.comparer.network = self.network
         self.comparer.eval()
-        self.bank = self._remember(train, seed)
+        chosen = np.unique(np.linspace(0, len(train) - 1, min(_REMEMBERED, len(train))).round().astype(int))
+        good = [rows(self.comparer.places(self._inputs(train.batch([i]))), 1)[0] for i in chosen.tolist()]
+        every = torch.cat(good)
+        self.bank = every[torch.randperm(len(every), generator=Generator().manual_seed(seed))[:_PLACES]]
         return FitReport(0, time.monotonic() - started, weights="file")
 
     def _probabilities(self, images: Tensor) -> Tensor:
@@ -82,13 +74,6 @@ class Comparing(Pretrained):
         logits = self.comparer.comparison(self.comparer.places(inputs), self.bank[None]).logits
         logits = functional.interpolate(logits, size=inputs.shape[-2:], mode="bilinear", align_corners=False)
         return logits[..., :height, :width].sigmoid()
-
-    @torch.inference_mode()
-    def _remember(self, train: "ImageSet", seed: int) -> Tensor:
-        chosen = np.unique(np.linspace(0, len(train) - 1, min(_REMEMBERED, len(train))).round().astype(int))
-        good = [rows(self.comparer.places(self._inputs(train.batch([i]))), 1)[0] for i in chosen.tolist()]
-        every = torch.cat(good)
-        return every[torch.randperm(len(every), generator=Generator().manual_seed(seed))[:_PLACES]]
 
 
 def _for_channels(value: Tensor, channels: int, blocks: int) -> Tensor:
