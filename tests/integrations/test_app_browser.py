@@ -20,8 +20,9 @@ from curation.ledger import Ledger
 from curation.ports import free_port
 from tests.browser import open_page, picture, until
 from tests.integrations.scored_line import Line, make_line
+from tests.interrupting import HEEDING
 
-PROGRAM = (sys.executable, "-c", "from integrations.cli import main; main()", "curate")
+PROGRAM = (sys.executable, "-c", HEEDING + "from integrations.cli import main; main()", "curate")
 PLUGIN = "@flawsmith/inspection"
 SAMPLES = "[data-cy=looker]"
 EFFECT = "text=good images rejected"

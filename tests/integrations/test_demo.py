@@ -26,6 +26,7 @@ from learning.images.records import ImageRecord
 from learning.progress import silent
 from learning.thresholds import Promise, Threshold
 from synth.parts import make_line
+from tests.interrupting import HEEDING
 
 TINY = DemoSettings(steps=2, good=20, stream=24, size=64, answers=16, max_false_reject=0.4)
 
@@ -182,7 +183,7 @@ def test_waiting_ends_when_every_question_is_answered() -> None:
 def test_the_loop_runs_with_real_servers_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     program = (
-        "import sys; from pathlib import Path; from integrations.demo import DemoSettings, run_demo;"
+        HEEDING + "import sys; from pathlib import Path; from integrations.demo import DemoSettings, run_demo;"
         f"run_demo(Path({str(folder)!r}), settings=DemoSettings.model_validate_json({TINY.model_dump_json()!r}))"
     )
     # Stopped once while it trains or starts its servers, then left alone.

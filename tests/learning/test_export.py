@@ -28,6 +28,7 @@ from learning.scoring import ImageScore, score_records
 from learning.thresholds import Threshold, conformal_threshold
 from learning.training import train_bundle
 from synth.parts import make_parts
+from tests.interrupting import HEEDING
 
 INT8 = ExportSettings(Format.OPENVINO, Precision.INT8)
 
@@ -257,9 +258,7 @@ def test_nobody_is_told_of_an_export() -> None:
 
 def test_ctrl_c_after_exports_have_come_and_gone_is_no_crash(exports: dict[str, Bundle]) -> None:
     code = (
-        "import gc, os, signal, sys, torch\n"
-        # A shell's background jobs are started with it ignored.
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        HEEDING + "import gc, os, sys, torch\n"
         "from pathlib import Path\n"
         "from learning.bundle import Bundle\n"
         "loaded = [Bundle.load(Path(sys.argv[1])) for _ in range(2)]\n"
