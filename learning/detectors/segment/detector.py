@@ -16,6 +16,7 @@ from learning.augmentation import augment, mix
 from learning.curriculum import Curriculum, CurriculumConfig
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction, Traceable
 from learning.detectors.inputs import standardise
+from learning.detectors.reference import Reference, fit_reference, is_explained
 from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
 from learning.detectors.surface import is_surface
@@ -55,10 +56,15 @@ class SegmentConfig(DetectorConfig):
         "in the first, large ones in the last.",
     )
     loss_share: Share = Field(default=0.005, description="The same for the loss of images.")
+    reference: bool | None = Field(
+        default=None,
+        description="Show the network how far each place is from what good parts usually look like there, too; none "
+        "means where good parts, laid over each other, have enough in common, and are not mirrored (flips).",
+    )
     flips: bool | None = Field(
         default=None,
         description="Learn from mirrored images, and average the map over them when predicting; none means where "
-        "pictures are taken whole, as a part that was cut out lies one way.",
+        "pictures are taken whole and have no reference, as a part that lies one way is never seen mirrored.",
     )
     mixed: float | None = Field(
         default=None,
@@ -71,6 +77,13 @@ class SegmentConfig(DetectorConfig):
     curriculum: CurriculumConfig | None = Field(
         default=None, description="Draw flaws more often of which the detector is unsure; none means all equally often."
     )
+
+    @model_validator(mode="after")
+    def _of_one_mind(self) -> Self:
+        if self.reference and self.flips:
+            msg = "reference and flips contradict each other: a mirrored part does not lie as good parts do"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -96,6 +109,7 @@ class Segment(Detector):
     default_size: ClassVar[int] = 192
     config: SegmentConfig
     network: UNet
+    reference: Reference | None = None
 
     def fit(
         self,
@@ -113,13 +127,17 @@ class Segment(Detector):
             ConfigError: If there is a curriculum, and confirmed defects too.
         """
         torch.manual_seed(seed)
+        self.reference, choices = self._choose_reference(train)
         self.network = self._new_network()
         curriculum = self._curriculum(selection)
         if curriculum and sources.defects:
             msg = "a curriculum knows no confirmed defects; use one or the other (curriculum, in detector_config)"
             raise ConfigError(msg)
         draws = curriculum or sources.synthesizer(self.config.families)
-        mixed = _share_mixed(train) if self.config.mixed is None else self.config.mixed
+        mixed = self.config.mixed
+        if mixed is None:
+            mixed = _share_mixed(train)
+            choices["mixed"] = f"{mixed:g}"
         report = train_loop(
             self.network,
             partial(_make_batch, train, sources, draws.draw, self.config, self._flips, mixed),
@@ -139,7 +157,7 @@ class Segment(Detector):
             weights="scratch",
             history=report.losses,
             waited=report.waited,
-            choices={} if self.config.mixed is not None else {"mixed": f"{mixed:g}"},
+            choices=choices,
         )
 
     @torch.inference_mode()
@@ -176,18 +194,20 @@ class Segment(Detector):
         if mirrors or not self._flips:
             return Traceable(self, self.network)
         once = Segment(self.config.model_copy(update={"flips": False}), self.preprocessing, self.device)
-        once.network = self.network
+        once.network, once.reference = self.network, self.reference
         return Traceable(once, once.network)
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``."""
-        write_weights(folder, self.network.state_dict())
+        write_weights(folder, self.network.state_dict() | (self.reference.arrays() if self.reference else {}))
 
     def load(self, folder: Path, device: str = "cpu") -> Self:
         """Read ``weights.safetensors``."""
         self.device = device
+        arrays = read_weights(folder, device)
+        self.reference = Reference.of_arrays(arrays)
         self.network = self._new_network()
-        restore(self.network, read_weights(folder, device))
+        restore(self.network, arrays)
         return self
 
     def _curriculum(self, selection: "ImageSet") -> Curriculum | None:
@@ -199,20 +219,46 @@ class Segment(Detector):
 
         return Curriculum(self.config.families, selection, score, self.config.curriculum, mirror=self._flips)
 
+    def _choose_reference(self, train: "ImageSet") -> tuple[Reference | None, dict[str, str]]:
+        """The reference, if it is wanted or good parts ask for it; and what was chosen, if that was left open."""
+        if self.config.reference is False or (self.config.reference is None and self.config.flips):
+            return None, {}
+        reference, explained = fit_reference(train, lambda images: self._standardised(images.to(self.device)))
+        if self.config.reference:
+            return reference, {}
+        wanted = is_explained(explained)
+        text = f"{'yes' if wanted else 'no'}: it explains {100 * max(explained, 0):.0f} % of what good parts show"
+        return (reference if wanted else None), {"reference": text}
+
     @property
     def _flips(self) -> bool:
-        return self.preprocessing.part is None if self.config.flips is None else self.config.flips
+        if self.config.flips is None:
+            return self.preprocessing.part is None and self.reference is None
+        return self.config.flips
+
+    @property
+    def _stride(self) -> int:
+        stride: int = self.config.stem * 2 ** (len(self.config.widths) - 1)
+        return stride
 
     def _new_network(self) -> UNet:
-        network = UNet(2 * self.preprocessing.channels, self.config.widths, self.config.stem)
+        inputs = 2 * self.preprocessing.channels * (1 if self.reference is None else 2)
+        network = UNet(inputs, self.config.widths, self.config.stem)
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _inputs(self, images: Tensor) -> Tensor:
+        """Standardised images, and how far they are from the reference, if there is one."""
+        seen = self._standardised(images.to(self.device))
+        if self.reference is not None:
+            with torch.no_grad():
+                seen = torch.cat([seen, self.reference.deviations(seen)], dim=1)
+        return seen.contiguous(memory_format=torch.channels_last)
+
+    def _standardised(self, images: Tensor) -> Tensor:
         """Standardised images, their right and lower edges replicated up to multiples of the network's stride."""
         height, width = images.shape[-2:]
-        padding = (0, -width % self.network.stride, 0, -height % self.network.stride)
-        padded = functional.pad(images.to(self.device), padding, mode="replicate")
-        return standardise(padded).contiguous(memory_format=torch.channels_last)
+        padding = (0, -width % self._stride, 0, -height % self._stride)
+        return standardise(functional.pad(images, padding, mode="replicate"))
 
     def _probabilities(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
