@@ -91,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as made:
         exams = []
         if not options.skip_parts:
-            exams += exams_on_parts(Path(made), settings.good, settings.test_good, settings.defective, settings.size)
+            counts = (settings.good, settings.test_good, settings.defective)
+            exams += exams_on_parts(Path(made), *counts, settings.size, options.parts)
         if options.data:
             exams.append(exam_on_data(options.data, settings.size))
         for exam in exams:

@@ -73,8 +73,10 @@ class Exam:
         ]
 
 
-def exams_on_parts(folder: Path, good: int, test_good: int, defective: int, size: int) -> list[Exam]:
-    """Made-up parts, an exam for each kind on a line, as each has a model of its own; other code draws the defects.
+def exams_on_parts(
+    folder: Path, good: int, test_good: int, defective: int, size: int, kinds: Sequence[str] = LINE
+) -> list[Exam]:
+    """Made-up parts, an exam for each kind, as each has a model of its own; other code draws the defects.
 
     Args:
         folder: To make them in.
@@ -82,12 +84,13 @@ def exams_on_parts(folder: Path, good: int, test_good: int, defective: int, size
         test_good: Good parts of each kind in the test set.
         defective: Defective ones.
         size: Square root of the pixels that a detector sees of a part.
+        kinds: Of parts; by default those on a line.
     """
     made = [
         make_parts(folder / kind, kind, good=good, test_good=test_good, defective=defective, size=_PICTURE)
-        for kind in LINE
+        for kind in kinds
     ]
-    return [_exam(kind, read_data(data), size) for kind, data in zip(LINE, made, strict=True)]
+    return [_exam(kind, read_data(data), size) for kind, data in zip(kinds, made, strict=True)]
 
 
 def exam_on_data(data: Path, size: int) -> Exam:

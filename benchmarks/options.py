@@ -4,19 +4,23 @@ import argparse
 from pathlib import Path
 
 from benchmarks.exam import Exam, exam_on_good, exams_on_parts
+from synth.parts import KINDS, LINE
 
 _TEST_GOOD, _DEFECTIVE = 40, 56
 """Made-up parts of each kind that detectors are judged on."""
 
 
 def add_common(parser: argparse.ArgumentParser, data: str) -> None:
-    """Add ``--data``, ``--skip-parts``, ``--seeds``, ``--json`` and ``--quick``.
+    """Add ``--data``, ``--parts``, ``--skip-parts``, ``--seeds``, ``--json`` and ``--quick``.
 
     Args:
         parser: Of the benchmark.
         data: What ``--data`` is, for its help.
     """
     parser.add_argument("--data", type=Path, help=data)
+    parser.add_argument(
+        "--parts", nargs="+", choices=KINDS, default=LINE, metavar="KIND", help="kinds of made-up parts"
+    )
     parser.add_argument("--skip-parts", action="store_true", help="judge on --data alone")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
@@ -59,7 +63,9 @@ def check_exams(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
 
 def make_exams(folder: Path, options: argparse.Namespace) -> list[Exam]:
     """Made-up parts in a folder, and held-out good parts of the data set, as the options say."""
-    exams = [] if options.skip_parts else exams_on_parts(folder, options.good, _TEST_GOOD, _DEFECTIVE, options.size)
+    exams = []
+    if not options.skip_parts:
+        exams += exams_on_parts(folder, options.good, _TEST_GOOD, _DEFECTIVE, options.size, options.parts)
     if options.data:
         exams.append(exam_on_good(options.data, options.data_size))
     return exams

@@ -158,7 +158,7 @@ def rest_after(budget: Budget, cleaned: Cleaned, options: "Clean", started: floa
         started: When it began, by ``time.monotonic``.
     """
     if budget.minutes is not None:
-        return Budget(minutes=max(budget.minutes - (time.monotonic() - started) / 60, 1 / 60))
+        return budget.after(time.monotonic() - started)
     if cleaned.reason:
         return budget
     return Budget(steps=max(1, (budget.steps or 0) - options.folds * (_slot(budget, options).steps or 0)))

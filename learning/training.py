@@ -273,8 +273,7 @@ def _budget_for_fit(budget: Budget, started: float, images: int, preprocessing: 
         return budget
     megapixels = images * preprocessing.height * preprocessing.width / 1e6
     reserved = min(megapixels * _SECONDS_PER_MEGAPIXEL + 3, 0.25 * 60 * budget.minutes)
-    left = 60 * budget.minutes - (time.monotonic() - started) - reserved
-    return Budget(minutes=max(left, 1.0) / 60)
+    return budget.after(time.monotonic() - started + reserved)
 
 
 def _score(

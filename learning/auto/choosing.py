@@ -145,9 +145,7 @@ def rest_of(budget: Budget, choice: Choice, share: float) -> Budget:
         return budget
     if budget.steps is not None:
         return Budget(steps=budget.steps - count * (_slot(budget, share, count).steps or 0))
-    assert budget.minutes is not None
-    spent = sum(one.seconds for one in choice.candidates)
-    return Budget(minutes=max(60 * budget.minutes - spent, 1.0) / 60)
+    return budget.after(sum(one.seconds for one in choice.candidates))
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,12 @@ class Budget:
             msg = f"a budget is either minutes or steps, above zero; got minutes={self.minutes}, steps={self.steps}"
             raise ValueError(msg)
 
+    def after(self, seconds: float) -> "Budget":
+        """What is left when some seconds are spent: a second of minutes at least, and of steps all."""
+        if self.minutes is None:
+            return self
+        return Budget(minutes=max(60 * self.minutes - seconds, 1.0) / 60)
+
 
 @dataclass(frozen=True)
 class Prediction:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from learning.progress import Progress, silent
+
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
 
@@ -189,7 +191,9 @@ class Reference:
 
 
 @torch.inference_mode()
-def fit_reference(train: "ImageSet", look: Callable[[Tensor], Tensor]) -> tuple[Reference, float]:
+def fit_reference(
+    train: "ImageSet", look: Callable[[Tensor], Tensor], progress: Progress = silent
+) -> tuple[Reference, float]:
     """Lay up to 160 good parts over each other, and take their mean and deviation.
 
     Starting from the mean of the pictures as they are, each round lays them over the mean of the round before
@@ -199,6 +203,7 @@ def fit_reference(train: "ImageSet", look: Callable[[Tensor], Tensor]) -> tuple[
     Args:
         train: Good parts.
         look: From images ``[B, C, h, w]`` to what a network sees of them, ``[B, 2C, h, w]``.
+        progress: Told how far it is.
 
     Returns:
         The reference, and the share of what good parts differ by from place to place that it explains, of those
@@ -207,13 +212,13 @@ def fit_reference(train: "ImageSet", look: Callable[[Tensor], Tensor]) -> tuple[
     chosen = np.unique(np.linspace(0, len(train) - 1, min(_MOST_IMAGES, len(train))).round().astype(int)).tolist()
     batches = [chosen[i : i + _BATCH] for i in range(0, len(chosen), _BATCH)]
     moments = _Moments()
-    for indices in batches:
-        moments.add(look(train.batch(indices)))
-    for _ in range(_ROUNDS):
-        reference = moments.reference()
+    for done in range(_ROUNDS + 1):
+        reference = moments.reference() if done else None
         moments = _Moments()
-        for indices in batches:
-            moments.add(reference.laid_over(look(train.batch(indices))))
+        for i, indices in enumerate(batches):
+            progress(done * len(batches) + i, (_ROUNDS + 1) * len(batches), "laying good parts over each other")
+            pictures = look(train.batch(indices))
+            moments.add(pictures if reference is None else reference.laid_over(pictures))
     return moments.reference(), moments.explained()
 
 

@@ -1,5 +1,6 @@
 """Segmentation of synthetic flaws as anomaly detection: no weights, no defects, minutes of training."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -127,7 +128,8 @@ class Segment(Detector):
             ConfigError: If there is a curriculum, and confirmed defects too.
         """
         torch.manual_seed(seed)
-        self.reference, choices = self._choose_reference(train)
+        started = time.monotonic()
+        self.reference, choices = self._choose_reference(train, progress)
         self.network = self._new_network()
         curriculum = self._curriculum(selection)
         if curriculum and sources.defects:
@@ -142,7 +144,7 @@ class Segment(Detector):
             self.network,
             partial(_make_batch, train, sources, draws.draw, self.config, self._flips, mixed),
             partial(_compute_losses, self._inputs, self.config),
-            budget,
+            budget.after(time.monotonic() - started),
             seed,
             Schedule(self.config.learning_rate),
             weight_decay=self.config.weight_decay,
@@ -219,11 +221,11 @@ class Segment(Detector):
 
         return Curriculum(self.config.families, selection, score, self.config.curriculum, mirror=self._flips)
 
-    def _choose_reference(self, train: "ImageSet") -> tuple[Reference | None, dict[str, str]]:
+    def _choose_reference(self, train: "ImageSet", progress: Progress) -> tuple[Reference | None, dict[str, str]]:
         """The reference, if it is wanted or good parts ask for it; and what was chosen, if that was left open."""
         if self.config.reference is False or (self.config.reference is None and self.config.flips):
             return None, {}
-        reference, explained = fit_reference(train, lambda images: self._standardised(images.to(self.device)))
+        reference, explained = fit_reference(train, lambda images: self._standardised(images.to(self.device)), progress)
         if self.config.reference:
             return reference, {}
         wanted = is_explained(explained)
