@@ -216,7 +216,8 @@ def test_minutes_are_kept(stubs: TrainConfig, parts: Path, tmp_path: Path) -> No
     assert choice is not None
     left = choosing.rest_of(Budget(minutes=0.2), choice, stubs.auto.share).minutes
     assert left is not None
-    assert 60 * left == pytest.approx(12 - sum(one.seconds for one in choice.candidates))
+    # A busy machine may take more than all of them; a second is left for the winner even so.
+    assert 60 * left == pytest.approx(max(12 - sum(one.seconds for one in choice.candidates), 1))
     slow = choice.model_copy(update={"candidates": (choice.candidates[0].model_copy(update={"seconds": 99.0}),)})
     assert choosing.rest_of(Budget(minutes=0.2), slow, 0.4).minutes == pytest.approx(1 / 60)
 
