@@ -104,7 +104,10 @@ class DriftPanel(InspectionPanel):
         rejected |= {"marker": {"color": RED, "opacity": 0.5}}
         layout = {**LAYOUT, "yaxis": {**axis("decision score"), "domain": [0.35, 1]}}
         layout["shapes"] = [line(day, RED, "dot") for day in content["since"]]
-        layout |= {"yaxis2": {**axis("rejected, %"), "domain": [0, 0.28]}, "xaxis": {"anchor": "y2"}}
+        layout |= {
+            "yaxis2": {**axis("rejected, %"), "domain": [0, 0.28], "rangemode": "nonnegative"},
+            "xaxis": {"anchor": "y2"},
+        }
         panel.plot("over_time", data=[low, high, middle, rejected], layout=layout, config={"displayModeBar": False})
 
 
