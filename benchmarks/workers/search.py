@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -52,13 +53,13 @@ def peak_gib() -> float | None:
 
 def _build(engine: Engine, vectors: Path) -> dict[str, Any]:
     loaded = np.load(vectors)
-    built, seconds, processor = _timed(lambda: engine.build(loaded))
+    built, seconds, processor = _timed(partial(engine.build, loaded))
     return {"seconds": seconds, "processor": processor, "built": built}
 
 
 def _ask(engine: Engine, queries: np.ndarray, message: dict[str, Any]) -> dict[str, Any]:
     asked = queries[message["first"] : message["first"] + message["count"]]
-    timed = [_timed(lambda query=query: engine.ask(query, message["k"])) for query in asked]
+    timed = [_timed(partial(engine.ask, query, message["k"])) for query in asked]
     rows, seconds, processor = (list(column) for column in zip(*timed, strict=True))
     return {"rows": rows, "seconds": seconds, "processor": processor}
 

@@ -114,7 +114,7 @@ def mark(
 
     who = who or getuser()
     with _opened(ledger, images) as (opened, keys):
-        count = mark_images(opened, keys, verdict.value, who, defect_class, severity and severity.value)
+        count = mark_images(opened, keys, verdict.value, who, defect_class, severity.value if severity else None)
     say(f"{count} marked as {verdict} by {who}, {len(set(keys)) - count} were so already")
 
 
