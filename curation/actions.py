@@ -9,7 +9,7 @@ from typing import Literal
 
 from curation.by_hand import BY_HAND, MARKED
 from curation.errors import LedgerError
-from curation.ledger import AskEntry, Ledger, TagEntry, VerdictEntry
+from curation.ledger import AskEntry, Ledger, Severity, TagEntry, VerdictEntry
 
 SOURCE_TAG = "synthesis source"
 
@@ -63,6 +63,7 @@ def mark(
     verdict: Literal["good", "defect", "withdrawn"],
     who: str,
     defect_class: str | None = None,
+    severity: Severity | None = None,
 ) -> int:
     """Say what images show, without being asked; the latest word of each person counts, as in Label Studio.
 
@@ -72,13 +73,17 @@ def mark(
         verdict: ``withdrawn`` takes back what this person marked.
         who: Name of the person.
         defect_class: Kind of defect.
+        severity: How bad it is.
 
     Returns:
         How many images were given another verdict than this person's latest mark.
 
     Raises:
-        LedgerError: An image is unknown, or the name is empty.
+        LedgerError: An image is unknown, the name is empty, or something else than a defect has a kind or severity.
     """
+    if verdict != "defect" and (defect_class or severity):
+        msg = f"only a defect has a kind and a severity, not what is marked as {verdict}"
+        raise LedgerError(msg)
     if not who.strip():
         msg = "a verdict needs the name of who gives it"
         raise LedgerError(msg)
@@ -89,8 +94,8 @@ def mark(
     for key in image_ids:
         # One annotation for each image and person, of which this is the next revision.
         own = [v for v in ledger.verdicts(image_id=key) if (v.source, v.inspector) == (MARKED, who)]
-        said = (own[-1].verdict, own[-1].defect_class) if own else ("withdrawn", None)
-        if said == (verdict, defect_class):
+        said = (own[-1].verdict, own[-1].defect_class, own[-1].severity) if own else ("withdrawn", None, None)
+        if said == (verdict, defect_class, severity):
             continue
         entries.append(
             VerdictEntry(
@@ -103,6 +108,7 @@ def mark(
                 external_id=f"{key}/{who}",
                 revision=f"{len(own) + 1}",
                 defect_class=defect_class,
+                severity=severity,
             )
         )
     return len(ledger.record_verdicts(entries)) if entries else 0

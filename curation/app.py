@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partialmethod
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,6 +14,8 @@ from curation.ports import is_free
 LOOPBACK = ("127.0.0.1", "localhost")
 DEFAULT_PORT = 5151
 RETRY = "Could not connect session, trying again"
+START_SECONDS = 300
+"""For the App's server to answer: a busy machine takes more than the minute that FiftyOne waits."""
 
 
 @dataclass
@@ -76,12 +79,22 @@ def open_app(name: str, port: int = DEFAULT_PORT, address: str = "127.0.0.1") ->
             msg = f"There is no data set {name!r} in FiftyOne: score images into the ledger and sync first"
             raise DatabaseError(msg)
         _silence_retries()
+        _wait_for_server()
         try:
             session = fo.launch_app(fo.load_dataset(name), port=port, address=address, auto=False)
         except ServiceListenTimeout as error:
-            msg = "The App's server did not answer within a minute, perhaps as the machine is busy: try again"
+            minutes = START_SECONDS // 60
+            msg = f"The App's server did not answer within {minutes} minutes, perhaps as the machine is busy: try again"
             raise DatabaseError(msg) from error
     return App(f"http://{address}:{port}/", session)
+
+
+def _wait_for_server() -> None:
+    """Have FiftyOne wait longer for the App's server than a minute, which a busy machine can take to import it."""
+    from fiftyone.core.service import ServerService, Service
+
+    wait = partialmethod(Service._wait_for_child_port, timeout=START_SECONDS)
+    ServerService._wait_for_child_port = wait
 
 
 def _silence_retries() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from curation.app import App, open_app
 from curation.connection import database_errors, dataset_lock, require_database
 from curation.indexing import BRAIN_KEY, index_similarity
-from curation.plugin.binding import bind
+from curation.plugin.binding import bind, showing
 from curation.rows import Row, rows_of
 from curation.samples import Dataset, Held, SampleWriter, Write, held_by, open_dataset
 from curation.tag_sync import IN_THE_APP, by_image, done_in_the_app, together
@@ -39,6 +39,7 @@ class SyncReport:
         missing: Image files that the ledger knows and that are gone from the disk (their samples stay, marked).
         tags_set: Tags that were given in the App since the last sync, and are in the ledger now.
         tags_removed: Tags that were taken away in the App since, and are taken away in the ledger now.
+        others: Where the data set was not there: those that show this ledger too. One may be it, by another name.
     """
 
     added: int
@@ -48,6 +49,7 @@ class SyncReport:
     missing: list[Path] = field(default_factory=list)
     tags_set: int = 0
     tags_removed: int = 0
+    others: list[str] = field(default_factory=list)
 
 
 def sync(
@@ -59,10 +61,11 @@ def sync(
 ) -> SyncReport:
     """Bring a FiftyOne data set to what the ledger says, and the tags of its samples into the ledger. Repeatable.
 
-    Only what changed is written. A data set that was deleted in the App is made again, with the tags that came to the
-    ledger; fields that people added there are left alone. What was interrupted, or lost with a killed database, is
-    written by the next sync: each sample carries the hash of what it should hold and the tags that it was left with,
-    written with it. Of a tag that was changed in the App and in the ledger since the last sync, the App's word counts.
+    Only what changed is written. A data set that was deleted in the App, or given another name there, is made again,
+    with the tags that came to the ledger; fields that people added there are left alone. What was interrupted, or lost
+    with a killed database, is written by the next sync: each sample carries the hash of what it should hold and the
+    tags that it was left with, written with it. Of a tag that was changed in the App and in the ledger since the last
+    sync, the App's word counts.
 
     Args:
         ledger: The truth.
@@ -103,6 +106,7 @@ def sync(
             progress(total, total, "removing images from FiftyOne")
         dataset.reload()
         _dress(dataset, tags)
+        others = [other for other in showing(ledger) if other != name]
         bind(dataset, ledger, model_id)
         save_drift_view(dataset, ledger)
     missing = [Path(row.values["filepath"]) for row in rows.values() if row.values["file_missing"]]
@@ -115,6 +119,7 @@ def sync(
         missing,
         came["set"],
         came["removed"],
+        [] if known else others,
     )
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from typing import TYPE_CHECKING
+
+from curation.trends import ClassShare, pareto
 
 if TYPE_CHECKING:
     from curation.ledger import Ledger, Resolution, Severity
@@ -22,6 +25,18 @@ def severity_of(resolution: Resolution) -> Severity | None:
     """``critical`` where anybody said so: who is careful is believed; None where nobody has judged it."""
     said = {verdict.severity for verdict in resolution.verdicts if verdict.severity}
     return "critical" if "critical" in said else "not critical" if said else None
+
+
+def kinds_of_defects(ledger: Ledger, image_ids: Container[str] | None = None) -> list[ClassShare]:
+    """Kinds of confirmed defects, the most frequent first, and how many of each are critical.
+
+    Args:
+        ledger: With verdicts.
+        image_ids: Among which images; by default all.
+    """
+    found = [one for one in ledger.resolved() if one.state == "defect"]
+    shown = [one for one in found if image_ids is None or one.image_id in image_ids]
+    return pareto([class_of(one) for one in shown], [severity_of(one) for one in shown])
 
 
 def known_classes(ledger: Ledger) -> list[str]:

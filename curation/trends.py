@@ -119,6 +119,11 @@ class ClassShare:
     critical: int
     not_critical: int
 
+    @property
+    def not_judged(self) -> int:
+        """How many of them nobody has judged."""
+        return self.count - self.critical - self.not_critical
+
 
 def pareto(classes: Sequence[str | None], severities: Sequence[str | None]) -> list[ClassShare]:
     """Kinds of defect, the most frequent first, equal ones by name.

@@ -1,6 +1,7 @@
 """A worker process, seen from the benchmark."""
 
 import json
+import select
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -8,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import psutil
 
 from benchmarks.workers.jobs import Answer, Job
 
@@ -49,17 +52,25 @@ class Worker:
         """
         return Answer(**self.ask(asdict(job)))
 
-    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, message: dict[str, Any], limit: float | None = None) -> dict[str, Any]:
         """Wait for the answer to a message, one JSON object for another.
+
+        Args:
+            message: What is asked.
+            limit: Seconds of processor time that the answer may take, so that other work beside it counts for nothing;
+                by default as many as it takes.
 
         Raises:
             RuntimeError: If the process ended, with what it said.
+            TimeoutError: If it takes more; the process is ended.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
             self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
+            if limit is not None:
+                self._watch(limit)
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
@@ -70,3 +81,20 @@ class Worker:
             raise RuntimeError(msg)
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _watch(self, limit: float) -> None:
+        assert self._process.stdout is not None
+        spent = self._processor_seconds()
+        # Nothing waits in the buffer: each message has one line for its answer.
+        while not select.select([self._process.stdout], [], [], 1.0)[0]:
+            if self._processor_seconds() > spent + limit:
+                self._process.kill()
+                msg = f"{' '.join(self._command)} has not answered within {limit:.0f} s of processor time"
+                raise TimeoutError(msg)
+
+    def _processor_seconds(self) -> float:
+        try:
+            times = psutil.Process(self._process.pid).cpu_times()
+        except psutil.NoSuchProcess:
+            return 0.0
+        return float(times.user + times.system)

@@ -3,10 +3,14 @@
 import json
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 _STATUS = Path("/proc/self/status")
 
@@ -24,9 +28,10 @@ class Engine(Protocol):
 def serve(engine: Engine, vectors: Path, queries: Path) -> None:
     """Answer messages on stdin, one JSON object a line, until it ends.
 
-    ``{"build": true}`` gives ``seconds``, ``built`` and ``peak_gib``; ``{"first": i, "count": n, "k": k}`` asks n
-    queries and gives ``rows``, ``seconds`` for each, and ``peak_gib``, the process's highest resident memory so far,
-    libraries and the vectors that were handed over included.
+    ``{"build": true}`` gives ``seconds``, ``processor`` (seconds of processor time, of all threads), ``built`` and
+    ``peak_gib``; ``{"first": i, "count": n, "k": k}`` asks n queries and gives ``rows``, ``seconds`` and ``processor``
+    for each, and ``peak_gib``, the process's highest resident memory so far, libraries and the vectors that were
+    handed over included.
     """
     asked = np.load(queries)
     # What engines print must not get between the answers.
@@ -48,15 +53,19 @@ def peak_gib() -> float | None:
 
 def _build(engine: Engine, vectors: Path) -> dict[str, Any]:
     loaded = np.load(vectors)
-    started = time.perf_counter()
-    built = engine.build(loaded)
-    return {"seconds": time.perf_counter() - started, "built": built}
+    built, seconds, processor = _timed(partial(engine.build, loaded))
+    return {"seconds": seconds, "processor": processor, "built": built}
 
 
 def _ask(engine: Engine, queries: np.ndarray, message: dict[str, Any]) -> dict[str, Any]:
-    rows, seconds = [], []
-    for query in queries[message["first"] : message["first"] + message["count"]]:
-        started = time.perf_counter()
-        rows.append(engine.ask(query, message["k"]))
-        seconds.append(time.perf_counter() - started)
-    return {"rows": rows, "seconds": seconds}
+    asked = queries[message["first"] : message["first"] + message["count"]]
+    timed = [_timed(partial(engine.ask, query, message["k"])) for query in asked]
+    rows, seconds, processor = (list(column) for column in zip(*timed, strict=True))
+    return {"rows": rows, "seconds": seconds, "processor": processor}
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float, float]:
+    """What it gives, seconds by the clock, and seconds of processor time."""
+    clock, processor = time.perf_counter(), time.process_time()
+    found = work()
+    return found, time.perf_counter() - clock, time.process_time() - processor

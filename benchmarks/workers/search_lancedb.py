@@ -4,20 +4,26 @@ python -m benchmarks.workers.search_lancedb ENGINE VECTORS.npy QUERIES.npy FOLDE
 """
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import lancedb  # type: ignore[import-not-found,unused-ignore]
 import numpy as np
 import pyarrow as pa
+from lancedb.index import IvfPq  # type: ignore[import-not-found,unused-ignore]
 
 from benchmarks.workers.search import serve
 
 _WANTED = 0.97
 _NEAREST = 25
 _ASKED = 20
+_PER_LIST = 8192
+"""Vectors of a list, as LanceDB has them by default."""
+_PART = 8
+"""Components of a code, as LanceDB advises for its speed; by default there are twice as many."""
 _SHARES = (32, 8, 2, 1)
-_REFINED = (4, 16, 64)
+_REFINED = (4, 16, 64, 256)
 
 
 class LanceEngine:
@@ -42,12 +48,11 @@ class LanceEngine:
         self._table = lancedb.connect(str(self._folder / self.name)).create_table("vectors", table, mode="overwrite")
         if self.name == "lancedb_flat":
             return "exact"
-        lists = int(np.sqrt(count))
-        self._table.create_index(
-            metric="cosine", index_type="IVF_PQ", num_partitions=lists, num_sub_vectors=dims // 4, num_bits=8
-        )
+        lists = max(1, count // _PER_LIST)
+        config = IvfPq(distance_type="cosine", num_partitions=lists, num_sub_vectors=dims // _PART)
+        self._table.create_index("vector", config=config)
         reached = self._tune(vectors, lists)
-        return f"{self._probes} probes, {self._refine}-fold candidates, recall {reached:.2f}"
+        return f"{self._probes} of {lists} lists, {self._refine}-fold candidates, recall {reached:.2f}"
 
     def ask(self, query: np.ndarray, k: int) -> list[int]:
         """Search the table."""
@@ -58,17 +63,19 @@ class LanceEngine:
         return rows
 
     def _tune(self, vectors: np.ndarray, lists: int) -> float:
+        """Take the fastest way to search that finds what is wanted, or else the one that finds most; says how much."""
         queries = vectors[:: max(1, len(vectors) // _ASKED)][:_ASKED]
         lengths = np.linalg.norm(vectors, axis=1)
         truth = [set(np.argpartition(-(vectors @ query) / lengths, _NEAREST)[:_NEAREST].tolist()) for query in queries]
-        reached = 0.0
-        for share in _SHARES:
+        tried = []
+        for self._probes in sorted({max(1, lists // share) for share in _SHARES}):
             for self._refine in _REFINED:
-                self._probes = max(1, lists // share)
+                started = time.perf_counter()
                 found = [set(self.ask(query, _NEAREST)) for query in queries]
+                seconds = time.perf_counter() - started
                 reached = sum(len(a & b) for a, b in zip(found, truth, strict=True)) / (_NEAREST * len(truth))
-                if reached >= _WANTED:
-                    return reached
+                tried.append((min(reached, _WANTED), -seconds, reached, self._probes, self._refine))
+        *_, reached, self._probes, self._refine = max(tried)
         return reached
 
 

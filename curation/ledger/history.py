@@ -5,13 +5,14 @@ from itertools import groupby
 from sqlalchemy import Connection, select
 
 from curation.by_hand import GOLD, SECOND_LOOK
-from curation.ledger import tagging
+from curation.ledger import tagging, vouching
 from curation.ledger.bulk import select_in
 from curation.ledger.reading import ask_row, model_row, score_row, tag_row, threshold_row, verdict_row
 from curation.ledger.resolution import resolve
 from curation.ledger.rows import (
     AskRow,
     Event,
+    GoldEventRow,
     History,
     ImageRow,
     Resolution,
@@ -59,6 +60,7 @@ def of(connection: Connection, image: ImageRow) -> History:
     ]
     tagged = [tag_row(r) for r in connection.execute(select(tags).where(tags.c.image_id == key).order_by(tags.c.at))]
     retagged = tagging.history(connection, key)
+    vouched = vouching.history(connection, key)
     used = {(s.model_id, s.threshold_version) for s in shown} | {(a.model_id, a.threshold_version) for a in asked}
     names = sorted({model_id for model_id, _ in used})
     known = [model_row(row) for row in select_in(connection, select(models), models.c.model_id, names)]
@@ -73,6 +75,7 @@ def of(connection: Connection, image: ImageRow) -> History:
         *(event for ask in asked for event in _asked(ask)),
         *(_said(verdict, verdict.ask_id in gold) for verdict in said),
         *(_tagged(change) for change in retagged),
+        *(_vouched(word) for word in vouched),
     ]
     probabilities = {ask.ask_id: ask.inclusion_probability for ask in asked}
     return History(
@@ -85,6 +88,7 @@ def of(connection: Connection, image: ImageRow) -> History:
         resolution=resolve(key, counting, probabilities, looks),
         tags=tuple(tagged),
         tag_events=tuple(retagged),
+        gold_events=tuple(vouched),
         events=tuple(sorted(events, key=lambda event: event.at)),
     )
 
@@ -114,3 +118,8 @@ def _said(verdict: VerdictRow, gold: bool) -> Event:
 def _tagged(change: TagEventRow) -> Event:
     said = f"tagged it {change.tag}" if change.event == "set" else f"took away the tag {change.tag}"
     return Event(change.at, f"{change.who} {said}")
+
+
+def _vouched(word: GoldEventRow) -> Event:
+    said = "vouches for it no longer" if word.said == "withdrawn" else f"vouched that it is {word.said}"
+    return Event(word.at, f"{word.who} {said}{f', {word.note}' if word.note else ''}")

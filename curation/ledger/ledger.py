@@ -52,9 +52,10 @@ from curation.ledger.tables import (
 )
 from curation.ledger.tagging import Tagging
 from curation.ledger.times import now, utc
+from curation.ledger.vouching import Vouching
 
 
-class Ledger(Registry, Tagging, Looks):
+class Ledger(Registry, Tagging, Vouching, Looks):
     """A connection to a ledger; a context manager. Every method is one transaction and can be repeated.
 
     Several processes can use one ledger at once. Made by ``Ledger.open``.

@@ -7,12 +7,11 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, select
 
-from curation.errors import LedgerError
 from curation.ledger import sets, succession
-from curation.ledger.bulk import insert_new, select_in, upsert
-from curation.ledger.entries import ChallengeEntry, ChampionEvent, SetKind, SetMember, ShadowEntry, Truth
-from curation.ledger.rows import ChallengeRow, ChampionRow, GoldItem, RegressionRow, SetRow, SetVersion, ShadowRow
-from curation.ledger.tables import challenges, gold_items, images, models, regression_cases, shadow_scores
+from curation.ledger.bulk import insert_new
+from curation.ledger.entries import ChallengeEntry, ChampionEvent, SetKind, SetMember, ShadowEntry
+from curation.ledger.rows import ChallengeRow, ChampionRow, RegressionRow, SetRow, SetVersion, ShadowRow
+from curation.ledger.tables import challenges, models, regression_cases, shadow_scores
 from curation.ledger.times import now
 from curation.ledger.transactions import Transactions
 
@@ -121,56 +120,6 @@ class Registry(Transactions):
         statement = select(regression_cases).order_by(regression_cases.c.at, regression_cases.c.image_id)
         with self._read() as connection:
             return [RegressionRow(*row) for row in connection.execute(statement)]
-
-    # Gold items
-
-    def set_gold_items(
-        self, image_ids: Sequence[str], truth: Truth, who: str, note: str = "", replace: bool = False
-    ) -> list[GoldItem]:
-        """Vouch for what images show, so that they can be put among the tasks of inspectors.
-
-        Args:
-            image_ids: Which.
-            truth: What they show.
-            who: Name of the person.
-            note: Free text.
-            replace: Whether it may take the place of another truth.
-
-        Returns:
-            What was said of them otherwise before.
-
-        Raises:
-            LedgerError: If another truth is known of one, and ``replace`` is not set; nothing is written then.
-        """
-        said = {"truth": truth, "who": who, "note": note, "at": now()}
-        rows = [{"image_id": key} | said for key in dict.fromkeys(image_ids)]
-        with self._write() as connection:
-            new = set(insert_new(connection, gold_items, rows, "image_id"))
-            again = [row for row in rows if row["image_id"] not in new]
-            keys = [row["image_id"] for row in again]
-            found = select_in(connection, select(gold_items), gold_items.c.image_id, keys)
-            known = [GoldItem(**row._asdict()) for row in found]
-            other = [item for item in known if item.truth != truth]
-            if other and not replace:
-                path = connection.execute(select(images.c.path).where(images.c.image_id == other[0].image_id)).scalar()
-                msg = (
-                    f"{other[0].who} vouches since {other[0].at:%Y-%m-%d} that {path} is {other[0].truth} "
-                    f"({len(other)} of {len(rows)} images are vouched for as other than {truth}): nothing was written; "
-                    "to take the new word for it, say --replace"
-                )
-                raise LedgerError(msg)
-            upsert(connection, gold_items, again, list(said))
-        return other
-
-    def remove_gold_item(self, image_id: str) -> bool:
-        """Vouch for an image no longer; false where nobody did."""
-        with self._write() as connection:
-            return connection.execute(gold_items.delete().where(gold_items.c.image_id == image_id)).rowcount > 0
-
-    def gold_items(self) -> list[GoldItem]:
-        """Images that somebody vouches for, in the order of image ids."""
-        with self._read() as connection:
-            return [GoldItem(*row) for row in connection.execute(select(gold_items).order_by(gold_items.c.image_id))]
 
     # Live traffic
 

@@ -10,6 +10,7 @@ from curation.ledger.entries import (
     ChallengeEntry,
     ChampionEvent,
     Decision,
+    GoldSaid,
     SetKind,
     SetMember,
     Severity,
@@ -191,6 +192,17 @@ class Event:
 
 
 @dataclass(frozen=True)
+class GoldEventRow:
+    """A word on what an image shows, or that nobody vouches for it any longer."""
+
+    image_id: str
+    said: GoldSaid
+    who: str
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class History:
     """All that the ledger knows of an image, each list in time order.
 
@@ -204,6 +216,7 @@ class History:
         resolution: What the verdicts come to; None without one that counts.
         tags: That are set.
         tag_events: Every change of them.
+        gold_events: Who vouched for what it shows, replaced and withdrawn words included.
         events: The same as lines of text.
     """
 
@@ -216,6 +229,7 @@ class History:
     resolution: Resolution | None
     tags: tuple[TagRow, ...]
     tag_events: tuple[TagEventRow, ...]
+    gold_events: tuple[GoldEventRow, ...]
     events: tuple[Event, ...]
 
 

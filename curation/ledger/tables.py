@@ -309,6 +309,18 @@ gold_items = Table(
     CheckConstraint("truth IN ('good', 'defect')", name="truth"),
 )
 
+gold_events = Table(
+    "gold_events",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("image_id", String(32), ForeignKey("images.image_id"), nullable=False, index=True),
+    Column("said", String(9), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    CheckConstraint("said IN ('good', 'defect', 'withdrawn')", name="said"),
+)
+
 shadow_scores = Table(
     "shadow_scores",
     metadata,

@@ -34,6 +34,14 @@ def bind(dataset: Any, ledger: Ledger, model_id: str | None) -> None:
         dataset.save()
 
 
+def showing(ledger: Ledger) -> list[str]:
+    """Names of the data sets that show a ledger, in the order of the alphabet."""
+    from fiftyone.core.odm import get_db_conn
+
+    found = get_db_conn().datasets.find({f"info.{INFO}": ledger.place}, {"name": 1})
+    return sorted(one["name"] for one in found)
+
+
 def ledger_of(dataset: Any) -> Ledger:
     """Open the ledger that a data set shows.
 

@@ -14,6 +14,8 @@ from curation.plugin.drawing import COLORS, LAYOUT, NONE, InspectionPanel
 
 MOST_POINTS = 20_000
 """More than these take a browser seconds to draw."""
+CROWDED = 5_000
+"""Of more points than these each is drawn smaller, so that they hide each other less."""
 
 
 class MapPanel(InspectionPanel):
@@ -78,7 +80,7 @@ def _points(ctx: Any) -> list[_Point]:
 
 def _traces(points: Sequence[_Point]) -> list[dict[str, Any]]:
     """A trace for each verdict; those without one first, so that they lie below the others."""
-    traces = []
+    traces, size = [], 4 if len(points) > CROWDED else 6
     for name in reversed(COLORS):
         own = [point for point in points if point.verdict == name]
         texts = [f"{point.part}: {point.score:.4g}" if point.score is not None else point.part for point in own]
@@ -92,7 +94,7 @@ def _traces(points: Sequence[_Point]) -> list[dict[str, Any]]:
                 "ids": [point.sample for point in own],
                 "text": texts,
                 "hoverinfo": "text",
-                "marker": {"color": COLORS[name], "size": 6, "opacity": 0.8},
+                "marker": {"color": COLORS[name], "size": size, "opacity": 0.8},
             }
         )
     return traces

@@ -171,7 +171,8 @@ class _Mark(SelectedOperator):
     def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
         """Record verdicts."""
         who = str(ctx.params.get("who") or getpass.getuser())
-        count = mark(ledger, keys, self.verdict, who, ctx.params.get("defect_class") or None)
+        kind, severity = (ctx.params.get(name) or None for name in ("defect_class", "severity"))
+        count = mark(ledger, keys, self.verdict, who, kind, severity)
         refresh(ctx.dataset, ledger, keys)
         _show_again(ctx)
         text = f"{count} marked as {self.verdict} by {who}"
@@ -190,9 +191,10 @@ class MarkDefect(_Mark):
     name, label, icon, verdict = "mark_defect", "Mark as defect", "/assets/defect.svg", "defect"
 
     def ask(self, inputs: types.Object) -> None:
-        """By whom, and what kind it is."""
+        """By whom, what kind it is, and how bad."""
         super().ask(inputs)
         inputs.str("defect_class", label="Kind of defect", required=False)
+        inputs.enum("severity", ["critical", "not critical"], label="How bad it is", required=False)
 
 
 class SpreadVerdict(SelectedOperator):

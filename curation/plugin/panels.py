@@ -8,7 +8,7 @@ from typing import Any
 from fiftyone.operators import types
 
 from curation.appearance import AMBER, BLUE, RED, SLATE
-from curation.defect_classes import class_of, severity_of
+from curation.defect_classes import kinds_of_defects
 from curation.drift.cameras import Rules
 from curation.drift.watch import watch_ledger
 from curation.errors import DatabaseError
@@ -16,7 +16,7 @@ from curation.plugin.binding import ledger_of
 from curation.plugin.drawing import LAYOUT, InspectionPanel, axis, line
 from curation.plugin.map_panel import MapPanel
 from curation.plugin.threshold_panel import ThresholdPanel
-from curation.trends import by_day, pareto
+from curation.trends import by_day
 from learning.errors import UserError
 
 FEW = 8
@@ -34,19 +34,17 @@ class DefectClassesPanel(InspectionPanel):
 
     def read(self, ctx: Any) -> dict[str, Any]:
         """Counts by kind."""
-        shown = set(ctx.view.values("image_id"))
         with ledger_of(ctx.dataset) as ledger:
-            resolved = [one for one in ledger.resolved() if one.state == "defect" and one.image_id in shown]
-        if not resolved:
+            rows = kinds_of_defects(ledger, set(ctx.view.values("image_id")))
+        if not rows:
             msg = "No image of this view is a confirmed defect yet"
             raise DatabaseError(msg)
-        rows = pareto([class_of(one) for one in resolved], [severity_of(one) for one in resolved])
         return {
             "names": [row.name for row in rows],
             "counts": {
                 "critical": [row.critical for row in rows],
                 "not critical": [row.not_critical for row in rows],
-                "not judged": [row.count - row.critical - row.not_critical for row in rows],
+                "not judged": [row.not_judged for row in rows],
             },
             "cumulative": [100 * row.cumulative for row in rows],
             "most": rows[0].count,
@@ -106,7 +104,10 @@ class DriftPanel(InspectionPanel):
         rejected |= {"marker": {"color": RED, "opacity": 0.5}}
         layout = {**LAYOUT, "yaxis": {**axis("decision score"), "domain": [0.35, 1]}}
         layout["shapes"] = [line(day, RED, "dot") for day in content["since"]]
-        layout |= {"yaxis2": {**axis("rejected, %"), "domain": [0, 0.28]}, "xaxis": {"anchor": "y2"}}
+        layout |= {
+            "yaxis2": {**axis("rejected, %"), "domain": [0, 0.28], "rangemode": "nonnegative"},
+            "xaxis": {"anchor": "y2"},
+        }
         panel.plot("over_time", data=[low, high, middle, rejected], layout=layout, config={"displayModeBar": False})
 
 

@@ -1,5 +1,6 @@
 """``flawsmith curate``: the ledger in FiftyOne, for the people who look at data."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -96,6 +97,13 @@ def sync(
         f"data set [bold]{name}[/]: {report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
         f"{report.removed} removed; look at it with: flawsmith curate open --name {name}"
     )
+    if report.others:
+        other = report.others[0]
+        say(
+            f"[yellow]{escape(name)} was not there and was made anew.[/] {escape(', '.join(report.others))} shows this "
+            f"ledger too: if it was given that name in the App, its new tags come by flawsmith curate sync --name "
+            f"{escape(shlex.quote(other))}"
+        )
     if report.tags_set or report.tags_removed:
         say(f"from the App: {report.tags_set} tags set, {report.tags_removed} taken away; flawsmith curate tags")
     if report.missing:

@@ -1,4 +1,4 @@
-"""``flawsmith curate inspect, similar, why, mark, source``: what the App's buttons do, on files."""
+"""What the App's buttons do, by commands on files: ``flawsmith curate inspect, similar, why, mark`` and so on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +24,13 @@ class Said(StrEnum):
     GOOD = "good"
     DEFECT = "defect"
     WITHDRAWN = "withdrawn"
+
+
+class Badness(StrEnum):
+    """How bad a defect is."""
+
+    CRITICAL = "critical"
+    NOT_CRITICAL = "not critical"
 
 
 ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="An image that was scored.", show_default=False)]
@@ -97,16 +104,17 @@ def mark(
     defect_class: Annotated[
         str | None, typer.Option("--kind", metavar="TEXT", help="Kind of defect.", show_default=False)
     ] = None,
+    severity: Annotated[Badness | None, typer.Option(help="How bad it is.", show_default=False)] = None,
 ) -> None:
     """Mark images as good or defect without being asked; it can be repeated, and taken back.
 
-    Example: [bold]flawsmith curate mark defect part_0042.png --kind scratch[/bold]
+    Example: [bold]flawsmith curate mark defect part_0042.png --kind scratch --severity critical[/bold]
     """
     from curation.actions import mark as mark_images
 
     who = who or getuser()
     with _opened(ledger, images) as (opened, keys):
-        count = mark_images(opened, keys, verdict.value, who, defect_class)
+        count = mark_images(opened, keys, verdict.value, who, defect_class, severity.value if severity else None)
     say(f"{count} marked as {verdict} by {who}, {len(set(keys)) - count} were so already")
 
 
@@ -190,6 +198,32 @@ def source(images: ImagesArgument, ledger: LedgerOption = DEFAULT_LEDGER, who: W
     )
 
 
+def kinds(
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    tag: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Among images with this tag.", show_default="all")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Count confirmed defects by kind, the most frequent first (Pareto), and how many of each are critical.
+
+    Example: [bold]flawsmith curate kinds --ledger line3.db[/bold]
+    """
+    from curation.defect_classes import kinds_of_defects
+
+    with _opened(ledger, []) as (opened, _):
+        tagged = None if tag is None else {row.image_id for row in opened.tags() if row.tag == tag}
+        found = kinds_of_defects(opened, tagged)
+    if as_json:
+        print_json({"kinds": [asdict(one) | {"not_judged": one.not_judged} for one in found]})
+        return
+    if not found:
+        say("no confirmed defect yet: flawsmith curate mark defect IMAGE, or flawsmith review")
+    for one in found:
+        judged = f"{one.critical} critical, {one.not_critical} not critical, {one.not_judged} not judged"
+        say(escape(f"{one.count:>6}  up to here {100 * one.cumulative:3.0f} %  {one.name}: {judged}"))
+
+
 @contextmanager
 def _opened(ledger: str, images: list[Path]) -> Iterator[tuple["Ledger", list[str]]]:
     """The ledger, and what it calls these files."""
@@ -210,4 +244,4 @@ def _opened(ledger: str, images: list[Path]) -> Iterator[tuple["Ledger", list[st
         yield opened, keys
 
 
-COMMANDS = (inspect, similar, why, mark, source, spread, version)
+COMMANDS = (inspect, similar, why, mark, kinds, source, spread, version)

@@ -111,6 +111,10 @@ def _print(history: "History", scores: "list[ScoreRow]", similar: "list[Neighbor
             kind += ", on a gold item: no verdict on the image"
         note = f": {verdict.note}" if verdict.note else ""
         console.print(f"{verdict.at:%Y-%m-%d %H:%M} {verdict.inspector} said [bold]{verdict.verdict}[/]{kind}{note}")
+    for word in history.gold_events:
+        said = "vouches for it no longer" if word.said == "withdrawn" else f"vouched that it is [bold]{word.said}[/]"
+        note = f": {escape(word.note)}" if word.note else ""
+        console.print(f"{word.at:%Y-%m-%d %H:%M} {escape(word.who)} {said} (gold item){note}")
     for tag in history.tags:
         console.print(f"{tag.at:%Y-%m-%d %H:%M} {tag.who} tagged it [bold]{escape(tag.tag)}[/]")
     state = history.resolution.state if history.resolution else "nobody has said anything yet"

@@ -84,8 +84,8 @@ def gold(
             msg = f"{strangers[0]} is not in the ledger: flawsmith score BUNDLE IMAGES --ledger {ledger}"
             raise DataError(msg)
         if undo:
-            count = sum([opened.remove_gold_item(key) for key in keys.values()])
-            say(f"{count} of {len(keys)} images are gold items no longer")
+            gone = opened.remove_gold_items(list(keys.values()), who, note)
+            say(f"{len(gone)} of {len(keys)} images are gold items no longer")
             return
         said: Truth = "good" if truth == "good" else "defect"
         before = {item.image_id: item for item in opened.set_gold_items(list(keys.values()), said, who, note, replace)}

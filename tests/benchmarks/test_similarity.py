@@ -9,18 +9,20 @@ import pytest
 from benchmarks import similarity
 from benchmarks.similarity import Task, figures, nearest
 from benchmarks.similarity_vectors import isotropic, of_pictures
+from benchmarks.workers.process import Worker
 
 
 def _engine(p50: float, recall: float, peak: float = 1.0) -> dict[str, Any]:
-    shown = {"build_seconds": 1.0, "built": "exact", "p99": p50, "queries": 2}
-    return {**shown, "p50": p50, "by_round": [p50, 2 * p50], "recall": recall, "peak_gib": peak}
+    shown = {"build_seconds": 1.0, "build_processor_seconds": 0.5, "built": "exact", "p99": p50, "queries": 2}
+    shown |= {"p50": p50, "p50_processor": p50, "by_round": [p50, 2 * p50], "by_round_processor": [p50, p50]}
+    return {**shown, "recall": recall, "peak_gib": peak}
 
 
 SMALL = {
-    "source": "isotropic", "count": 10, "dims": 4,
+    "source": "isotropic", "count": 10, "dims": 4, "unfinished": ["lancedb_ivfpq"], "load": [1.0, 2.0],
     "engines": {"ivfpq": _engine(0.1, 0.5), "hnsw": _engine(0.2, 0.96), "sklearn": _engine(4.0, 1.0)},
 }  # fmt: skip
-LARGE = {"source": "isotropic", "count": 100, "dims": 4, "engines": {"ivfpq": _engine(0.3, 0.99, 1.5)}}
+LARGE = {**SMALL, "count": 100, "unfinished": [], "engines": {"ivfpq": _engine(0.3, 0.99, 1.5)}}
 
 
 def test_the_kind_that_is_compared_finds_enough() -> None:
@@ -28,6 +30,11 @@ def test_the_kind_that_is_compared_finds_enough() -> None:
     assert found["kinds"] == ["hnsw", "ivfpq"]
     assert (found["ratio_query_sklearn"], found["recall_at_10"]) == (pytest.approx(20), 0.96)
     assert (found["peak_gib_1m"], found["app_query_seconds"]) == (1.5, 0.2)
+
+
+def test_the_ratio_is_the_lesser_of_clock_and_processor_time() -> None:
+    engines = {"ivfpq": _engine(0.1, 0.96), "sklearn": {**_engine(4.0, 1.0), "by_round_processor": [1.5, 1.5]}}
+    assert figures([{**SMALL, "engines": engines}], None)["ratio_query_sklearn"] == pytest.approx(15)
 
 
 def test_where_no_kind_finds_enough_there_is_no_ratio() -> None:
@@ -55,6 +62,25 @@ def test_engines_answer_alike_from_processes_of_their_own(tmp_path: Path) -> Non
     engines = similarity.measure(task, tmp_path, None, None, seed=0)["engines"]
     assert {name: row["recall"] for name, row in engines.items()} == {"ivfpq": 1.0, "sklearn": 1.0}
     assert {name: row["queries"] for name, row in engines.items()} == {"ivfpq": 6, "sklearn": 4}
+    assert all(row["build_processor_seconds"] > 0 for row in engines.values())
+
+
+@pytest.mark.server
+def test_an_index_that_takes_too_long_is_a_row_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similarity, "BUILD_LIMIT", 0.5)
+    task = Task("isotropic", 60_000, 64, ("hnsw",), rounds=1, slow_queries=2, queries=2)
+    found = similarity.measure(task, tmp_path, None, None, seed=0)
+    assert (found["engines"], found["unfinished"]) == ({}, ["hnsw"])
+    database = json.loads((tmp_path / "fiftyone" / "mongod.json").read_text())["pid"]
+    assert not Path(f"/proc/{database}").exists()
+
+
+def test_a_worker_that_takes_too_much_processor_time_is_ended() -> None:
+    with Worker(Path(sys.executable), "timeit", ["while True: pass"]) as worker:
+        with pytest.raises(TimeoutError, match="within 1 s of processor time"):
+            worker.ask({}, 1)
+        with pytest.raises(RuntimeError, match="ended at"):
+            worker.ask({})
 
 
 def test_last_line_of_stdout_is_one_object(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

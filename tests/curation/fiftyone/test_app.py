@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from curation.app import open_app
+from curation.app import START_SECONDS, open_app
 from curation.errors import DatabaseError
 from curation.mongo import MongoServer
 
@@ -50,16 +50,20 @@ def test_a_missing_data_set_says_what_to_do(server: MongoServer) -> None:
 
 
 def test_a_server_that_does_not_start_is_one_clear_sentence(dataset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import fiftyone as fo
-    from fiftyone.core.service import ServiceListenTimeout
+    from fiftyone.core.service import ServerService, Service, ServiceListenTimeout
 
-    def late(*_: Any, **options: Any) -> None:
+    def wait(_: Any, port: int, timeout: float) -> None:
+        waited.append(timeout)
         name = "ServerService"
-        raise ServiceListenTimeout(name, options["port"])
+        raise ServiceListenTimeout(name, port)
 
-    monkeypatch.setattr(fo, "launch_app", late)
-    with pytest.raises(DatabaseError, match="did not answer within a minute"):
+    waited: list[float] = []
+    monkeypatch.setattr(Service, "_wait_for_child_port", wait)
+    monkeypatch.setattr(ServerService, "start", lambda self: self._wait_for_child_port(port=self._port))
+    monkeypatch.setattr(ServerService, "stop", lambda _: None)
+    with pytest.raises(DatabaseError, match="did not answer within 5 minutes"):
         open_app(dataset.name, port=_free_port())
+    assert waited == [START_SECONDS]
 
 
 @pytest.mark.slow

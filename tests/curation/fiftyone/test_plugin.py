@@ -74,11 +74,13 @@ def test_selected_samples_become_asks_and_show_it(dataset: Any, ledger: Ledger) 
 
 def test_marks_are_verdicts_and_show_at_once(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
     ids = _ids(dataset, ledger)
-    assert _run(dataset, "mark_defect", ids[:2], who="ann", defect_class="dent")["marked"] == 2
+    kind = {"defect_class": "dent", "severity": "critical"}
+    assert _run(dataset, "mark_defect", ids[:2], who="ann", **kind)["marked"] == 2
     assert _run(dataset, "mark_good", ids[1:2], who="ann")["text"] == "1 marked as good by ann"
     dataset.reload()
     assert [dataset[key].verdict for key in ids[:3]] == ["defect", "good", None]
     assert {verdict.defect_class for verdict in ledger.verdicts()} == {"dent", None}
+    assert (dataset[ids[0]].defect_class, dataset[ids[0]].severity) == ("dent", "critical")
 
 
 def test_more_like_this_looks_at_the_whole_data_set(dataset: Any, ledger: Ledger) -> None:  # noqa: F811

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from curation import dataset as syncing
-from curation.dataset import show_rows, sync
+from curation.dataset import index_similarity, show_rows, sync
 from curation.ledger import Ledger
 from curation.mongo import MongoServer
 from curation.rows import row_of
@@ -110,6 +110,34 @@ def test_a_deleted_data_set_and_a_deleted_sample_get_their_tags_back(
     assert sync(ledger, name).tags_removed == 0
     assert [_tags(name, key) for key in ids[:3]] == [["mine"], ["mine"], []]
     assert len(ledger.tag_events()) == 2
+
+
+def test_a_data_set_renamed_in_the_app_keeps_its_tags_and_its_search(
+    ledger: Ledger,  # noqa: F811
+    ids: list[str],  # noqa: F811
+    name: str,
+) -> None:
+    import fiftyone as fo
+
+    assert sync(ledger, name).others == []
+    index_similarity(ledger, name, "m")
+    _samples(name, ids[0]).tag_samples("mine")
+    renamed = f"{name} of spring"
+    fo.load_dataset(name).name = renamed
+    report = sync(ledger, name)
+    assert (report.added, report.others) == (len(ids), [renamed])
+    index_similarity(ledger, name, "m")
+    assert sync(ledger, name).others == []
+    assert _tags(name, ids[0]) == []
+    # Each has an index of its own: what is done to one leaves the other as it is.
+    fo.load_dataset(name).delete_brain_run("similar")
+    similar = fo.load_dataset(renamed).sort_by_similarity(
+        _samples(renamed, ids[0]).first().id, k=2, brain_key="similar"
+    )
+    assert similar.first().image_id == ids[0]
+    assert sync(ledger, renamed).tags_set == 1
+    sync(ledger, name)
+    assert _tags(name, ids[0]) == ["mine"]
 
 
 def test_two_data_sets_of_one_ledger_share_tags(ledger: Ledger, ids: list[str], name: str) -> None:  # noqa: F811

@@ -1,15 +1,21 @@
 """Several inspectors: what settles an image, second looks, gold items, and how inspectors agree and err."""
 
+import sqlite3
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 
 import pytest
+from alembic import command
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from curation.by_hand import GOLD, SECOND_LOOK
 from curation.errors import LedgerError
 from curation.gold import gold_truths, open_gold
 from curation.inspectors import inspector_report
-from curation.ledger import AskEntry, Ledger, ScoreEntry, VerdictEntry
+from curation.ledger import AskEntry, ImageEntry, Ledger, ScoreEntry, Truth, VerdictEntry, migrate
 from curation.second_looks import MOST_LOOKS, chosen_first, open_second_looks, unsettled
 
 _clock = count()
@@ -127,8 +133,8 @@ def test_answers_to_gold_items_are_no_verdicts(ledger: Ledger, image_ids: list[s
     assert (ann.gold.false_defect.errors, ann.gold.false_defect.answers) == (1, 1)
     assert (ann.gold.false_good.errors, ann.gold.false_good.answers) == (0, 1)
     assert ann.gold.false_good.high == pytest.approx(0.975)
-    assert ledger.remove_gold_item(image_ids[0])
-    assert not ledger.remove_gold_item(image_ids[0])
+    assert ledger.remove_gold_items([image_ids[0]], "data team") == [image_ids[0]]
+    assert ledger.remove_gold_items([image_ids[0]], "data team") == []
 
 
 def test_another_truth_is_not_replaced_unasked(ledger: Ledger, image_ids: list[str]) -> None:
@@ -187,3 +193,61 @@ def test_an_empty_ledger_has_no_inspectors(ledger: Ledger) -> None:
     assert (report.inspectors, report.pairs, report.images, report.fleiss) == ((), (), 0, None)
     assert open_gold(ledger, 3) == ([], 3)
     assert open_second_looks(ledger) == 0
+
+
+def test_every_word_on_a_gold_item_is_kept(ledger: Ledger, image_ids: list[str], url: str) -> None:
+    key = image_ids[0]
+    ledger.set_gold_items([key], "good", "ann", "master part")
+    ledger.set_gold_items([key], "good", "ann", "master part")
+    with pytest.raises(LedgerError, match="--replace"):
+        ledger.set_gold_items([key, image_ids[1]], "defect", "bob")
+    ledger.set_gold_items([key], "defect", "bob", "crack under the lens", replace=True)
+    ledger.remove_gold_items([key], "cat", "part is lost")
+    assert [(word.said, word.who, word.note) for word in ledger.gold_events()] == [
+        ("good", "ann", "master part"),
+        ("defect", "bob", "crack under the lens"),
+        ("withdrawn", "cat", "part is lost"),
+    ]
+    assert ledger.gold_items() == []
+    history = ledger.history(key)
+    assert list(history.gold_events) == ledger.gold_events(key)
+    assert [event.text for event in history.events][1:] == [
+        "ann vouched that it is good, master part",
+        "bob vouched that it is defect, crack under the lens",
+        "cat vouches for it no longer, part is lost",
+    ]
+    engine = create_engine(url)
+    for statement in ("UPDATE gold_events SET who = 'bob'", "DELETE FROM gold_events"):
+        with engine.connect() as connection, pytest.raises(DBAPIError, match="append-only"):
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def test_words_of_before_the_history_begin_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "HEAD", "0006")
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0006"))
+    (tmp_path / "0.png").write_bytes(b"0")
+    with Ledger.open(tmp_path / "old.db") as old:
+        (key,) = old.add_images([ImageEntry(tmp_path / "0.png")])
+    monkeypatch.undo()
+    with sqlite3.connect(tmp_path / "old.db") as raw:
+        raw.execute("INSERT INTO gold_items VALUES (?, 'good', 'ann', '', '2026-01-01 00:00:00.000000+00:00')", (key,))
+    with Ledger.open(tmp_path / "old.db") as ledger:
+        ledger.set_gold_items([key], "defect", "bob", replace=True)
+        assert [(word.said, word.who) for word in ledger.gold_events(key)] == [("good", "ann"), ("defect", "bob")]
+
+
+def test_of_two_programs_that_differ_one_is_refused(ledger: Ledger, image_ids: list[str], url: str) -> None:
+    def work(truth: Truth) -> bool:
+        with Ledger.open(url) as own:
+            try:
+                own.set_gold_items(image_ids, truth, truth)
+            except LedgerError:
+                return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(work, ("good", "defect"))) == [False, True]
+    assert len(ledger.gold_events()) == len(image_ids)
+    assert {word.said for word in ledger.gold_events()} == {item.truth for item in ledger.gold_items()}

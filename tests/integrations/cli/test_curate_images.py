@@ -44,6 +44,24 @@ def test_twins_are_proposed_on_stdout_and_versions_are_made(ledger: Ledger, tmp_
     assert "5 added, 0 removed" in flawsmith("retrain", "compare", "v1", "v2", *place).stderr
 
 
+def test_kinds_of_defects_are_counted_with_how_bad_they_are(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
+    place, images = ("--ledger", tmp_path / "ledger.db"), [tmp_path / f"{number}.png" for number in range(3)]
+    assert "no confirmed defect yet" in run("kinds", *place).stderr
+    run("mark", "defect", *images[:2], *place, "--who", "ann", "--kind", "dent")
+    again = run("mark", "defect", *images[:1], *place, "--who", "ann", "--kind", "dent", "--severity", "critical")
+    assert "1 marked as defect" in again.stderr
+    run("mark", "defect", images[2], *place, "--who", "ann", "--severity", "not critical")
+    found = json.loads(run("kinds", *place, "--json").stdout)["kinds"]
+    counts = [(one["name"], one["count"], one["critical"], one["not_critical"], one["not_judged"]) for one in found]
+    assert counts == [("dent", 2, 1, 0, 1), ("no kind given", 1, 0, 1, 0)]
+    assert "2  up to here  67 %  dent: 1 critical, 0 not critical, 1 not judged" in run("kinds", *place).stderr
+    ledger.add_tag(ledger.images()[2].image_id, "look", "ann")
+    (one,) = json.loads(run("kinds", *place, "--tag", "look", "--json").stdout)["kinds"]
+    assert (one["name"], one["count"]) == ("no kind given", 1)
+    wrong = run("mark", "good", images[0], *place, "--severity", "critical")
+    assert (wrong.exit_code, "only a defect has a kind" in wrong.stderr) == (2, True)
+
+
 def test_of_many_differences_twenty_are_named_unless_all_are_wanted(tmp_path: Path) -> None:
     members = [SetMember(f"{n:032d}", Path(f"{n}.png"), f"{n}", f"{n}", "good") for n in range(23)]
     with Ledger.open(tmp_path / "l.db") as opened:

@@ -6,12 +6,13 @@ Revision ID: 0003
 import sqlalchemy as sa
 from alembic import op
 
+from curation.ledger.migrations.final import make_final
+
 revision = "0003"
 down_revision = "0002"
 
 TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-REFUSAL = "the ledger is append-only: rows of %s are final"
 
 # What an existing row of each table is known by.
 FINAL = {
@@ -26,7 +27,8 @@ def upgrade() -> None:
     _sets()
     _champions()
     _cases_and_shadows()
-    _triggers()
+    for table, taken in FINAL.items():
+        make_final(table, taken)
 
 
 def _sets() -> None:
@@ -156,20 +158,3 @@ def _cases_and_shadows() -> None:
             name=op.f("uq_shadow_scores_comparison"),
         ),
     )
-
-
-def _triggers() -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        for table, taken in FINAL.items():
-            refuse = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL % table}'); END"
-            op.execute(f"CREATE TRIGGER {table}_update BEFORE UPDATE ON {table} {refuse}")
-            op.execute(f"CREATE TRIGGER {table}_delete BEFORE DELETE ON {table} {refuse}")
-            # As for verdicts: INSERT OR REPLACE deletes without the trigger above.
-            when = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {taken})"
-            op.execute(f"CREATE TRIGGER {table}_insert BEFORE INSERT ON {table} {when} {refuse}")
-        return
-    for table in FINAL:
-        refuse = "EXECUTE FUNCTION flawsmith_refuse()"
-        op.execute(f"CREATE TRIGGER {table}_update BEFORE UPDATE ON {table} FOR EACH ROW {refuse}")
-        op.execute(f"CREATE TRIGGER {table}_delete BEFORE DELETE ON {table} FOR EACH ROW {refuse}")
-        op.execute(f"CREATE TRIGGER {table}_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {refuse}")

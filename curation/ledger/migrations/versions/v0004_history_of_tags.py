@@ -6,12 +6,13 @@ Revision ID: 0004
 import sqlalchemy as sa
 from alembic import op
 
+from curation.ledger.migrations.final import make_final
+
 revision = "0004"
 down_revision = "0003"
 
 TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-REFUSAL = "the ledger is append-only: rows of tag_events are final"
 
 
 def upgrade() -> None:
@@ -34,15 +35,4 @@ def upgrade() -> None:
         "INSERT INTO tag_events (image_id, tag, event, who, at, recorded_at) "
         "SELECT image_id, tag, 'set', who, at, at FROM tags ORDER BY at, image_id, tag"
     )
-    if op.get_bind().dialect.name == "sqlite":
-        refuse = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
-        op.execute(f"CREATE TRIGGER tag_events_update BEFORE UPDATE ON tag_events {refuse}")
-        op.execute(f"CREATE TRIGGER tag_events_delete BEFORE DELETE ON tag_events {refuse}")
-        # INSERT OR REPLACE deletes without the trigger above.
-        taken = "WHEN EXISTS (SELECT 1 FROM tag_events WHERE number = NEW.number)"
-        op.execute(f"CREATE TRIGGER tag_events_insert BEFORE INSERT ON tag_events {taken} {refuse}")
-        return
-    refuse = "EXECUTE FUNCTION flawsmith_refuse()"
-    op.execute(f"CREATE TRIGGER tag_events_update BEFORE UPDATE ON tag_events FOR EACH ROW {refuse}")
-    op.execute(f"CREATE TRIGGER tag_events_delete BEFORE DELETE ON tag_events FOR EACH ROW {refuse}")
-    op.execute(f"CREATE TRIGGER tag_events_truncate BEFORE TRUNCATE ON tag_events FOR EACH STATEMENT {refuse}")
+    make_final("tag_events")
