@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -47,13 +48,25 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     return make_line(tmp_path_factory.mktemp("line"))
 
 
-def _press(page: Any, keys: str) -> None:
-    """Keys as a person presses them, once the page takes them."""
-    page.wait_for_selector(".lsf-choice")
-    page.wait_for_timeout(300)
-    for key in keys.split():
-        page.keyboard.press(key)
+def _choose(page: Any, *choices: tuple[str, str]) -> None:
+    """Press the key of each choice as a person does, who looks whether it was taken, and else presses again."""
+    for key, name in choices:
+        pattern = re.compile(rf"^\s*{re.escape(name)}\b")
+        choice = page.locator(".lsf-choice", has_text=pattern).locator("input").first
+        choice.wait_for(state="attached")
+        page.wait_for_timeout(300)
+        until(lambda key=key, choice=choice: _is_taken(page, key, choice))
+
+
+def _is_taken(page: Any, key: str, choice: Any) -> bool:
+    """Press a key once, and wait for its choice to be shown as made; a second press would take it back."""
+    page.keyboard.press(key)
+    ends = time.monotonic() + 10
+    while time.monotonic() < ends:
+        if choice.is_checked():
+            return True
         page.wait_for_timeout(100)
+    return False
 
 
 def test_an_inspector_answers_by_keys_edits_and_skips(page: Any, server: LabelStudioServer, line: Line) -> None:
@@ -75,13 +88,15 @@ def test_an_inspector_answers_by_keys_edits_and_skips(page: Any, server: LabelSt
                 page.wait_for_timeout(100)
             task = handed[number].json()["id"]
             kind = line.truth[asks[task].image_id]
-            keys = "1" if kind == "good" else f"2 4 {CLASS_KEYS[known_classes(ledger).index(kind)]}"
             if number == 3:
-                keys, said[task] = "Control+Space", "skipped"
+                said[task] = "skipped"
+                page.wait_for_selector(".lsf-choice")
+                page.wait_for_timeout(300)
+                page.keyboard.press("Control+Space")
             else:
                 said[task] = "good" if kind == "good" else "defect"
-            _press(page, keys)
-            if number != 3:
+                key = CLASS_KEYS[known_classes(ledger).index(kind)] if kind != "good" else ""
+                _choose(page, *([("1", "good")] if not key else [("2", "defect"), ("4", "critical"), (key, kind)]))
                 picture(page, f"label-studio-{said[task]}")
                 page.keyboard.press("Control+Enter")
             until(lambda done=number + 1: _annotations(client, project) >= done)
@@ -97,7 +112,7 @@ def test_an_inspector_answers_by_keys_edits_and_skips(page: Any, server: LabelSt
 
         edited = next(task for task, verdict in said.items() if verdict == "good")
         page.goto(f"{server.url}/projects/{project}/data?task={edited}")
-        _press(page, "3")
+        _choose(page, ("3", "unsure"))
         picture(page, "label-studio-edit")
         page.keyboard.press("Control+Enter")
         until(lambda: pull(ledger, client, project, line.home / "masks").changed == 1)
