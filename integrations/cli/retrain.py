@@ -55,8 +55,8 @@ def retrain(
         return
     existing_ledger(ledger)
     from curation.ledger import Ledger
+    from integrations.challengers import groups_that_taught
     from integrations.recording import confirmed_images, load_bundles, record_model
-    from integrations.succession import groups_that_taught
     from learning.relearn import Costs, relearn
 
     with Ledger.open(ledger) as opened:

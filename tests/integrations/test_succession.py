@@ -19,10 +19,11 @@ from curation.by_choice import make_version
 from curation.frozen import held_back_groups
 from curation.ledger import ImageEntry, Ledger, VerdictEntry
 from integrations import succession
+from integrations.challengers import Options, groups_that_taught
 from integrations.cli import app
 from integrations.recording import confirmed_images, load_bundle, models_in_use, record_model, score_images
 from integrations.shadow import run_shadow
-from integrations.succession import Options, challenge, champion_of, groups_that_taught, rollback
+from integrations.succession import challenge, champion_of, rollback
 from integrations.versions import train_on_version
 from learning.bundle import Bundle, by_group
 from learning.challenge import ChallengeConfig, Metric
@@ -300,7 +301,8 @@ import os, signal, sys
 from pathlib import Path
 from learning.detectors import DETECTORS
 DETECTORS["stub"] = "tests.integrations.stub:StubDetector"
-import curation.frozen, curation.set_versions, integrations.succession as succession
+import curation.frozen, curation.set_versions
+from integrations import challengers, succession
 from curation.ledger import Ledger
 from tests.integrations.test_succession import RULES, SHARP, options
 def killing(owner, name):
@@ -312,7 +314,7 @@ def killing(owner, name):
         os.kill(os.getpid(), signal.SIGKILL)
     setattr(owner, name, half)
 step = {step!r}
-for owner in (curation.frozen, curation.set_versions, succession, Ledger):
+for owner in (curation.frozen, curation.set_versions, challengers, succession, Ledger):
     if hasattr(owner, step) and (owner is Ledger) == (step == "crown"):
         killing(owner, step)
 with Ledger.open({plant.place!r}) as ledger:
