@@ -148,7 +148,7 @@ def train_challenger(
 
 
 def groups_that_taught(ledger: "Ledger", bundle: Bundle) -> frozenset[str]:
-    """Groups with verdicts that trained a bundle, or the weights that it began with: they tell nothing of its threshold."""
+    """Groups with verdicts that taught a bundle, or the weights it began with: they tell nothing of its threshold."""
     return frozenset().union(*(roles.taught for roles in _learnt(ledger, bundle)))
 
 

@@ -95,8 +95,8 @@ def challenger(
     """Train a challenger on all that inspectors confirmed; it replaces the champion only if it proves to be better.
 
     It goes on from the champion's weights where its detector can do so. A share of the confirmed parts is held back for
-    good: nothing learns from them, and both models are judged on them. It can be stopped and repeated at any moment: the
-    champion decides until the challenger has won.
+    good: nothing learns from them, and both models are judged on them. It can be stopped and repeated at any moment:
+    the champion decides until the challenger has won.
 
     Example: [bold]flawsmith retrain challenger photos/good --ledger plant.db --minutes 30[/bold]
     """
