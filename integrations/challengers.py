@@ -130,7 +130,7 @@ def train_challenger(
             device=options.device,
             confirmed_good=[record_of(member) for member in roles.confirmed_good],
             defects=bank_of(ledger, roles, progress),
-            pictures=pictures_of(ledger, roles),
+            pictures=pictures_of(ledger, roles) if start else (),
             training_set=TrainingSet(name=training.name, fingerprint=training.fingerprint),
             start=start,
             progress=progress,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from integrations.challengers import bank_of, pictures_of, record_of
+from integrations.challengers import bank_of, record_of
 from learning.bundle import Bundle
 from learning.config import TrainConfig
 from learning.detectors import Budget
@@ -77,7 +77,6 @@ def train_on_version(
         device=device,
         confirmed_good=[record_of(member) for member in chosen],
         defects=bank_of(ledger, roles, progress),
-        pictures=pictures_of(ledger, roles),
         training_set=TrainingSet(name=name, fingerprint=version.row.fingerprint),
         progress=progress,
     )
