@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typer.testing import CliRunner, Result
 from curation.by_choice import make_version
 from curation.frozen import held_back_groups
 from curation.ledger import ImageEntry, Ledger, VerdictEntry
+from curation.set_versions import roles_of
 from integrations import challengers, succession
 from integrations.challengers import Options, groups_that_taught
 from integrations.cli import app
@@ -190,6 +192,27 @@ def test_groups_that_taught_set_no_threshold_when_the_share_changes(
         assert len(asked) == 2
         assert asked[1]
         assert not asked[1] & groups_that_taught(ledger, first.challenger)
+
+
+def test_confirmed_defects_with_a_mask_are_shown_to_a_challenger_that_goes_on(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND, detector="tunable")
+    mask = plant.root / "mask.png"
+    Image.fromarray(np.pad(np.full((8, 8), 255, np.uint8), 20)).save(mask)
+    with Ledger.open(plant.place) as ledger:
+        marked = [one.image_id for one in ledger.resolved() if one.state == "defect"][::2]
+        ledger.record_verdicts(
+            [replace(plant.verdict(key, "defect"), revision="2", regions_mask=mask) for key in marked]
+        )
+        outcome = plant.challenge(ledger, options(), promote=False)
+        roles = roles_of(ledger.set_version(outcome.training.name))
+        expected = {member.path for member in roles.defects if member.image_id in marked}
+        assert 0 < len(expected) < len(roles.defects)
+        pictures = challengers.pictures_of(ledger, roles)
+        assert {one.path for one in pictures} == expected
+        assert all(one.defective and one.mask is not None for one in pictures)
+        assert outcome.challenger.manifest.defects.shown == len(expected)
+        scratch = plant.challenge(ledger, options(), RULES.model_copy(update={"start": Start.SCRATCH}), promote=False)
+        assert scratch.challenger.manifest.defects.shown == 0
 
 
 def test_from_scratch_when_told_so_or_when_another_training_is_configured(make: Callable[..., Plant]) -> None:
@@ -465,6 +488,11 @@ def test_the_commands_as_a_process_engineer_meets_them(make: Callable[..., Plant
     assert (result.exit_code, json.loads(result.stdout)) == (0, {"trained": False, "new": 0, "drift": []})
     result = run(*train, "--config", sharp, "--if-verdicts", 1, "--if-drift")
     assert "no new drift alarm: nothing was done" in result.stderr
+    result = run(*train, "--start", "champion")
+    assert (result.exit_code, result.stderr.strip().splitlines()[-1]) == (
+        2,
+        "error: stub cannot go on from weights that are there: train it from scratch",
+    )
     # The light path is as it was, and options in the wrong place are one line.
     assert run("retrain", *ledger, "--bundle", plant.bundle.folder, "--json").exit_code == 0
     result = run("retrain", *ledger, "status")
