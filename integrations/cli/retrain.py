@@ -32,7 +32,7 @@ def retrain(
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn from the verdicts in the ledger: at once by a new threshold, or by a challenger that is trained anew.
+    """Learn from the verdicts in the ledger: at once by a new threshold, or by a challenger whose weights learn too.
 
     Without a further command the detector's weights stay as they are.
 
