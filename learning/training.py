@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +19,18 @@ from learning.continuing import check_continuable, split_as, started_from
 from learning.defects import bank_digest, usable
 from learning.detectors import Budget, Detector, create, detector_class
 from learning.errors import DataError
-from learning.flaw_sources import NO_SOURCES, FlawSources
+from learning.flaw_sources import NO_SOURCES
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from learning.images.readers import of_camera, read_data
 from learning.images.records import ImageRecord
-from learning.images.view import choose_view
+from learning.looking import looks
 from learning.manifest import DefectsUsed, TrainingSet
-from learning.marked import MarkedPictures
 from learning.progress import Progress, silent
 from learning.sealed import file_sha256
 from learning.splits import split_groups
 from learning.thresholds import smallest_promise_threshold
 from synth.sources.defects import DefectBank
-from synth.sources.folder import TextureFolder
 
 _BATCH = 16
 _SECONDS_PER_MEGAPIXEL = 0.6
@@ -148,18 +146,18 @@ def train_on_records(
         check_continuable(start, config)
         parts = split_as(start, good)
     held = {name for part in ("selection", "calibration") for one in parts[part] for name in (one.group, one.part)}
-    added, shown = (
-        [one for one in some if one.group not in held and one.part not in held] for some in (confirmed_good, pictures)
-    )
+    added = [one for one in confirmed_good if one.group not in held and one.part not in held]
     good = [*good, *added]
     held_back = [*parts["selection"], *parts["calibration"], *(one for one in records if one.split == "test")]
     defects, left_out = usable(defects or DefectBank(()), held_back)
+    held |= {name for one in held_back for name in (one.group, one.part)}
+    shown = [one for one in pictures if one.group not in held and one.part not in held]
     fingerprint = data_fingerprint(good)
     working = out.with_name(f".{out.name}.training")
     made_of = [fingerprint, bank_digest(defects), config.model_dump_json(), str(budget)]
     made_of += [data_fingerprint(shown), *(file_sha256(one.mask) for one in shown if one.mask)]
     checkpoint = working / _digest(*made_of, start.fingerprint if start else "")[:16]
-    look = _looks([record.path for record in good], config, defects, shown, start)
+    look = looks([record.path for record in good], config, defects, shown, start)
     first = config.auto.candidates[0] if config.detector == AUTO else config.detector
     left = _budget_for_fit(budget, started, sum(map(len, parts.values())) + len(added), look(first).preprocessing)
 
@@ -264,32 +262,6 @@ def _clean(
         progress=progress,
         checkpoint=checkpoint,
     )
-
-
-def _looks(
-    paths: Sequence[Path],
-    config: TrainConfig,
-    defects: DefectBank,
-    pictures: Sequence[ImageRecord],
-    start: Bundle | None,
-) -> Callable[[str], Look]:
-    """How a detector of some name is shown pictures of good parts; the same for all of one size."""
-
-    @cache
-    def at(size: int) -> Look:
-        if start is not None:
-            preprocessing = start.preprocessing
-        else:
-            preprocessing, _ = choose_view(Preprocessing.for_images(paths, size), paths, config.view)
-        zoom = 1 / preprocessing.part.reach if preprocessing.part else 1.0
-        sources = FlawSources(
-            defects.fitted(preprocessing.channels, size, zoom) if defects else None,
-            TextureFolder(config.sources.textures) if config.sources.textures else None,
-            MarkedPictures(pictures, preprocessing) if pictures else None,
-        )
-        return Look(preprocessing, sources)
-
-    return lambda name: at(config.size or detector_class(name).default_size)
 
 
 def good_records(records: Sequence[ImageRecord]) -> list[ImageRecord]:
