@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from learning.bundle import Bundle
 from learning.cleaning import Cleaned, Suspect
@@ -114,6 +115,17 @@ class TestTraining:
             go_on(parent, data, tmp_path / "second", pictures=spots, progress=stop)
         assert weights(go_on(parent, data, tmp_path / "second", pictures=spots)) == weights(first)
         assert weights(go_on(parent, data, tmp_path / "without")) != weights(first)
+
+    def test_what_good_parts_usually_look_like_is_kept(self, data: Path, tmp_path: Path) -> None:
+        options = SMALL.detector_config | {"reference": True}
+        config = SMALL.model_copy(update={"detector_config": options})
+        parent = train_bundle(data, tmp_path / "parent", config=config, budget=STEPS)
+        child = go_on(parent, data, tmp_path / "child")
+        # Other inputs than those that the weights have learnt from would undo what they know.
+        before, after = (load_file(one.folder / "weights.safetensors") for one in (parent, child))
+        kept = [name for name in before if name.startswith("reference.")]
+        assert kept
+        assert all(torch.equal(before[name], after[name]) for name in kept)
 
     def test_pictures_of_parts_that_calibrate_are_not_shown(self, data: Path, parent: Bundle, tmp_path: Path) -> None:
         held = parent.calibration.iloc[0]

@@ -4,16 +4,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from learning.augmentation import augment, mix
+from learning.detectors.surface import is_surface
 from learning.flaw_sources import FlawSources
 from synth.image_level import Recipe, Synthesizer
 
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
 
+
+_MIXED = 0.5
+_LOOKED_AT = 32
 
 _MARKED = 0.5
 """Share of the flawed images that are confirmed defects as they were photographed, where there are any."""
@@ -67,3 +72,9 @@ def make_batch(
         images.append(defective)
         marks.append(marked)
     return Batch(torch.cat(images), torch.cat(marks))
+
+
+def share_mixed(train: "ImageSet") -> float:
+    """Half of the good parts where up to 32 show a surface: what objects have in common is no nuisance."""
+    looked = np.unique(np.linspace(0, len(train) - 1, min(_LOOKED_AT, len(train))).round().astype(int)).tolist()
+    return _MIXED if is_surface(train.batch(looked), train.outlines(looked)) else 0.0

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -17,10 +16,9 @@ from learning.curriculum import Curriculum, CurriculumConfig
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction, Traceable
 from learning.detectors.inputs import standardise
 from learning.detectors.reference import Reference, fit_reference, is_explained
-from learning.detectors.segment.batches import Batch, Shares, make_batch
+from learning.detectors.segment.batches import Batch, Shares, make_batch, share_mixed
 from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
-from learning.detectors.surface import is_surface
 from learning.detectors.weights import read_weights, restore, write_weights
 from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
@@ -35,9 +33,6 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 _LEAST_PROBABILITY = 1e-4
 """Smaller ones, and those as close to one, count as this: odds without an end would decide alone."""
-
-_MIXED = 0.5
-_LOOKED_AT = 32
 
 _GENTLER = 0.25
 """Learning rate of a network that goes on from weights that are there, as a share of that from scratch."""
@@ -178,7 +173,7 @@ class Segment(Detector):
             msg = "a curriculum knows no confirmed defects; use one or the other (curriculum, in detector_config)"
             raise ConfigError(msg)
         draws = curriculum or sources.synthesizer(options.families)
-        mixed = _share_mixed(train) if options.mixed is None else options.mixed
+        mixed = share_mixed(train) if options.mixed is None else options.mixed
         shares = Shares(options.batch, options.good_share, self._flips, mixed)
         report = train_loop(
             self.network,
@@ -316,12 +311,6 @@ def _score(maps: Tensor, shares: Sequence[float]) -> Tensor:
     highest = flat.topk(max(counts), dim=1).values
     means = torch.stack([highest[:, :count].mean(dim=1) for count in counts])
     return torch.logit(means, eps=_LEAST_PROBABILITY).mean(dim=0).sigmoid()
-
-
-def _share_mixed(train: "ImageSet") -> float:
-    """Half of the good parts where up to 32 show a surface: what objects have in common is no nuisance."""
-    looked = np.unique(np.linspace(0, len(train) - 1, min(_LOOKED_AT, len(train))).round().astype(int)).tolist()
-    return _MIXED if is_surface(train.batch(looked), train.outlines(looked)) else 0.0
 
 
 def _compute_losses(
