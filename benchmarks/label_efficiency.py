@@ -186,13 +186,13 @@ def halves(at: Stage, seed: int) -> tuple[Rows, Rows]:
     return np.flatnonzero(there), np.flatnonzero(~there)
 
 
-def rare_halves(at: Stage, seed: int) -> tuple[Rows, Rows]:
-    """As ``halves``, the stream with 2 % of defective parts, and all others measured."""
+def rare_halves(at: Stage, seed: int, share: float = _DEFECTIVE) -> tuple[Rows, Rows]:
+    """As ``halves``, the stream with this share of defective parts, and all others measured."""
     generator = np.random.default_rng(seed)
     good = generator.permutation(np.flatnonzero(~at.defective))
     defective = generator.permutation(np.flatnonzero(at.defective))
     half = len(good) // 2
-    few = max(1, round(half * _DEFECTIVE / (1 - _DEFECTIVE)))
+    few = max(1, round(half * share / (1 - share)))
     return np.concatenate([good[:half], defective[:few]]), np.concatenate([good[half:], defective[few:]])
 
 

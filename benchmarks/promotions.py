@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     started, cpu = time.perf_counter(), time.process_time()
     rows = []
     for primary in options.primary:
-        config = config_for(primary, options.resamples)
+        config = config_for(primary, options)
         for n in options.n:
             for design in DESIGNS:
                 for correlation in CORRELATIONS:
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "defective": options.defective,
         "separation": options.separation,
         "luck": options.luck,
-        "config": config_for("auroc", options.resamples).model_dump(mode="json"),
+        "config": config_for("auroc", options).model_dump(mode="json"),
         "seed": options.seed,
         "rows": rows,
         "broken": [row for row in rows if row["change"] == "same" and too_many(row["promoted"], options.replays)],
@@ -85,12 +85,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(1)
 
 
-def config_for(primary: str, resamples: int) -> ChallengeConfig:
+def config_for(primary: str, options: argparse.Namespace) -> ChallengeConfig:
     """The default configuration with another primary metric, without made-up defects, which are not simulated."""
     margins = dict(ChallengeConfig().margins)
     for metric in (Metric.SYNTHETIC_ESCAPE, Metric(primary)):
         margins.pop(metric, None)
-    return ChallengeConfig(primary=Metric(primary), margins=margins, synthetic_each=0, resamples=resamples)
+    if options.margin is not None:
+        margins = dict.fromkeys(margins, options.margin)
+    return ChallengeConfig(
+        primary=Metric(primary),
+        least_gain=options.least_gain,
+        margins=margins,
+        synthetic_each=0,
+        resamples=options.resamples,
+    )
 
 
 def replay(
@@ -202,6 +210,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--luck", type=float, default=0.1, help="standard deviation of the separation over trainings")
     parser.add_argument("--effects", type=float, nargs="*", default=[0.5, 1.0], help="of better challengers")
     parser.add_argument("--primary", nargs="+", default=["auroc", "escape_rate", "cost"])
+    parser.add_argument("--least-gain", type=float, default=0.25, help="see configs/challenge.yaml")
+    parser.add_argument("--margin", type=float, help="of all other metrics (the defaults of configs/challenge.yaml)")
     parser.add_argument("--resamples", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
@@ -211,7 +221,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--replays and --n take 1 or more, --defective a share between 0 and 1")
     try:
         for primary in options.primary:
-            config_for(primary, options.resamples)
+            config_for(primary, options)
     except (ConfigError, ValueError):
         parser.error("--primary takes auroc, escape_rate and cost, --resamples 200 or more")
     if options.quick:

@@ -4,58 +4,29 @@ Every step can be repeated, and what it made is found again by its name: the sam
 sets, the same challenger and the same judgement. The champion changes by one row in the ledger, the last step of all.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from integrations.challengers import Options, refuse_nothing_new, start_of, train_challenger
 from integrations.recording import load_bundle, models_by_camera, record_model
-from learning.bundle import MANIFEST, Bundle, by_group
+from learning.bundle import Bundle
 from learning.challenge import ChallengeConfig, Judgement, Metric, Pairs, RegressionCase, check_carries, judge
 from learning.challenge.sitting import Confirmed as Judged
 from learning.challenge.sitting import sit, sit_synthetic
-from learning.detectors import Budget
 from learning.errors import BundleError, DataError
 from learning.images.readers import of_camera, read_data
-from learning.images.records import GOOD, ImageRecord
-from learning.manifest import TrainingSet
+from learning.images.records import ImageRecord
 from learning.progress import Progress, silent
-from learning.relearn import Confirmed, Costs, relearn
 from learning.sealed import seal
-from learning.thresholds import Threshold, conformal_threshold, smallest_promise
-from learning.training import good_records, train_on_records
+from learning.training import good_records
 
 if TYPE_CHECKING:
     from curation.ledger import ChallengeRow, ChampionRow, Ledger, SetMember, SetRow
-    from curation.set_versions import Roles
-    from learning.config import TrainConfig
-
-
-FIRST_THRESHOLD = 1
-"""Version of the threshold that training set."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a challenger is trained.
-
-    Attributes:
-        budget: Of the training.
-        config: Detector and split; None for the champion's.
-        seed: Of the training.
-        device: ``cpu`` or ``cuda``.
-        groups: Which images belong together, as for training.
-    """
-
-    budget: Budget
-    config: "TrainConfig | None" = None
-    seed: int = 0
-    device: str = "cpu"
-    groups: str | None = None
 
 
 @dataclass(frozen=True)
@@ -207,6 +178,7 @@ def _challenge(
     from curation.set_versions import make_training_set, roles_of
 
     deciding = champion_of(ledger, camera, champion)
+    start = start_of(deciding, options, rules)
     good = good_records(of_camera(read_data(data, groups=options.groups, seed=options.seed), camera or None))
     if not good:
         msg = f"{data} holds no good images to train on{f' of camera {camera}' if camera else ''}"
@@ -218,8 +190,11 @@ def _challenge(
     tell(f"judged on {frozen.name}: {_count(members)}, of {share} of the groups, held back for good")
     training, left_out = make_training_set(ledger, good, camera, rules.threshold_share)
     version = ledger.set_version(training.name)
-    tell(f"trained on {training.name}: {_count(version.members)}")
-    challenger = train_challenger(ledger, deciding, training, roles_of(version), home, options, rules, progress)
+    begun = f", from the weights of {start.fingerprint}" if start else ", from scratch"
+    tell(f"trained on {training.name}: {_count(version.members)}{begun}")
+    if start:
+        refuse_nothing_new(ledger, start, good, training)
+    challenger = train_challenger(ledger, deciding, training, roles_of(version), home, options, rules, start, progress)
     if challenger.fingerprint == deciding.fingerprint:
         msg = (
             f"the challenger is the champion again, as it was trained on {training.name} with the same options: there "
@@ -237,56 +212,6 @@ def _challenge(
     now = ledger.champion(camera)
     promoted = now is not None and now.model_id == challenger.fingerprint
     return Outcome(deciding, challenger, row, training, frozen, left_out, promoted)
-
-
-def train_challenger(
-    ledger: "Ledger",
-    champion: Bundle,
-    training: "SetRow",
-    roles: "Roles",
-    home: Path,
-    options: Options,
-    rules: ChallengeConfig,
-    progress: Progress = silent,
-) -> Bundle:
-    """Train on a version, and set the threshold by what did not train; a challenger that is whole is taken as it is.
-
-    Its promise is the champion's, or the smallest that its calibration parts carry, if that is more.
-    """
-    config = options.config or champion.manifest.config
-    limit = _limit(champion)
-    rule = [
-        training.name,
-        config.model_dump_json(),
-        str(options.budget),
-        str(options.seed),
-        str(limit),
-        str(rules.costs),
-    ]
-    digest = hashlib.sha256("\n".join(rule).encode()).hexdigest()[:8]
-    folder = home / "challengers" / f"{training.name}-{digest}"
-    if (folder / MANIFEST).is_file():
-        bundle = Bundle.load(folder, device=options.device)
-    else:
-        bundle = train_on_records(
-            [record_of(member) for member in roles.good],
-            folder,
-            config=config,
-            budget=options.budget,
-            seed=options.seed,
-            device=options.device,
-            confirmed_good=[record_of(member) for member in roles.confirmed_good],
-            defects=bank_of(ledger, roles, progress),
-            training_set=TrainingSet(name=training.name, fingerprint=training.fingerprint),
-            progress=progress,
-        )
-    # Not whether there is a second one: the disk may have been full before it was made current.
-    if bundle.thresholds.current().version == FIRST_THRESHOLD:
-        # What is new may have taught the weights nothing, such as defects without a mask: then this is a model that the
-        # ledger knows, with the threshold of another version.
-        bundle.thresholds.reserve(max((row.version for row in ledger.thresholds(bundle.fingerprint)), default=0))
-        _set_threshold(bundle, roles.threshold, limit, rules, options.seed, progress)
-    return bundle
 
 
 def judge_challenger(
@@ -355,50 +280,6 @@ def no_champion(camera: str, others: Iterable[str] = ()) -> str:
         return f"there are champions of cameras ({named}): say whose it is, with --camera"
     whose = f" for camera {camera}" if camera else ""
     return f"no champion was appointed{whose}: flawsmith retrain challenger DATA does, at its first run"
-
-
-def groups_that_taught(ledger: "Ledger", bundle: Bundle) -> frozenset[str]:
-    """Groups with verdicts that trained a bundle: they tell nothing of its threshold."""
-    from curation.set_versions import roles_of
-
-    named = bundle.manifest.training_set
-    if named is None or named.name not in {row.name for row in ledger.sets("training")}:
-        return frozenset()
-    return roles_of(ledger.set_version(named.name)).taught
-
-
-def _set_threshold(
-    bundle: Bundle, members: Sequence["SetMember"], limit: float, rules: ChallengeConfig, seed: int, progress: Progress
-) -> None:
-    groups = by_group(bundle.calibration)
-    current = bundle.thresholds.current()
-    carried = max(limit, smallest_promise(len(groups), current.promise.confidence))
-    known = set(bundle.calibration["group"]) | set(bundle.selection["group"])
-    confirmed = [
-        Confirmed(m.path, m.part, m.group, m.state == "defect", m.weight, m.mask)
-        for m in members
-        if m.group not in known
-    ]
-    costs = Costs(rules.costs.escape, rules.costs.false_reject)
-    if not relearn(bundle, confirmed, costs, seed, progress, carried).report["changed"]:
-        value, promise = conformal_threshold(groups, carried, current.promise.confidence)
-        text = "the champion's promise, by the calibration parts; too few confirmed parts to weigh costs by"
-        bundle.thresholds.add(Threshold(value=value, promise=promise, reason=text, parent=current.version))
-
-
-def _limit(champion: Bundle) -> float:
-    promise = champion.thresholds.current().promise
-    return promise.limit if promise.kind == "false_reject" else 0.0
-
-
-def bank_of(ledger: "Ledger", roles: "Roles", progress: Progress) -> Any:
-    """Confirmed defects of a version, as a source of flaws."""
-    from curation.confirmed_defects import harvest
-    from curation.frozen import held_back_groups
-
-    chosen = {member.image_id for member in roles.defects}
-    bank = harvest(ledger, without_groups=held_back_groups(ledger), progress=progress).bank
-    return bank.where(lambda defect: defect.image in chosen)
 
 
 def _cases(
@@ -475,11 +356,6 @@ def _without_scores(members: Sequence["SetMember"]) -> Pairs:
         np.array([member.group for member in rows], dtype=str),
         np.array([member.weight for member in rows], dtype=np.float64),
     )
-
-
-def record_of(member: "SetMember") -> ImageRecord:
-    """A member of a set as a good part to train on."""
-    return replace(ImageRecord(path=member.path), label=GOOD, split="train", part=member.part, group=member.group)
 
 
 def _count(members: Sequence["SetMember"]) -> str:

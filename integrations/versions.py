@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from integrations.succession import bank_of, record_of
+from integrations.challengers import bank_of, record_of
 from learning.bundle import Bundle
 from learning.config import TrainConfig
 from learning.detectors import Budget

@@ -25,7 +25,7 @@ from learning.config import TrainConfig
 from learning.detectors import Detector, FitReport, create
 from learning.errors import BundleError, ConfigError
 from learning.images.preprocessing import Preprocessing
-from learning.manifest import FORMAT, DefectsUsed, Manifest, TrainingSet
+from learning.manifest import FORMAT, DefectsUsed, Manifest, Started, TrainingSet
 from learning.sealed import file_sha256, read_sealed, write_sealed
 from learning.thresholds import Promise, Threshold, ThresholdStore
 
@@ -170,6 +170,7 @@ class Bundle:
         data_fingerprint: str,
         defects: DefectsUsed | None = None,
         training_set: TrainingSet | None = None,
+        started: Started | None = None,
         calibration: PartScores,
         selection: PartScores,
         embeddings: Mapping[str, tuple[Sequence[str], NDArray[np.floating]]],
@@ -190,6 +191,7 @@ class Bundle:
             data_fingerprint: SHA-256 over the training images.
             defects: Confirmed defects that flaws were made from.
             training_set: The version in a ledger that it was trained on.
+            started: The model whose weights it went on from.
             calibration: Scores of the good parts that chose nothing.
             selection: Scores of the good parts that set scales.
             embeddings: Files and ``[N, D]``, by the name of the set.
@@ -230,6 +232,7 @@ class Bundle:
                 data_fingerprint=data_fingerprint,
                 defects=defects or DefectsUsed(),
                 training_set=training_set,
+                started=started,
                 images={
                     "train": len(embeddings["train"][0]) if "train" in embeddings else 0,
                     "selection": len(selection.image),

@@ -13,6 +13,7 @@ _WEIGHTS = {
     "random": "none: a backbone of random weights, which nothing has trained",
     "pretrained": "pretrained, downloaded by timm",
     "file": "pretrained, from a file",
+    "model": "those of another model",
 }
 
 VIEWS = {"whole": "the whole picture", "part": "the part, cut out of its picture"}
@@ -32,7 +33,8 @@ def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
     rows = {
         "Model": f"`{manifest.fingerprint()}`",
         "Detector": manifest.detector,
-        "Weights to start from": _WEIGHTS.get(manifest.weights, manifest.weights),
+        "Weights to start from": _WEIGHTS.get(manifest.weights, manifest.weights)
+        + (f", `{manifest.started.model}`" if manifest.started else ""),
         "Backbone": backbone,
         "Images": f"{shape.channels} × {shape.height} × {shape.width}, {shape.depth} bit",
         "View": VIEWS[shape.view] + (", turned by its main axis" if shape.part and shape.part.turn else ""),
@@ -120,6 +122,8 @@ def _confirmed(manifest: Manifest) -> list[str]:
     if not defects.used and not defects.left_out:
         return []
     lines = [f"- {name}: {provenance or 'of unknown origin'}" for name, provenance in sorted(defects.used.items())]
+    if defects.shown:
+        lines += ["", f"{defects.shown} pictures of confirmed defects were shown as they are, with their masks."]
     if defects.left_out:
         lines += [
             "",

@@ -1,7 +1,8 @@
-"""What made-up flaws are taken from beside the good parts: confirmed defects and pictures of textures."""
+"""What flaws are learnt from beside the good parts: confirmed defects and pictures of textures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Generator, Tensor
 
@@ -11,6 +12,9 @@ from synth.image_level import Odds, Synthesizer
 from synth.settings import CONFIRMED_SHARE
 from synth.sources.defects import DefectBank
 from synth.sources.folder import TextureFolder
+
+if TYPE_CHECKING:
+    from learning.marked import MarkedPictures
 
 _TEXTURES = 8
 """Textures at hand for a batch."""
@@ -23,10 +27,13 @@ class FlawSources:
     Attributes:
         defects: Confirmed defects that training may see, brought to the channels and the size of its images.
         textures: Pictures of surfaces; None is procedural ones.
+        pictures: Confirmed defects as they were photographed, with their masks; detectors that do not look at them
+            learn from ``defects`` alone.
     """
 
     defects: DefectBank | None = None
     textures: TextureFolder | None = None
+    pictures: "MarkedPictures | None" = None
 
     def synthesizer(self, families: Sequence[str] | None) -> Synthesizer:
         """Draws from the families named, or all that can be drawn from, and from confirmed defects where there are any.

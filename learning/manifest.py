@@ -53,6 +53,7 @@ class DefectsUsed(BaseModel):
         digest: Of the bank; empty where there was none.
         used: Name of each and the verdict it comes from.
         left_out: Names of those that come from parts that select, calibrate or test.
+        shown: How many confirmed defects were also learnt from as they were photographed, with their masks.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,12 +61,13 @@ class DefectsUsed(BaseModel):
     digest: str = ""
     used: dict[str, str] = Field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    shown: int = 0
 
     @classmethod
-    def of(cls, bank: DefectBank, left_out: Sequence[str]) -> "DefectsUsed":
-        """Describe a bank."""
+    def of(cls, bank: DefectBank, left_out: Sequence[str], shown: int = 0) -> "DefectsUsed":
+        """Describe a bank, and how many pictures of defects there were beside it."""
         used = {defect.name: defect.provenance for defect in bank.defects}
-        return cls(digest=bank_digest(bank) if bank else "", used=used, left_out=tuple(left_out))
+        return cls(digest=bank_digest(bank) if bank else "", used=used, left_out=tuple(left_out), shown=shown)
 
 
 class TrainingSet(BaseModel):
@@ -82,6 +84,21 @@ class TrainingSet(BaseModel):
     fingerprint: str
 
 
+class Started(BaseModel):
+    """The model whose weights another one went on from.
+
+    Attributes:
+        model: Its fingerprint.
+        training_sets: Versions that it, and those that it came from in the same way, were trained on; the last is its
+            own. Models that were trained on a folder have none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    training_sets: tuple[TrainingSet, ...] = ()
+
+
 class Manifest(BaseModel):
     """How a bundle came to be, and the checksums of what it holds.
 
@@ -90,7 +107,7 @@ class Manifest(BaseModel):
         detector: Name in the registry.
         config: The run's configuration, the detector's options filled up with their defaults.
         preprocessing: What is done to every image.
-        weights: Where the starting weights came from: ``scratch``, ``pretrained``, ``file`` or ``random``.
+        weights: Where the starting weights came from: ``scratch``, ``pretrained``, ``file``, ``model`` or ``random``.
         backbone: Its name, or None.
         backbone_sha256: Checksum of the weights it started from, or None.
         seed: Every random choice followed from it.
@@ -101,6 +118,7 @@ class Manifest(BaseModel):
         data_fingerprint: SHA-256 over the training images, their parts and groups.
         defects: Confirmed defects that flaws were made from.
         training_set: The version in the ledger that it was trained on; None for one that was trained on a folder.
+        started: The model whose weights it went on from; None for one that did not.
         images: How many images each set had.
         groups: How many independent groups each set had.
         selection: Figures on held-out good parts and synthetic flaws.
@@ -132,6 +150,7 @@ class Manifest(BaseModel):
     data_fingerprint: str
     defects: DefectsUsed = DefectsUsed()
     training_set: TrainingSet | None = None
+    started: Started | None = None
     images: dict[str, int]
     groups: dict[str, int]
     selection: dict[str, float]

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +15,22 @@ from learning.auto import Look, choose_detector, rest_of
 from learning.bundle import Bundle, PartScores
 from learning.cleaning import Cleaned, find_suspects, rest_after, without_suspects
 from learning.config import AUTO, TrainConfig
+from learning.continuing import check_continuable, split_as, started_from
 from learning.defects import bank_digest, usable
 from learning.detectors import Budget, Detector, create, detector_class
 from learning.errors import DataError
-from learning.flaw_sources import NO_SOURCES, FlawSources
+from learning.flaw_sources import NO_SOURCES
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from learning.images.readers import of_camera, read_data
 from learning.images.records import ImageRecord
-from learning.images.view import choose_view
+from learning.looking import looks
 from learning.manifest import DefectsUsed, TrainingSet
 from learning.progress import Progress, silent
+from learning.sealed import file_sha256
 from learning.splits import split_groups
 from learning.thresholds import smallest_promise_threshold
 from synth.sources.defects import DefectBank
-from synth.sources.folder import TextureFolder
 
 _BATCH = 16
 _SECONDS_PER_MEGAPIXEL = 0.6
@@ -105,7 +106,9 @@ def train_on_records(
     device: str = "cpu",
     confirmed_good: Sequence[ImageRecord] = (),
     defects: DefectBank | None = None,
+    pictures: Sequence[ImageRecord] = (),
     training_set: TrainingSet | None = None,
+    start: Bundle | None = None,
     progress: Progress = silent,
     started: float | None = None,
 ) -> Bundle:
@@ -121,32 +124,47 @@ def train_on_records(
         confirmed_good: Good parts that inspectors were asked about. They train only: as they were chosen by their
             scores, they are no sample to calibrate with. Those of groups that calibrate or select are left out.
         defects: Confirmed defects to make flaws from.
+        pictures: Confirmed defects as they were photographed, each with a mask, to learn from as they are. Those of
+            parts that hold back, calibrate or test are left out.
         training_set: The version that all of this is, for the manifest.
+        start: A model whose weights are gone on from. The good parts are divided as they were for it, and are seen as
+            it sees them; what it found among them that does not look good trains nothing here either.
         progress: Told how far it is.
         started: When the budget began to run; by default now.
 
     Raises:
         DataError: If there are too few good parts or independent groups, or an image cannot be read.
         BundleError: If ``out`` holds something that is not a bundle.
+        ConfigError: If it cannot be gone on from ``start``, or not with this configuration.
     """
     started = time.monotonic() if started is None else started
     Bundle.check_writable(out)
     good = good_records(records)
-    parts = split_groups(good, {str(name): share for name, share in config.shares.items()}, seed)
+    if start is None:
+        parts = split_groups(good, {str(name): share for name, share in config.shares.items()}, seed)
+    else:
+        check_continuable(start, config)
+        parts = split_as(start, good)
     held = {name for part in ("selection", "calibration") for one in parts[part] for name in (one.group, one.part)}
     added = [one for one in confirmed_good if one.group not in held and one.part not in held]
     good = [*good, *added]
     held_back = [*parts["selection"], *parts["calibration"], *(one for one in records if one.split == "test")]
     defects, left_out = usable(defects or DefectBank(()), held_back)
+    held |= {name for one in held_back for name in (one.group, one.part)}
+    shown = [one for one in pictures if one.group not in held and one.part not in held]
     fingerprint = data_fingerprint(good)
     working = out.with_name(f".{out.name}.training")
-    checkpoint = working / _digest(fingerprint, bank_digest(defects), config.model_dump_json(), str(budget))[:16]
-    look = _looks([record.path for record in good], config, defects)
+    made_of = [fingerprint, bank_digest(defects), config.model_dump_json(), str(budget)]
+    made_of += [data_fingerprint(shown), *(file_sha256(one.mask) for one in shown if one.mask)]
+    checkpoint = working / _digest(*made_of, start.fingerprint if start else "")[:16]
+    look = looks([record.path for record in good], config, defects, shown, start)
     first = config.auto.candidates[0] if config.detector == AUTO else config.detector
     left = _budget_for_fit(budget, started, sum(map(len, parts.values())) + len(added), look(first).preprocessing)
 
-    cleaned = None
-    if config.clean:
+    cleaned = start.manifest.cleaned if start else None
+    if cleaned:
+        parts["train"] = without_suspects(parts["train"], cleaned)
+    elif config.clean:
         began = time.monotonic()
         cleaned = _clean(config, first, look, parts, seed, left, device, progress, checkpoint)
         left = rest_after(left, cleaned, config.clean, began)
@@ -170,12 +188,11 @@ def train_on_records(
         options = config.auto.options.get(choice.detector, {})
         config = config.model_copy(update={"detector": choice.detector, "detector_config": options})
 
-    shown = look(config.detector)
-    sets = {name: ImageSet(some, shown.preprocessing, regions=config.regions) for name, some in parts.items()}
-    detector = create(config.detector, config.detector_config, shown.preprocessing, device)
-    report = detector.fit(
-        sets["train"], sets["selection"], seed, left, progress, checkpoint=checkpoint, sources=shown.sources
-    )
+    seen = look(config.detector)
+    sets = {name: ImageSet(some, seen.preprocessing, regions=config.regions) for name, some in parts.items()}
+    detector = create(config.detector, config.detector_config, seen.preprocessing, device)
+    learn = partial(detector.tune, start.detector) if start else detector.fit
+    report = learn(sets["train"], sets["selection"], seed, left, progress, checkpoint=checkpoint, sources=seen.sources)
     deadline = started + 60 * budget.minutes if budget.minutes else None
     calibration = _score(detector, parts["calibration"], sets["calibration"], progress, "calibrating")
     selection = _score(detector, parts["selection"], sets["selection"], progress, "scoring held-out parts")
@@ -190,8 +207,9 @@ def train_on_records(
         config=config,
         seed=seed,
         data_fingerprint=fingerprint,
-        defects=DefectsUsed.of(defects, left_out),
+        defects=DefectsUsed.of(defects, left_out, len(shown)),
         training_set=training_set,
+        started=started_from(start) if start else None,
         calibration=calibration,
         selection=selection,
         embeddings=embeddings,
@@ -244,22 +262,6 @@ def _clean(
         progress=progress,
         checkpoint=checkpoint,
     )
-
-
-def _looks(paths: Sequence[Path], config: TrainConfig, defects: DefectBank) -> Callable[[str], Look]:
-    """How a detector of some name is shown pictures of good parts; the same for all of one size."""
-
-    @cache
-    def at(size: int) -> Look:
-        preprocessing, _ = choose_view(Preprocessing.for_images(paths, size), paths, config.view)
-        zoom = 1 / preprocessing.part.reach if preprocessing.part else 1.0
-        sources = FlawSources(
-            defects.fitted(preprocessing.channels, size, zoom) if defects else None,
-            TextureFolder(config.sources.textures) if config.sources.textures else None,
-        )
-        return Look(preprocessing, sources)
-
-    return lambda name: at(config.size or detector_class(name).default_size)
 
 
 def good_records(records: Sequence[ImageRecord]) -> list[ImageRecord]:

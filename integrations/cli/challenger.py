@@ -22,6 +22,7 @@ from integrations.cli.options import (
 )
 from integrations.cli.sets import compare, sets
 from learning.errors import ConfigError
+from learning.starts import Start
 
 if TYPE_CHECKING:
     from integrations.succession import Outcome
@@ -59,6 +60,10 @@ def challenger(
     config: Annotated[
         Path | None, typer.Option(metavar="YAML", help="Of the training.", show_default="as the champion's")
     ] = None,
+    start: Annotated[
+        Start | None,
+        typer.Option(help="Which weights it begins with.", show_default="as the rules say: the champion's, if it can"),
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help="Of the training.", show_default="10")] = None,
     steps: Annotated[int | None, typer.Option(help="Train this many steps instead.", min=1)] = None,
     if_new: Annotated[
@@ -89,8 +94,9 @@ def challenger(
 ) -> None:
     """Train a challenger on all that inspectors confirmed; it replaces the champion only if it proves to be better.
 
-    A share of the confirmed parts is held back for good: nothing learns from them, and both models are judged on them.
-    It can be stopped and repeated at any moment: the champion decides until the challenger has won.
+    It goes on from the champion's weights where its detector can do so. A share of the confirmed parts is held back for
+    good: nothing learns from them, and both models are judged on them. It can be stopped and repeated at any moment:
+    the champion decides until the challenger has won.
 
     Example: [bold]flawsmith retrain challenger photos/good --ledger plant.db --minutes 30[/bold]
     """
@@ -101,11 +107,14 @@ def challenger(
     from learning.config import load_config
 
     asked = load_challenge(rules) if rules else ChallengeConfig()
+    if start:
+        asked = asked.model_copy(update={"start": start})
     training = load_config(config) if config else None
 
     from curation.ledger import Ledger
     from curation.triggers import challenger_due
-    from integrations.succession import Options, challenge
+    from integrations.challengers import Options
+    from integrations.succession import challenge
 
     if if_new or if_drift:
         with Ledger.open(ledger) as opened, bar() as progress:

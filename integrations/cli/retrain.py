@@ -32,7 +32,7 @@ def retrain(
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn from the verdicts in the ledger: at once by a new threshold, or by a challenger that is trained anew.
+    """Learn from the verdicts in the ledger: at once by a new threshold, or by a challenger whose weights learn too.
 
     Without a further command the detector's weights stay as they are.
 
@@ -55,8 +55,8 @@ def retrain(
         return
     existing_ledger(ledger)
     from curation.ledger import Ledger
+    from integrations.challengers import groups_that_taught
     from integrations.recording import confirmed_images, load_bundles, record_model
-    from integrations.succession import groups_that_taught
     from learning.relearn import Costs, relearn
 
     with Ledger.open(ledger) as opened:

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from learning.errors import ConfigError
+from learning.starts import Start
 from synth.configuration import read_config
 from synth.errors import SynthError
 
@@ -48,9 +49,10 @@ class ChallengeCosts(BaseModel):
 
 
 class ChallengeConfig(BaseModel):
-    """How a champion and a challenger are judged.
+    """How a challenger comes to be, and how it is judged beside the champion.
 
     Attributes:
+        start: What its weights begin with.
         primary: What the challenger has to be better at.
         least_gain: The share of what the champion gets wrong (1 - AUROC, the escape rate, the cost) that it has to get
             right: two trainings on the same data differ by luck, and a change that is within it is not worth making.
@@ -68,6 +70,7 @@ class ChallengeConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    start: Start = Start.AUTO
     primary: Metric = Metric.AUROC
     least_gain: float = Field(default=0.25, ge=0, lt=1)
     margins: dict[Metric, float] = Field(default_factory=lambda: dict(_MARGINS))

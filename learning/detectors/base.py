@@ -66,8 +66,8 @@ class FitReport:
     Attributes:
         steps: Optimiser steps taken; batches read, by detectors that have no optimiser.
         seconds: Wall-clock time.
-        weights: Where the starting weights came from: ``scratch``, ``pretrained`` or ``file``; ``random`` where a
-            backbone stays as it was drawn, and nothing has trained it.
+        weights: Where the starting weights came from: ``scratch``, ``pretrained``, ``file``, or ``model`` for those of
+            another bundle; ``random`` where a backbone stays as it was drawn, and nothing has trained it.
         backbone: Name of the backbone, or None when the detector has none.
         backbone_sha256: Checksum of the weights it started from, or None when they were drawn at random.
         history: Named values over the steps, for the report.
@@ -129,6 +129,8 @@ class Detector(ABC):
     """Whether made-up flaws take part in its training; one that knows good parts alone refuses sources of flaws."""
     needs_defects: ClassVar[bool] = False
     """Whether it cannot be trained without confirmed defects."""
+    tunable: ClassVar[bool] = False
+    """Whether ``tune`` can go on from weights that are there."""
 
     def __init__(self, config: Any, preprocessing: "Preprocessing", device: str = "cpu") -> None:
         self.config = config
@@ -158,6 +160,35 @@ class Detector(ABC):
             checkpoint: Folder in which an interrupted training leaves its state, and goes on from.
             sources: What made-up flaws may be taken from.
         """
+
+    def tune(
+        self,
+        start: "Detector",
+        train: "ImageSet",
+        selection: "ImageSet",
+        seed: int,
+        budget: Budget,
+        progress: Progress = silent,
+        checkpoint: Path | None = None,
+        sources: FlawSources = NO_SOURCES,
+    ) -> FitReport:
+        """As ``fit``, but from the weights of another; detectors that are ``tunable`` override this.
+
+        Args:
+            start: A trained detector of the same kind, options and preprocessing; it stays as it is.
+            train: As for ``fit``, and so are the others.
+            selection: See there.
+            seed: See there.
+            budget: See there.
+            progress: See there.
+            checkpoint: See there.
+            sources: See there.
+
+        Raises:
+            ConfigError: If this detector learns in one go.
+        """
+        msg = f"{self.name} cannot go on from weights that are there: train it from scratch"
+        raise ConfigError(msg)
 
     def refuse_sources(self, sources: FlawSources) -> None:
         """For detectors that learn from good parts alone: what they were given to make flaws from would be ignored.

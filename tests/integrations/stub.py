@@ -1,11 +1,15 @@
 """A detector that learns in no time, and sees as well as it is told to."""
 
-from typing import ClassVar
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
+import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from learning.detectors import DetectorConfig, Prediction
+from learning.detectors import Detector, DetectorConfig, FitReport, Prediction
 from tests import stub
 
 
@@ -22,5 +26,41 @@ class StubDetector(stub.StubDetector):
     def predict(self, images: Tensor) -> Prediction:
         smooth = functional.avg_pool2d((images - self.mean).mean(dim=1, keepdim=True), 3, stride=1, padding=1)
         maps = smooth[:, 0].abs()
-        maps[..., round(self.config.sees * maps.shape[-1]) :] = 0
+        maps[..., round(self.sees * maps.shape[-1]) :] = 0
         return Prediction(maps.amax(dim=(1, 2)), maps)
+
+    @property
+    def sees(self) -> float:
+        """Share of the columns."""
+        return self.config.sees
+
+
+class TunableStub(StubDetector):
+    """One that can go on: its sight, unlike another stub's, is what it has learnt."""
+
+    name = "tunable"
+    tunable: ClassVar[bool] = True
+
+    def fit(self, *arguments: Any, **more: Any) -> FitReport:
+        self.sight = torch.tensor(self.config.sees)
+        return super().fit(*arguments, **more)
+
+    def tune(self, start: Detector, *arguments: Any, **more: Any) -> FitReport:
+        """All columns that are left."""
+        assert isinstance(start, TunableStub)
+        report = super().fit(*arguments, **more)
+        self.sight = torch.ones(())
+        self.mean = (self.mean + start.mean) / 2
+        return replace(report, weights="model")
+
+    @property
+    def sees(self) -> float:
+        """As it has learnt."""
+        return float(self.sight)
+
+    def save(self, folder: Path) -> None:
+        save_file({"mean": self.mean, "sight": self.sight}, folder / "weights.safetensors")
+
+    def load(self, folder: Path, device: str = "cpu") -> Self:
+        self.sight = load_file(folder / "weights.safetensors", device=device)["sight"]
+        return super().load(folder, device)

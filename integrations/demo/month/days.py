@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from curation.drift.cameras import Rules
 from curation.triggers import challenger_due
 from integrations.asking import Asking, top_up_each
+from integrations.challengers import Options, groups_that_taught
 from integrations.daily import DailyBudget
 from integrations.demo.month.figures import PartOfADay
 from integrations.demo.month.inspectors import NAMES, answer_all
 from integrations.demo.month.settings import RULES, MonthSettings
 from integrations.demo.truth import Truth
 from integrations.recording import confirmed_images, record_model, score_images
-from integrations.succession import Options, challenge, champion_of, groups_that_taught
+from integrations.succession import challenge, champion_of
 from learning.bundle import MANIFEST, Bundle, by_group
 from learning.config import TrainConfig
 from learning.detectors import Budget

@@ -2,32 +2,29 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-import numpy as np
 import torch
 from pydantic import Field, model_validator
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
-from learning.augmentation import augment, mix
 from learning.curriculum import Curriculum, CurriculumConfig
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction, Traceable
 from learning.detectors.inputs import standardise
 from learning.detectors.reference import Reference, fit_reference, is_explained
+from learning.detectors.segment.batches import Batch, Shares, make_batch, share_mixed
 from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
-from learning.detectors.surface import is_surface
 from learning.detectors.weights import read_weights, restore, write_weights
 from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.loop import Schedule
 from learning.loop import train as train_loop
 from learning.progress import Progress, silent
-from synth.image_level import Recipe, Synthesizer
 
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
@@ -37,8 +34,8 @@ Share = Annotated[float, Field(gt=0, le=1)]
 _LEAST_PROBABILITY = 1e-4
 """Smaller ones, and those as close to one, count as this: odds without an end would decide alone."""
 
-_MIXED = 0.5
-_LOOKED_AT = 32
+_GENTLER = 0.25
+"""Learning rate of a network that goes on from weights that are there, as a share of that from scratch."""
 
 
 class SegmentConfig(DetectorConfig):
@@ -108,6 +105,7 @@ class Segment(Detector):
     name = "segment"
     Config: ClassVar[type[DetectorConfig]] = SegmentConfig
     default_size: ClassVar[int] = 192
+    tunable: ClassVar[bool] = True
     config: SegmentConfig
     network: UNet
     reference: Reference | None = None
@@ -131,23 +129,60 @@ class Segment(Detector):
         started = time.monotonic()
         self.reference, choices = self._choose_reference(train, progress)
         self.network = self._new_network()
+        budget = budget.after(time.monotonic() - started)
+        rates = Schedule(self.config.learning_rate)
+        report = self._learn(rates, train, selection, seed, budget, progress, checkpoint, sources)
+        return replace(report, choices=choices | report.choices)
+
+    def tune(
+        self,
+        start: Detector,
+        train: "ImageSet",
+        selection: "ImageSet",
+        seed: int,
+        budget: Budget,
+        progress: Progress = silent,
+        checkpoint: Path | None = None,
+        sources: FlawSources = NO_SOURCES,
+    ) -> FitReport:
+        """As ``fit``, from the weights and the reference of another, at a quarter of the learning rate."""
+        assert isinstance(start, Segment)
+        torch.manual_seed(seed)
+        self.reference = start.reference
+        self.network = self._new_network()
+        self.network.load_state_dict(start.network.state_dict())
+        rates = Schedule(self.config.learning_rate * _GENTLER)
+        report = self._learn(rates, train, selection, seed, budget, progress, checkpoint, sources)
+        return replace(report, weights="model")
+
+    def _learn(
+        self,
+        rates: Schedule,
+        train: "ImageSet",
+        selection: "ImageSet",
+        seed: int,
+        budget: Budget,
+        progress: Progress,
+        checkpoint: Path | None,
+        sources: FlawSources,
+    ) -> FitReport:
+        """Train the network that is there."""
+        options = self.config
         curriculum = self._curriculum(selection)
         if curriculum and sources.defects:
             msg = "a curriculum knows no confirmed defects; use one or the other (curriculum, in detector_config)"
             raise ConfigError(msg)
-        draws = curriculum or sources.synthesizer(self.config.families)
-        mixed = self.config.mixed
-        if mixed is None:
-            mixed = _share_mixed(train)
-            choices["mixed"] = f"{mixed:g}"
+        draws = curriculum or sources.synthesizer(options.families)
+        mixed = share_mixed(train) if options.mixed is None else options.mixed
+        shares = Shares(options.batch, options.good_share, self._flips, mixed)
         report = train_loop(
             self.network,
-            partial(_make_batch, train, sources, draws.draw, self.config, self._flips, mixed),
-            partial(_compute_losses, self._inputs, self.config),
-            budget.after(time.monotonic() - started),
+            partial(make_batch, train, sources, draws.draw, shares),
+            partial(_compute_losses, self._inputs, options),
+            budget,
             seed,
-            Schedule(self.config.learning_rate),
-            weight_decay=self.config.weight_decay,
+            rates,
+            weight_decay=options.weight_decay,
             progress=progress,
             checkpoint=checkpoint,
             device=self.device,
@@ -159,7 +194,7 @@ class Segment(Detector):
             weights="scratch",
             history=report.losses,
             waited=report.waited,
-            choices=choices,
+            choices={} if options.mixed is not None else {"mixed": f"{mixed:g}"},
         )
 
     @torch.inference_mode()
@@ -278,41 +313,8 @@ def _score(maps: Tensor, shares: Sequence[float]) -> Tensor:
     return torch.logit(means, eps=_LEAST_PROBABILITY).mean(dim=0).sigmoid()
 
 
-def _share_mixed(train: "ImageSet") -> float:
-    """Half of the good parts where up to 32 show a surface: what objects have in common is no nuisance."""
-    looked = np.unique(np.linspace(0, len(train) - 1, min(_LOOKED_AT, len(train))).round().astype(int)).tolist()
-    return _MIXED if is_surface(train.batch(looked), train.outlines(looked)) else 0.0
-
-
-@dataclass(frozen=True)
-class _Batch:
-    images: Tensor
-    masks: Tensor
-
-
-def _make_batch(
-    train: "ImageSet",
-    sources: FlawSources,
-    draw: Callable[[Generator, int], Recipe],
-    config: SegmentConfig,
-    flips: bool,
-    mixed: float,
-    generator: Generator,
-) -> _Batch:
-    """Good parts, most of them flawed: images ``[B, C, h, w]`` and masks ``[B, 1, h, w]``."""
-    chosen = torch.randint(len(train), (2 * config.batch,), generator=generator).tolist()
-    pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator, flips)
-    good, others = mix(pictures, generator, mixed).chunk(2)
-    sound = round(config.batch * config.good_share)
-    context = sources.context(generator, good[sound:], outlines[sound : config.batch], others)
-    recipe = draw(generator, config.batch - sound)
-    flawed, masks = Synthesizer.apply(good[sound:], recipe, context)
-    images = torch.cat([good[:sound], flawed])
-    return _Batch(images, torch.cat([torch.zeros_like(images[:sound, :1]), masks]))
-
-
 def _compute_losses(
-    inputs: Callable[[Tensor], Tensor], config: SegmentConfig, network: nn.Module, batch: _Batch
+    inputs: Callable[[Tensor], Tensor], config: SegmentConfig, network: nn.Module, batch: Batch
 ) -> dict[str, Tensor]:
     images = inputs(batch.images)
     logits = network(images).float()

@@ -1,0 +1,80 @@
+"""What the ``segment`` detector is shown in a step: sound parts, parts with made-up flaws, and confirmed defects."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from learning.augmentation import augment, mix
+from learning.detectors.surface import is_surface
+from learning.flaw_sources import FlawSources
+from synth.image_level import Recipe, Synthesizer
+
+if TYPE_CHECKING:
+    from learning.images.image_set import ImageSet
+
+
+_MIXED = 0.5
+_LOOKED_AT = 32
+
+_MARKED = 0.5
+"""Share of the flawed images that are confirmed defects as they were photographed, where there are any."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images ``[B, C, h, w]``, 0..1, and masks ``[B, 1, h, w]``, 0 or 1."""
+
+    images: Tensor
+    masks: Tensor
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What batches are made of.
+
+    Attributes:
+        batch: Images of one.
+        good: Share of them without flaws; the rest have made-up ones, or are confirmed defects.
+        flips: Whether images are mirrored.
+        mixed: See ``SegmentConfig.mixed``.
+    """
+
+    batch: int
+    good: float
+    flips: bool
+    mixed: float
+
+
+def make_batch(
+    train: "ImageSet",
+    sources: FlawSources,
+    draw: Callable[[Generator, int], Recipe],
+    shares: Shares,
+    generator: Generator,
+) -> Batch:
+    """Draw one from good parts and sources."""
+    chosen = torch.randint(len(train), (2 * shares.batch,), generator=generator).tolist()
+    pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator, shares.flips)
+    good, others = mix(pictures, generator, shares.mixed).chunk(2)
+    sound = round(shares.batch * shares.good)
+    shown = round((shares.batch - sound) * _MARKED) if sources.pictures else 0
+    flawed = slice(sound, shares.batch - shown)
+    context = sources.context(generator, good[flawed], outlines[flawed], others)
+    made, masks = Synthesizer.apply(good[flawed], draw(generator, len(good[flawed])), context)
+    images = [good[:sound], made]
+    marks = [torch.zeros_like(good[:sound, :1]), masks]
+    if sources.pictures:
+        defective, marked = sources.pictures.draw(generator, shown, shares.flips)
+        images.append(defective)
+        marks.append(marked)
+    return Batch(torch.cat(images), torch.cat(marks))
+
+
+def share_mixed(train: "ImageSet") -> float:
+    """Half of the good parts where up to 32 show a surface: what objects have in common is no nuisance."""
+    looked = np.unique(np.linspace(0, len(train) - 1, min(_LOOKED_AT, len(train))).round().astype(int)).tolist()
+    return _MIXED if is_surface(train.batch(looked), train.outlines(looked)) else 0.0

@@ -1,0 +1,54 @@
+"""How detectors are shown the data they are trained on."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+from learning.auto import Look
+from learning.bundle import Bundle
+from learning.config import TrainConfig
+from learning.detectors import detector_class
+from learning.flaw_sources import FlawSources
+from learning.images.preprocessing import Preprocessing
+from learning.images.records import ImageRecord
+from learning.images.view import choose_view
+from learning.marked import MarkedPictures
+from synth.sources.defects import DefectBank
+from synth.sources.folder import TextureFolder
+
+
+def looks(
+    paths: Sequence[Path],
+    config: TrainConfig,
+    defects: DefectBank,
+    pictures: Sequence[ImageRecord],
+    start: Bundle | None,
+) -> Callable[[str], Look]:
+    """How a detector of some name is shown pictures; the same for all of one size.
+
+    Args:
+        paths: Good parts, by which the view is chosen where nothing is gone on from.
+        config: Says the size, if not the detector, and the view.
+        defects: Confirmed ones that training may see.
+        pictures: Confirmed ones as they were photographed, each with a mask.
+        start: The model that is gone on from, which sees as it does.
+
+    Returns:
+        From a detector's name to its view and its sources.
+    """
+
+    @cache
+    def at(size: int) -> Look:
+        if start is not None:
+            preprocessing = start.preprocessing
+        else:
+            preprocessing, _ = choose_view(Preprocessing.for_images(paths, size), paths, config.view)
+        zoom = 1 / preprocessing.part.reach if preprocessing.part else 1.0
+        sources = FlawSources(
+            defects.fitted(preprocessing.channels, size, zoom) if defects else None,
+            TextureFolder(config.sources.textures) if config.sources.textures else None,
+            MarkedPictures(pictures, preprocessing) if pictures else None,
+        )
+        return Look(preprocessing, sources)
+
+    return lambda name: at(config.size or detector_class(name).default_size)
