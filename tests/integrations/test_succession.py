@@ -5,11 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,85 +16,21 @@ from typer.testing import CliRunner, Result
 
 from curation.by_choice import make_version
 from curation.frozen import held_back_groups
-from curation.ledger import ImageEntry, Ledger, VerdictEntry
-from curation.set_versions import roles_of
-from integrations import challengers, succession
-from integrations.challengers import Options, groups_that_taught
+from curation.ledger import ImageEntry, Ledger
+from integrations.challengers import groups_that_taught
 from integrations.cli import app
-from integrations.recording import confirmed_images, load_bundle, models_in_use, record_model, score_images
+from integrations.recording import confirmed_images, load_bundle, models_in_use, score_images
 from integrations.shadow import run_shadow
 from integrations.succession import challenge, champion_of, rollback
 from integrations.versions import train_on_version
 from learning.bundle import Bundle, by_group
-from learning.challenge import ChallengeConfig, Metric
-from learning.config import TrainConfig
-from learning.detectors import DETECTORS, Budget
-from learning.errors import BundleError, ConfigError, DataError, PromiseError
+from learning.challenge import Metric
+from learning.detectors import Budget
+from learning.errors import BundleError, DataError, PromiseError
 from learning.images.records import ImageRecord
-from learning.relearn import Confirmed, Relearned
-from learning.starts import Start
 from learning.thresholds import Threshold, conformal_threshold
 from learning.training import train_bundle
-
-SIDE = 48
-BLIND, SHARP = {"sees": 0.4}, {"sees": 1.0}
-RULES = ChallengeConfig(
-    margins={Metric.ESCAPE: 0.2, Metric.FALSE_REJECT: 0.2}, synthetic_each=0, frozen_share=0.5, resamples=300
-)
-
-
-def picture(file: Path, seed: int, spot: int = 0) -> Path:
-    rng = np.random.default_rng(seed)
-    pixels = rng.normal(120, 6, (SIDE, SIDE))
-    if spot:
-        top, left = rng.integers(4, SIDE - 12, 2)
-        pixels[top : top + 5, left : left + 5] += spot
-    file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(file)
-    return file
-
-
-def config(detector_config: dict[str, float], detector: str = "stub") -> TrainConfig:
-    return TrainConfig(detector=detector, detector_config=detector_config, view="whole")
-
-
-def options(detector_config: dict[str, float] | None = None, seed: int = 0) -> Options:
-    return Options(Budget(steps=1), None if detector_config is None else config(detector_config), seed)
-
-
-class Plant:
-    """A folder with good parts, a ledger with confirmed parts, and a model that decides."""
-
-    def __init__(self, root: Path, champion: dict[str, float], stream: int = 120, detector: str = "stub") -> None:
-        self.root = root
-        self.good = root / "good"
-        self.home = root / "home"
-        self.place = str(root / "plant.db")
-        for number in range(40):
-            picture(self.good / f"{number}.png", number)
-        self.bundle = train_bundle(
-            self.good, root / "bundle", config=config(champion, detector), budget=Budget(steps=1)
-        )
-        with Ledger.open(self.place) as ledger:
-            record_model(ledger, self.bundle)
-            files = [picture(root / "stream" / f"{n}.png", 1000 + n, 45 * (n % 2)) for n in range(stream)]
-            ids = ledger.add_images([ImageEntry(file, f"part {n}") for n, file in enumerate(files)])
-            ledger.record_verdicts([self.verdict(key, "defect" if n % 2 else "good") for n, key in enumerate(ids)])
-
-    def verdict(self, image_id: str, said: str) -> VerdictEntry:
-        return VerdictEntry(None, image_id, "ann", said, datetime.now(UTC), "test", image_id, said)  # type: ignore[arg-type]
-
-    def challenge(
-        self, ledger: Ledger, opts: Options, rules: ChallengeConfig = RULES, **more: object
-    ) -> succession.Outcome:
-        return challenge(ledger, self.good, self.home, opts, rules, champion=self.bundle.folder, **more)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plant]:
-    monkeypatch.setitem(DETECTORS, "stub", "tests.integrations.stub:StubDetector")
-    monkeypatch.setitem(DETECTORS, "tunable", "tests.integrations.stub:TunableStub")
-    return lambda champion, **more: Plant(tmp_path, champion, **more)
+from tests.integrations.plant import BLIND, RULES, SHARP, Plant, config, options, picture
 
 
 def test_a_better_challenger_takes_over_and_every_step_can_be_repeated(make: Callable[..., Plant]) -> None:
@@ -134,105 +67,6 @@ def test_a_better_challenger_takes_over_and_every_step_can_be_repeated(make: Cal
 
         with pytest.raises(DataError, match="the challenger is the champion again"):
             challenge(ledger, plant.good, plant.home, options(SHARP), RULES)
-
-
-def test_a_challenger_goes_on_from_the_champion_and_what_taught_it_is_known(make: Callable[..., Plant]) -> None:
-    plant = make(BLIND, detector="tunable")
-    told: list[str] = []
-    with Ledger.open(plant.place) as ledger:
-        first = plant.challenge(ledger, options(), tell=told.append)
-        assert first.promoted
-        assert any(f"from the weights of {plant.bundle.fingerprint}" in line for line in told)
-        started = first.challenger.manifest.started
-        assert started is not None
-        assert (started.model, started.training_sets) == (plant.bundle.fingerprint, ())
-        held = set(plant.bundle.calibration["image"])
-        assert set(first.challenger.calibration["image"]) == held
-        frozen = {member.group for member in ledger.set_version(first.frozen.name).members}
-
-        with pytest.raises(DataError, match="there is nothing new to go on with"):
-            challenge(ledger, plant.good, plant.home, options(), RULES)
-
-        # An inspector changes their mind about what has taught it: unresolved, it trains the next one no more.
-        taught = groups_that_taught(ledger, first.challenger)
-        one = next(image for image in ledger.images() if image.group in taught)
-        ledger.record_verdicts([plant.verdict(one.image_id, "unsure")])
-        second = challenge(ledger, plant.good, plant.home, options(seed=1), RULES)
-        assert one.group not in {m.group for m in ledger.set_version(second.training.name).members}
-        started = second.challenger.manifest.started
-        assert started is not None
-        assert [version.name for version in started.training_sets] == [first.training.name]
-        # Its weights remember all the same.
-        assert groups_that_taught(ledger, second.challenger) >= taught
-        assert one.group in groups_that_taught(ledger, second.challenger)
-        assert set(second.challenger.calibration["image"]) == held
-        assert not frozen & groups_that_taught(ledger, second.challenger)
-
-
-def test_groups_that_taught_set_no_threshold_when_the_share_changes(
-    make: Callable[..., Plant], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plant = make(BLIND, detector="tunable")
-    few, many = (RULES.model_copy(update={"threshold_share": share}) for share in (0.1, 0.8))
-    asked: list[set[str]] = []
-    weigh = challengers.relearn
-
-    def recorded(bundle: Bundle, confirmed: Sequence[Confirmed], *arguments: Any) -> Relearned:
-        asked.append({item.group for item in confirmed})
-        return weigh(bundle, confirmed, *arguments)
-
-    monkeypatch.setattr(challengers, "relearn", recorded)
-    with Ledger.open(plant.place) as ledger:
-        first = plant.challenge(ledger, options(), few)
-        assert first.promoted
-        # The same members would be the same version, with the share of then.
-        one = next(image for image in ledger.images() if image.group in groups_that_taught(ledger, first.challenger))
-        ledger.record_verdicts([plant.verdict(one.image_id, "unsure")])
-        challenge(ledger, plant.good, plant.home, options(), many)
-        assert len(asked) == 2
-        assert asked[1]
-        assert not asked[1] & groups_that_taught(ledger, first.challenger)
-
-
-def test_confirmed_defects_with_a_mask_are_shown_to_a_challenger_that_goes_on(make: Callable[..., Plant]) -> None:
-    plant = make(BLIND, detector="tunable")
-    mask = plant.root / "mask.png"
-    Image.fromarray(np.pad(np.full((8, 8), 255, np.uint8), 20)).save(mask)
-    with Ledger.open(plant.place) as ledger:
-        marked = [one.image_id for one in ledger.resolved() if one.state == "defect"][::2]
-        ledger.record_verdicts(
-            [replace(plant.verdict(key, "defect"), revision="2", regions_mask=mask) for key in marked]
-        )
-        outcome = plant.challenge(ledger, options(), promote=False)
-        roles = roles_of(ledger.set_version(outcome.training.name))
-        expected = {member.path for member in roles.defects if member.image_id in marked}
-        assert 0 < len(expected) < len(roles.defects)
-        pictures = challengers.pictures_of(ledger, roles)
-        assert {one.path for one in pictures} == expected
-        assert all(one.defective and one.mask is not None for one in pictures)
-        assert outcome.challenger.manifest.defects.shown == len(expected)
-        scratch = plant.challenge(ledger, options(), RULES.model_copy(update={"start": Start.SCRATCH}), promote=False)
-        assert scratch.challenger.manifest.defects.shown == 0
-
-
-def test_from_scratch_when_told_so_or_when_another_training_is_configured(make: Callable[..., Plant]) -> None:
-    plant = make(BLIND, detector="tunable")
-    with Ledger.open(plant.place) as ledger:
-        scratch = plant.challenge(ledger, options(), RULES.model_copy(update={"start": Start.SCRATCH}), promote=False)
-        assert scratch.challenger.manifest.started is None
-        configured = Options(Budget(steps=1), config(SHARP, "tunable"))
-        other = plant.challenge(ledger, configured, promote=False)
-        assert other.challenger.manifest.started is None
-        with pytest.raises(ConfigError, match="detector_config would differ"):
-            plant.challenge(ledger, configured, RULES.model_copy(update={"start": Start.CHAMPION}), promote=False)
-
-
-def test_good_parts_that_trained_the_champion_may_not_go_missing(make: Callable[..., Plant]) -> None:
-    plant = make(BLIND, detector="tunable")
-    gone = Path(plant.bundle.embeddings("train")[0][0])
-    gone.unlink()
-    with Ledger.open(plant.place) as ledger, pytest.raises(DataError, match=f"such as {gone}: give them too"):
-        plant.challenge(ledger, options())
 
 
 def test_a_worse_challenger_is_refused_and_says_why(make: Callable[..., Plant]) -> None:
