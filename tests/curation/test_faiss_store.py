@@ -134,7 +134,8 @@ def test_the_effort_is_measured_and_a_kind_that_cannot_reach_it_is_not_used(
     store = VectorStore.build(IndexOptions(kind=kind, approximate_from=0, min_recall=0.9), vectors, _ids(3000))
     assert store.effort is not None
     assert store.effort.recall >= 0.9
-    assert not caplog.records
+    # An App that another test has opened may still log in its thread.
+    assert not [record for record in caplog.records if record.name.startswith("curation")]
     # Two directions alone, and thousands of twins of each: codes cannot tell them apart.
     angles = 1e-5 * np.arange(3000)
     twins = np.zeros((3000, 48), np.float32)

@@ -1,7 +1,5 @@
 """Odds by what the detector is unsure of: bounded, never zero, repeatable, and gone on from after a kill."""
 
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from learning.curriculum import Curriculum, CurriculumConfig, step_odds, unsuren
 from learning.detectors import Budget, create
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
+from tests.learning.stopping import StopAt
 
 SHAPE = (3, 4)
 
@@ -121,18 +120,6 @@ def test_a_state_is_gone_on_from(images: ImageSet) -> None:
     rest.load_state_dict({name: value.clone() for name, value in half.state_dict().items()})
     look(rest, 2, seed=2)
     assert whole.odds == rest.odds != half.odds
-
-
-class StopAt:
-    """Asks to stop, as Ctrl-C does, once a number of steps is done."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def __call__(self, done: float, total: float, text: str) -> None:
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("stopped", [3, 4, 5])

@@ -1,8 +1,6 @@
 """The training loop: repeatable by steps, bounded by minutes, and gone on from after an interruption."""
 
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from learning import loop
 from learning.detectors.base import Budget
 from learning.loop import Schedule, _flush_denormals, train
 from learning.prefetch import step_generator
+from tests.learning.stopping import StopAt
 
 STEPS = 12
 
@@ -41,18 +40,6 @@ def weights(network: nn.Module) -> bytes:
 def run(network: nn.Module, seed: int = 0, budget: Budget | None = None, **options: object) -> int:
     report = train(network, batch, losses, budget or Budget(steps=STEPS), seed, Schedule(1e-2), **options)  # type: ignore[arg-type]
     return report.steps
-
-
-class StopAt:
-    """Asks to stop, as Ctrl-C does, once a number of steps is done."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def __call__(self, done: float, total: float, text: str) -> None:
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_same_seed_and_steps_give_the_same_weights() -> None:
