@@ -27,7 +27,8 @@ def make_line(home: Path) -> Line:
     parts, bundle, ledger = home / "tiles", home / "bundle", home / "ledger.db"
     made = ("--good", 40, "--test-good", 16, "--defective", 14, "--size", 128, "--seed", 5)
     config, table = home / "small.yaml", parts / "line.csv"
-    config.write_text("size: 128\n")
+    # A model that lets defects through, so that answers about it have something to change.
+    config.write_text("size: 128\ndetector_config: {reference: false}\n")
     _done("parts", "--kind", "tile", "--out", parts, *made)
     _write_table(table)
     _done("train", parts, "--out", bundle, "--config", config, "--steps", 40, "--device", "cpu")
