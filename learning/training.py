@@ -5,7 +5,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -191,8 +190,11 @@ def train_on_records(
     seen = look(config.detector)
     sets = {name: ImageSet(some, seen.preprocessing, regions=config.regions) for name, some in parts.items()}
     detector = create(config.detector, config.detector_config, seen.preprocessing, device)
-    learn = partial(detector.tune, start.detector) if start else detector.fit
-    report = learn(sets["train"], sets["selection"], seed, left, progress, checkpoint=checkpoint, sources=seen.sources)
+    if start:
+        detector.go_on_from(start.detector)
+    report = detector.fit(
+        sets["train"], sets["selection"], seed, left, progress, checkpoint=checkpoint, sources=seen.sources
+    )
     deadline = started + 60 * budget.minutes if budget.minutes else None
     calibration = _score(detector, parts["calibration"], sets["calibration"], progress, "calibrating")
     selection = _score(detector, parts["selection"], sets["selection"], progress, "scoring held-out parts")

@@ -130,7 +130,7 @@ class Detector(ABC):
     needs_defects: ClassVar[bool] = False
     """Whether it cannot be trained without confirmed defects."""
     tunable: ClassVar[bool] = False
-    """Whether ``tune`` can go on from weights that are there."""
+    """Whether ``fit`` can go on from weights that are there."""
 
     def __init__(self, config: Any, preprocessing: "Preprocessing", device: str = "cpu") -> None:
         self.config = config
@@ -161,28 +161,11 @@ class Detector(ABC):
             sources: What made-up flaws may be taken from.
         """
 
-    def tune(
-        self,
-        start: "Detector",
-        train: "ImageSet",
-        selection: "ImageSet",
-        seed: int,
-        budget: Budget,
-        progress: Progress = silent,
-        checkpoint: Path | None = None,
-        sources: FlawSources = NO_SOURCES,
-    ) -> FitReport:
-        """As ``fit``, but from the weights of another; detectors that are ``tunable`` override this.
+    def go_on_from(self, start: "Detector") -> None:
+        """Have ``fit`` go on from weights that are there.
 
         Args:
             start: A trained detector of the same kind, options and preprocessing; it stays as it is.
-            train: As for ``fit``, and so are the others.
-            selection: See there.
-            seed: See there.
-            budget: See there.
-            progress: See there.
-            checkpoint: See there.
-            sources: See there.
 
         Raises:
             ConfigError: If this detector learns in one go.

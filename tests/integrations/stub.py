@@ -41,17 +41,20 @@ class TunableStub(StubDetector):
     name = "tunable"
     tunable: ClassVar[bool] = True
 
-    def fit(self, *arguments: Any, **more: Any) -> FitReport:
-        self.sight = torch.tensor(self.config.sees)
-        return super().fit(*arguments, **more)
+    start: "TunableStub | None" = None
 
-    def tune(self, start: Detector, *arguments: Any, **more: Any) -> FitReport:
-        """All columns that are left."""
-        assert isinstance(start, TunableStub)
+    def fit(self, *arguments: Any, **more: Any) -> FitReport:
+        """All columns that are left, where it goes on."""
         report = super().fit(*arguments, **more)
-        self.sight = torch.ones(())
-        self.mean = (self.mean + start.mean) / 2
+        self.sight = torch.tensor(self.config.sees if self.start is None else 1.0)
+        if self.start is None:
+            return report
+        self.mean = (self.mean + self.start.mean) / 2
         return replace(report, weights="model")
+
+    def go_on_from(self, start: Detector) -> None:
+        assert isinstance(start, TunableStub)
+        self.start = start
 
     @property
     def sees(self) -> float:

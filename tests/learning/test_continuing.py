@@ -194,4 +194,4 @@ class TestPictures:
 
 def test_only_what_can_go_on_says_so() -> None:
     assert Segment.tunable
-    assert (Segment.tune is not Detector.tune) == Segment.tunable
+    assert (Segment.go_on_from is not Detector.go_on_from) == Segment.tunable

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -109,6 +108,7 @@ class Segment(Detector):
     config: SegmentConfig
     network: UNet
     reference: Reference | None = None
+    _start: "Segment | None" = None
 
     def fit(
         self,
@@ -122,66 +122,39 @@ class Segment(Detector):
     ) -> FitReport:
         """Learn from good parts; ``selection`` is for the curriculum alone.
 
+        From the weights and the reference of another, it learns at a quarter of the learning rate.
+
         Raises:
             ConfigError: If there is a curriculum, and confirmed defects too.
         """
         torch.manual_seed(seed)
-        started = time.monotonic()
-        self.reference, choices = self._choose_reference(train, progress)
+        began = time.monotonic()
+        options, start = self.config, self._start
+        choices: dict[str, str] = {}
+        if start is None:
+            self.reference, choices = self._choose_reference(train, progress)
+        else:
+            self.reference = start.reference and start.reference.to(self.device)
         self.network = self._new_network()
-        budget = budget.after(time.monotonic() - started)
-        rates = Schedule(self.config.learning_rate)
-        report = self._learn(rates, train, selection, seed, budget, progress, checkpoint, sources)
-        return replace(report, choices=choices | report.choices)
-
-    def tune(
-        self,
-        start: Detector,
-        train: "ImageSet",
-        selection: "ImageSet",
-        seed: int,
-        budget: Budget,
-        progress: Progress = silent,
-        checkpoint: Path | None = None,
-        sources: FlawSources = NO_SOURCES,
-    ) -> FitReport:
-        """As ``fit``, from the weights and the reference of another, at a quarter of the learning rate."""
-        assert isinstance(start, Segment)
-        torch.manual_seed(seed)
-        self.reference = start.reference
-        self.network = self._new_network()
-        self.network.load_state_dict(start.network.state_dict())
-        rates = Schedule(self.config.learning_rate * _GENTLER)
-        report = self._learn(rates, train, selection, seed, budget, progress, checkpoint, sources)
-        return replace(report, weights="model")
-
-    def _learn(
-        self,
-        rates: Schedule,
-        train: "ImageSet",
-        selection: "ImageSet",
-        seed: int,
-        budget: Budget,
-        progress: Progress,
-        checkpoint: Path | None,
-        sources: FlawSources,
-    ) -> FitReport:
-        """Train the network that is there."""
-        options = self.config
+        if start is not None:
+            self.network.load_state_dict(start.network.state_dict())
         curriculum = self._curriculum(selection)
         if curriculum and sources.defects:
             msg = "a curriculum knows no confirmed defects; use one or the other (curriculum, in detector_config)"
             raise ConfigError(msg)
         draws = curriculum or sources.synthesizer(options.families)
-        mixed = share_mixed(train) if options.mixed is None else options.mixed
+        mixed = options.mixed
+        if mixed is None:
+            mixed = share_mixed(train)
+            choices["mixed"] = f"{mixed:g}"
         shares = Shares(options.batch, options.good_share, self._flips, mixed)
         report = train_loop(
             self.network,
             partial(make_batch, train, sources, draws.draw, shares),
             partial(_compute_losses, self._inputs, options),
-            budget,
+            budget.after(time.monotonic() - began),
             seed,
-            rates,
+            Schedule(options.learning_rate * (1.0 if start is None else _GENTLER)),
             weight_decay=options.weight_decay,
             progress=progress,
             checkpoint=checkpoint,
@@ -191,11 +164,16 @@ class Segment(Detector):
         return FitReport(
             report.steps,
             report.seconds,
-            weights="scratch",
+            weights="scratch" if start is None else "model",
             history=report.losses,
             waited=report.waited,
-            choices={} if options.mixed is not None else {"mixed": f"{mixed:g}"},
+            choices=choices,
         )
+
+    def go_on_from(self, start: Detector) -> None:
+        """Have ``fit`` begin with the weights and the reference of another."""
+        assert isinstance(start, Segment)
+        self._start = start
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
