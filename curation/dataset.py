@@ -106,7 +106,7 @@ def sync(
             progress(total, total, "removing images from FiftyOne")
         dataset.reload()
         _dress(dataset, tags)
-        others = [other for other in showing(ledger) if other != name]
+        others = [] if known else [other for other in showing(ledger) if other != name]
         bind(dataset, ledger, model_id)
         save_drift_view(dataset, ledger)
     missing = [Path(row.values["filepath"]) for row in rows.values() if row.values["file_missing"]]
@@ -119,7 +119,7 @@ def sync(
         missing,
         came["set"],
         came["removed"],
-        [] if known else others,
+        others,
     )
 
 

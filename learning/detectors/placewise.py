@@ -57,9 +57,7 @@ class Usual:
 def fit_usual(errors: Tensor, by_place: bool, blur: float) -> Usual:
     """Take mean and deviation of the errors of good parts.
 
-    With v the variance over N images at a place, smoothed, and v' its geometric mean over all places, the deviation is
-    the root of ``(N v + n v') / (N + n)``, n being four images: a place where a few good parts happen to be equal is
-    not held to it.
+    The deviation is the root of the variance over images at a place, smoothed, and ``settled``.
 
     Args:
         errors: ``[N, K, h, w]`` of K kinds, of good parts.
@@ -70,7 +68,23 @@ def fit_usual(errors: Tensor, by_place: bool, blur: float) -> Usual:
     if not by_place:
         return _usual(values.mean(dim=(0, 2, 3))[:, None, None], values.var(dim=(0, 2, 3), correction=0)[:, None, None])
     mean, variance = _blurred(values.mean(dim=0), blur), _blurred(values.var(dim=0, correction=0), blur)
-    return _usual(mean, (len(values) * variance + _PRIOR * _typical(variance)) / (len(values) + _PRIOR))
+    return _usual(mean, settled(variance, len(values)))
+
+
+def settled(variance: Tensor, count: int) -> Tensor:
+    """Draw the variance of each place to what is usual: a place where a few parts happen to be equal is not held to it.
+
+    Args:
+        variance: ``[..., h, w]``, over so many images.
+        count: How many.
+
+    Returns:
+        ``(N v + n v') / (N + n)``, n being four images and v' the geometric mean over places, which a few that vary
+        much do not make large.
+    """
+    least = (_FLAT * variance.mean(dim=(-2, -1), keepdim=True)).clamp_min(_LEAST**2)
+    typical = variance.maximum(least).log().mean(dim=(-2, -1), keepdim=True).exp()
+    return (count * variance + _PRIOR * typical) / (count + _PRIOR)
 
 
 def stand_out(above: Tensor, preprocessing: "Preprocessing") -> Tensor:
@@ -127,12 +141,6 @@ def lie_alike(train: "ImageSet") -> bool:
 
 def _usual(mean: Tensor, variance: Tensor) -> Usual:
     return Usual(mean.float(), variance.clamp_min(_LEAST**2).sqrt().float())
-
-
-def _typical(variance: Tensor) -> Tensor:
-    """Geometric mean over places: a few that vary much do not make it large."""
-    least = (_FLAT * variance.mean(dim=(-2, -1), keepdim=True)).clamp_min(_LEAST**2)
-    return variance.maximum(least).log().mean(dim=(-2, -1), keepdim=True).exp()
 
 
 def _blurred(planes: Tensor, deviation: float) -> Tensor:

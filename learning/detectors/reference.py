@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from learning.detectors.placewise import settled
 from learning.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -23,13 +24,7 @@ _ROUNDS = 3
 _MOST_IMAGES = 160
 _BATCH = 16
 
-_PRIOR = 4.0
-"""Images that the usual variance of places counts for, beside the images that a place was seen in."""
-
-_FLAT = 0.01
-"""Share of the mean variance below which places are equally flat: a margin that never changes says nothing."""
-
-_FLAT_PICTURES = 1e-6
+_LEAST = 1e-6
 """Variance below which nothing is seen on pictures but the rounding of their values."""
 
 _OUTLIER = 2.0
@@ -197,8 +192,8 @@ def fit_reference(
     """Lay up to 160 good parts over each other, and take their mean and deviation.
 
     Starting from the mean of the pictures as they are, each round lays them over the mean of the round before
-    (Learned-Miller, 2006, calls it congealing). The deviation of a place is drawn to that of all places by four images,
-    as in ``learning.detectors.placewise``.
+    (Learned-Miller, 2006, calls it congealing). The variance is ``settled`` as in
+    ``learning.detectors.placewise``.
 
     Args:
         train: Good parts.
@@ -243,16 +238,13 @@ class _Moments:
 
     def reference(self) -> Reference:
         mean, variance = self._mean_and_variance()
-        least = (_FLAT * variance.mean()).clamp_min(1e-6)
-        typical = variance.maximum(least).log().mean().exp()
-        drawn = (self._count * variance + _PRIOR * typical) / (self._count + _PRIOR)
-        return Reference(mean.float(), drawn.sqrt().float())
+        return Reference(mean.float(), settled(variance, self._count).clamp_min(_LEAST).sqrt().float())
 
     def explained(self) -> float:
         _, variance = self._mean_and_variance()
         half = len(variance) // 2
         own = float(self._own[half:].mean()) / self._count
-        if self._count < 2 or own < _FLAT_PICTURES:  # one part, or nothing on any: nobody knows
+        if self._count < 2 or own < _LEAST:  # one part, or nothing on any: nobody knows
             return 0.0
         return 1 - float(variance[half:].mean()) * self._count / (self._count - 1) / own
 

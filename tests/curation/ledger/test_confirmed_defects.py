@@ -3,12 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from alembic import command
 from PIL import Image
 
 from curation.confirmed_defects import confirmed_regions, harvest
-from curation.ledger import ImageEntry, Ledger, VerdictEntry, migrate
+from curation.ledger import ImageEntry, Ledger, VerdictEntry
 from learning.defects import load_bank, save_bank
+from tests.curation.ledger.before import made_at
 
 
 @pytest.fixture
@@ -85,14 +85,10 @@ def test_sets_that_training_must_not_see_are_left_out(ledger: Ledger, tmp_path: 
 
 
 def test_a_ledger_of_before_checksums_is_brought_up_to_date_and_its_masks_are_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(migrate, "HEAD", "0001")
-    upgrade = command.upgrade
-    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
-    with Ledger.open(tmp_path / "old.db") as old:
+    with made_at("0001"), Ledger.open(tmp_path / "old.db") as old:
         image_id, _, mask = part(tmp_path, 0, old)
-    monkeypatch.undo()
     with sqlite3.connect(tmp_path / "old.db") as raw:
         columns = "image_id, inspector, verdict, at, source, external_id, revision, regions_mask, recorded_at"
         time = "2026-01-01 00:00:00.000000"

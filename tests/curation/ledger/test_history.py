@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from alembic import command
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -18,8 +17,8 @@ from curation.ledger import (
     ScoreEntry,
     TagEntry,
     VerdictEntry,
-    migrate,
 )
+from tests.curation.ledger.before import made_at
 
 
 def ask(image_id: str, version: int = 1) -> AskEntry:
@@ -110,14 +109,10 @@ def test_many_tags_change_at_once_and_say_what_changed(ledger: Ledger, image_ids
     assert (first.at.isoformat(), first.recorded_at > first.at) == ("2026-01-01T10:00:00+00:00", True)
 
 
-def test_tags_of_before_the_history_begin_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migrate, "HEAD", "0003")
-    upgrade = command.upgrade
-    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0003"))
+def test_tags_of_before_the_history_begin_it(tmp_path: Path) -> None:
     (tmp_path / "0.png").write_bytes(b"0")
-    with Ledger.open(tmp_path / "old.db") as old:
+    with made_at("0003"), Ledger.open(tmp_path / "old.db") as old:
         (key,) = old.add_images([ImageEntry(tmp_path / "0.png")])
-    monkeypatch.undo()
     with sqlite3.connect(tmp_path / "old.db") as raw:
         raw.execute("INSERT INTO tags VALUES (?, 'wet', 'ann', '2026-01-01 00:00:00.000000+00:00')", (key,))
     with Ledger.open(tmp_path / "old.db") as ledger:

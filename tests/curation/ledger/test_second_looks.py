@@ -7,7 +7,6 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from alembic import command
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -15,8 +14,9 @@ from curation.by_hand import GOLD, SECOND_LOOK
 from curation.errors import LedgerError
 from curation.gold import gold_truths, open_gold
 from curation.inspectors import inspector_report
-from curation.ledger import AskEntry, ImageEntry, Ledger, ScoreEntry, Truth, VerdictEntry, migrate
+from curation.ledger import AskEntry, ImageEntry, Ledger, ScoreEntry, Truth, VerdictEntry
 from curation.second_looks import MOST_LOOKS, chosen_first, open_second_looks, unsettled
+from tests.curation.ledger.before import made_at
 
 _clock = count()
 
@@ -223,14 +223,10 @@ def test_every_word_on_a_gold_item_is_kept(ledger: Ledger, image_ids: list[str],
     engine.dispose()
 
 
-def test_words_of_before_the_history_begin_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migrate, "HEAD", "0006")
-    upgrade = command.upgrade
-    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0006"))
+def test_words_of_before_the_history_begin_it(tmp_path: Path) -> None:
     (tmp_path / "0.png").write_bytes(b"0")
-    with Ledger.open(tmp_path / "old.db") as old:
+    with made_at("0006"), Ledger.open(tmp_path / "old.db") as old:
         (key,) = old.add_images([ImageEntry(tmp_path / "0.png")])
-    monkeypatch.undo()
     with sqlite3.connect(tmp_path / "old.db") as raw:
         raw.execute("INSERT INTO gold_items VALUES (?, 'good', 'ann', '', '2026-01-01 00:00:00.000000+00:00')", (key,))
     with Ledger.open(tmp_path / "old.db") as ledger:
