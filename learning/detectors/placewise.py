@@ -71,19 +71,20 @@ def fit_usual(errors: Tensor, by_place: bool, blur: float) -> Usual:
     return _usual(mean, settled(variance, len(values)))
 
 
-def settled(variance: Tensor, count: int) -> Tensor:
+def settled(variance: Tensor, count: int, over: tuple[int, ...] = (-2, -1)) -> Tensor:
     """Draw the variance of each place to what is usual: a place where a few parts happen to be equal is not held to it.
 
     Args:
         variance: ``[..., h, w]``, over so many images.
         count: How many.
+        over: Dimensions that what is usual is taken over; by default places alone.
 
     Returns:
-        ``(N v + n v') / (N + n)``, n being four images and v' the geometric mean over places, which a few that vary
-        much do not make large.
+        ``(N v + n v') / (N + n)``, n being four images and v' the geometric mean over ``over``, which a few places that
+        vary much do not make large.
     """
-    least = (_FLAT * variance.mean(dim=(-2, -1), keepdim=True)).clamp_min(_LEAST**2)
-    typical = variance.maximum(least).log().mean(dim=(-2, -1), keepdim=True).exp()
+    least = (_FLAT * variance.mean(dim=over, keepdim=True)).clamp_min(_LEAST**2)
+    typical = variance.maximum(least).log().mean(dim=over, keepdim=True).exp()
     return (count * variance + _PRIOR * typical) / (count + _PRIOR)
 
 

@@ -238,7 +238,8 @@ class _Moments:
 
     def reference(self) -> Reference:
         mean, variance = self._mean_and_variance()
-        return Reference(mean.float(), settled(variance, self._count).clamp_min(_LEAST).sqrt().float())
+        drawn = settled(variance, self._count, over=(-3, -2, -1))  # all channels are in the same unit
+        return Reference(mean.float(), drawn.clamp_min(_LEAST).sqrt().float())
 
     def explained(self) -> float:
         _, variance = self._mean_and_variance()
