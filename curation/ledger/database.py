@@ -114,6 +114,21 @@ def _use_wal(cursor: Any) -> None:
             return
 
 
+def stamp_of(connection: Connection) -> tuple[object, ...]:
+    """What changes with every write to the database, and with some that change nothing of the ledger."""
+    url = connection.engine.url
+    if url.get_backend_name() != "sqlite":
+        # The transactions that have begun and ended; those that only read are not counted.
+        return tuple(connection.exec_driver_sql("SELECT txid_current_snapshot()::text").one())
+    path = Path(str(url.database)).absolute()
+    found: list[object] = []
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        with contextlib.suppress(FileNotFoundError):  # the log is there while somebody is connected
+            status = file.stat()
+            found += [status.st_mtime_ns, status.st_ino, status.st_size] if status.st_size else []
+    return tuple(found)
+
+
 @contextlib.contextmanager
 def ledger_errors(url: URL) -> Iterator[None]:
     """Turn what the database says into one line for a user."""

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, select
 from curation.errors import LedgerError
 from curation.ledger import asking, embedding_files, history
 from curation.ledger.bulk import chunks, insert_new, select_in, upsert
-from curation.ledger.database import ledger_errors, make_engine, url_of
+from curation.ledger.database import ledger_errors, make_engine, stamp_of, url_of
 from curation.ledger.entries import (
     AskEntry,
     AskState,
@@ -91,6 +91,11 @@ class Ledger(Registry, Tagging, Vouching, Looks):
         if url.drivername == "sqlite" and url.database:
             url = url.set(database=str(Path(url.database).resolve()))
         return url.set(password=None).render_as_string()
+
+    def stamp(self) -> tuple[object, ...]:
+        """What changes whenever something is written; what takes long to read off may be kept until then."""
+        with self._read() as connection:
+            return stamp_of(connection)
 
     def close(self) -> None:
         """Let go of the database."""

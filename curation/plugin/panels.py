@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fiftyone.operators import types
@@ -10,6 +10,7 @@ from fiftyone.operators import types
 from curation.appearance import AMBER, BLUE, RED, SLATE
 from curation.defect_classes import kinds_of_defects
 from curation.drift.cameras import Rules
+from curation.drift.states import Finding
 from curation.drift.watch import watch_ledger
 from curation.errors import DatabaseError
 from curation.plugin.binding import ledger_of
@@ -114,16 +115,27 @@ class DriftPanel(InspectionPanel):
 PANELS: tuple[Callable[..., InspectionPanel], ...] = (ThresholdPanel, MapPanel, DefectClassesPanel, DriftPanel)
 
 
+_told: dict[str, tuple[tuple[object, ...], dict[str, list[str]]]] = {}
+"""The last alarms by ledger, and its stamp: the App asks for them at every change of the view."""
+
+
 def _alarms(ctx: Any) -> dict[str, list[str]]:
     """What is said of drift, and the days on which it began; pictures that were never measured are not read here."""
     try:
         with ledger_of(ctx.dataset) as ledger:
-            states = watch_ledger(ledger, Rules(), measure=False)
+            now = ledger.stamp()
+            known = _told.get(ledger.place)
+            if known is None or known[0] != now:
+                states = watch_ledger(ledger, Rules(), measure=False)
+                known = _told[ledger.place] = now, _words([one for state in states for one in state.findings])
     except UserError as error:
         # The days can be drawn all the same.
         return {"alarms": [str(error)], "since": []}
-    found = [one for state in states for one in state.findings]
+    return known[1]
+
+
+def _words(findings: Sequence[Finding]) -> dict[str, list[str]]:
     return {
-        "alarms": [f"**{one.camera or 'drift'}**: {one.text}" for one in found],
-        "since": sorted({one.since_at.date().isoformat() for one in found}),
+        "alarms": [f"**{one.camera or 'drift'}**: {one.text}" for one in findings],
+        "since": sorted({one.since_at.date().isoformat() for one in findings}),
     }

@@ -35,6 +35,20 @@ def test_migrations_make_the_tables_that_the_code_uses(ledger: Ledger, url: str)
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
+def test_its_stamp_changes_when_something_is_written_and_only_then(
+    ledger: Ledger, image_ids: list[str], url: str
+) -> None:
+    with Ledger.open(url) as other:
+        before = ledger.stamp()
+        assert other.images() == ledger.images()
+        assert ledger.stamp() == other.stamp() == before
+        other.record_scores([ScoreEntry(image_ids[0], "model", 1, score=0.5, decision_score=0.5)])
+        after = ledger.stamp()
+        assert after != before
+    ledger.add_tag(image_ids[0], "seen", "ann")
+    assert ledger.stamp() not in (before, after)
+
+
 def test_images_are_known_by_content(ledger: Ledger, image_ids: list[str], tmp_path: Path) -> None:
     assert ledger.add_images([ImageEntry(tmp_path / "0.png")]) == image_ids[:1]
     (tmp_path / "0.png").rename(tmp_path / "moved.png")
