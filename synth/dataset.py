@@ -20,7 +20,7 @@ from synth.contact import write_overview
 from synth.draws import DRAWS
 from synth.errors import SynthError
 from synth.export import FORMATS, Layout, Sample
-from synth.families.base import Context
+from synth.families.base import SMALLEST_SIDE, Context
 from synth.files import answered, sha256_of, whole_file, write_file
 from synth.foreground import foreground
 from synth.image_level import Synthesizer
@@ -238,6 +238,12 @@ class _Maker:
     def make(self, name: str, index: int) -> Entry:
         """Make an image and write its files."""
         pixels = read_pixels(self.images[index])
+        if min(pixels.shape[:2]) < SMALLEST_SIDE:
+            msg = (
+                f"image {self.images[index]} has {pixels.shape[0]}×{pixels.shape[1]} pixels, too few for a flaw; "
+                f"{SMALLEST_SIDE}×{SMALLEST_SIDE} is the least"
+            )
+            raise SynthError(msg)
         with self._room.taken(pixels.size * 4):
             return self._make(name, self.images[index], pixels)
 

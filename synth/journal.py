@@ -118,6 +118,10 @@ class Journal:
             except (ValueError, AttributeError, LookupError, TypeError) as error:
                 msg = f"{self.path} is no journal of a synthetic data set, or damaged; name another folder"
                 raise SynthError(msg) from error
+        if differing and not any(there.name not in (*_OURS, JOURNAL) for there in self.path.parent.iterdir()):
+            # A mistake that was answered before the first image was made binds nobody to what was asked with it.
+            write_file(self.path, (json.dumps(asked) + "\n").encode())
+            return
         if differing:
             msg = (
                 f"{self.path.parent} was begun with other {', '.join(differing)}; name another folder, or give the same"

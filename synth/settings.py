@@ -140,7 +140,8 @@ class SynthesisSettings(BaseModel):
         """
         unknown = [name for name in names if name not in FAMILIES]
         if unknown or not names:
-            msg = f"there is no flaw family {', '.join(unknown) or 'named'}; choose some of {', '.join(FAMILIES)}"
+            wrong = f"there is no flaw family {', '.join(unknown)}" if unknown else "no flaw family is named"
+            msg = f"{wrong}; choose some of {', '.join(FAMILIES)}"
             raise SynthError(msg)
         chosen = {name: (self.families or {}).get(name, FamilySettings()) for name in names}
         return self.model_copy(update={"families": chosen})
@@ -196,7 +197,8 @@ def _checked(key: str, value: Any, annotation: Any) -> Any:
 
 def _try(name: str, family: Callable[..., Family[Any]], arguments: dict[str, Any]) -> None:
     try:
-        drawn = vars(family(**arguments).draw(torch.Generator().manual_seed(0), _TRIED))
+        with np.errstate(all="ignore"):  # what is not finite is answered below
+            drawn = vars(family(**arguments).draw(torch.Generator().manual_seed(0), _TRIED))
         sound = all(bool(np.isfinite(values).all()) for values in drawn.values())
     except (ArithmeticError, ValueError, RuntimeError):
         sound = False

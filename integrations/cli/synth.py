@@ -93,6 +93,8 @@ def synth(
     settings = read_config(config, SynthesisSettings) if config else SynthesisSettings()
     if families is not None:
         settings = settings.only([name.strip() for name in families.split(",") if name.strip()])
+    for path in images:
+        _refuse_mixed(path, out)
     place = defects or settings.sources.defects
     settings = settings.model_copy(update={"sources": settings.sources.model_copy(update={"defects": place})})
     bank, reasons = defect_bank(place) if place else (None, ())
@@ -121,6 +123,21 @@ def synth(
         )
     if report is not None:
         write_report(out, report, bundle, ledger, confirmed, seed)
+
+
+def _refuse_mixed(images: Path, out: Path) -> None:
+    """Refuse a folder below which defective parts, or the flaws that are made, would pass for good parts.
+
+    Raises:
+        DataError: If it holds a data set with defects, or ``out``.
+    """
+    for good in (images / "train" / "good", images / "good"):
+        if good.is_dir():
+            msg = f"{images} is a data set, and may hold defective parts; name its good ones: {good}"
+            raise DataError(msg)
+    if images.is_dir() and images.resolve() in (out.resolve(), *out.resolve().parents):
+        msg = f"{out} lies in {images}, where the next run would take flawed images for good parts; name another folder"
+        raise DataError(msg)
 
 
 def _verify(folder: Path) -> None:

@@ -207,6 +207,15 @@ def test_other_folders_and_other_settings_are_refused(good: list[Path], tmp_path
         write_dataset(good, tmp_path / "out", count=1)
 
 
+def test_a_mistake_before_the_first_image_does_not_take_the_folder(good: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(good[0].read_bytes()[:60])
+    with pytest.raises(SynthError, match="cannot be read"):
+        write_dataset([tmp_path / "broken.png"], tmp_path / "out", count=1)
+    write_dataset(good, tmp_path / "out", count=1, seed=3)
+    write_dataset(good, tmp_path / "new", count=1, seed=3)
+    assert contents(tmp_path / "out") == contents(tmp_path / "new")
+
+
 def test_two_processes_do_not_write_one_set(good: list[Path], tmp_path: Path) -> None:
     write_dataset(good, tmp_path / "out", count=1)
     with FileLock(tmp_path / "out" / ".lock"), pytest.raises(SynthError, match="another process"):
@@ -280,7 +289,7 @@ def test_mistakes_are_said(good: list[Path], tmp_path: Path) -> None:
         ([], "no good images"),
         ([tmp_path / "none.png"], "does not exist"),
         ([tmp_path / "broken.png"], "cannot be read"),
-        ([tmp_path / "dot.png"], "too small"),
+        ([tmp_path / "dot.png"], r"dot\.png has 1×1 pixels, too few"),
     ]:
         with pytest.raises(SynthError, match=says):
             write_dataset(images, tmp_path / "out" / says, count=1)

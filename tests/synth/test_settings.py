@@ -16,6 +16,7 @@ def read(tmp_path: Path, text: str) -> SynthesisSettings:
     return read_config(tmp_path / "mine.yaml", SynthesisSettings)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -25,6 +26,7 @@ def read(tmp_path: Path, text: str) -> SynthesisSettings:
         ("families: {scratch: {length: [2, 1]}}", r"scratch\.length is \[2, 1\]: the least comes first"),
         ("families: {scratch: {length: 3}}", r"scratch\.length is 3: Input should be a valid tuple"),
         ("families: {scratch: {length: [0, 1]}}", r"scratch cannot be drawn from .*begin above 0"),
+        ("families: {scratch: {length: [-1, 1]}}", r"scratch cannot be drawn from .*begin above 0"),
         ("families: {scratch: {weight: -1}}", r"families\.scratch\.weight is -1: .*greater than or equal to 0"),
         ("families: {scratch: {weight: 0}}", r"no weight above 0"),
         ("families: {}", r"families"),
@@ -87,6 +89,8 @@ def test_some_families_keep_their_settings(tmp_path: Path) -> None:
     assert settings.families["scratch"].model_extra == {"length": (0.1, 0.2)}
     with pytest.raises(SynthError, match="no flaw family nothing"):
         settings.only(["nothing"])
+    with pytest.raises(SynthError, match="no flaw family is named"):
+        settings.only([])
 
 
 def test_the_shipped_configuration_is_what_holds_without_one() -> None:

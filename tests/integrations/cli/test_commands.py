@@ -222,6 +222,13 @@ def test_synth_says_where_no_part_was_found(tmp_path: Path) -> None:
     assert "on 2 of 2 no part could be told from its background" in result.stderr
 
 
+def test_synth_takes_no_defective_parts_for_good_ones(tiles: Path, tmp_path: Path) -> None:
+    assert f"name its good ones: {tiles / 'train' / 'good'}" in mistake("synth", tiles, "--out", tmp_path / "out")
+    good = tiles / "train" / "good"
+    assert "take flawed images for good parts" in mistake("synth", good, "--out", good / "flawed")
+    assert not (good / "flawed").exists()
+
+
 def test_synth_takes_a_configuration_and_says_what_is_wrong_in_it(tiles: Path, tmp_path: Path) -> None:
     config = tmp_path / "mine.yaml"
     config.write_text("regions: {include: [{box: [0, 0, 0.02, 0.02]}]}\n")
