@@ -27,9 +27,10 @@ def index_similarity(
 ) -> FaissSimilarityIndex:
     """Make or bring up to date the similarity index of a data set from the ledger's embeddings. Repeatable.
 
-    Only embeddings that changed are written; a damaged or lost index is built anew. It answers the App's sort by
-    similarity and ``dataset.sort_by_similarity(sample_id, brain_key="similar")``: exactly up to 10,000 images, by
-    4-bit codes above, as hard as it takes for a measured recall.
+    Only embeddings that changed are indexed, but where any did all files are written anew; a damaged or lost index is
+    built anew. It answers the App's sort by similarity and
+    ``dataset.sort_by_similarity(sample_id, brain_key="similar")``: exactly up to 10,000 images, by 4-bit codes above,
+    as hard as it takes for a measured recall.
 
     Args:
         ledger: The truth.

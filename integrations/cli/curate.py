@@ -94,8 +94,9 @@ def sync(
     if as_json:
         print_json(asdict(report) | {"name": name, "no_similarity": problem or None})
     say(
-        f"data set [bold]{name}[/]: {report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
-        f"{report.removed} removed; look at it with: flawsmith curate open --name {name}"
+        f"data set [bold]{escape(name)}[/]: {report.added} added, {report.updated} updated, "
+        f"{report.unchanged} unchanged, {report.removed} removed; "
+        f"look at it with: flawsmith curate open --name {escape(shlex.quote(name))}"
     )
     if report.others:
         other = report.others[0]
@@ -107,9 +108,10 @@ def sync(
     if report.tags_set or report.tags_removed:
         say(f"from the App: {report.tags_set} tags set, {report.tags_removed} taken away; flawsmith curate tags")
     if report.missing:
-        say(f"[yellow]{len(report.missing)} image files are gone from the disk[/], the first is {report.missing[0]}")
+        first = escape(str(report.missing[0]))
+        say(f"[yellow]{len(report.missing)} image files are gone from the disk[/], the first is {first}")
     if problem:
-        say(f"[yellow]no search by similarity:[/] {problem}")
+        say(f"[yellow]no search by similarity:[/] {escape(problem)}")
 
 
 @app.command()
@@ -170,8 +172,8 @@ def synthetic(
         progress(0, 1, "starting FiftyOne")
         report = import_synthetic(folder, name, progress)
     say(
-        f"data set [bold]{name}[/]: {report.added} added, {report.unchanged} unchanged, {report.removed} removed; "
-        f"look at it with: flawsmith curate open --name {name}"
+        f"data set [bold]{escape(name)}[/]: {report.added} added, {report.unchanged} unchanged, "
+        f"{report.removed} removed; look at it with: flawsmith curate open --name {escape(shlex.quote(name))}"
     )
 
 
@@ -254,7 +256,7 @@ def check(
         say(f"ledger: {tagged.tagged} images tagged, {tagged.unknown} with findings are not in it")
     for kind, found in report.findings.items():
         say(f"{len(found):6d}  {KINDS[kind][0]}")
-    say(f"{len(records)} images looked at, nothing was changed; look at [bold]{out}[/]")
+    say(f"{len(records)} images looked at, nothing was changed; look at [bold]{escape(str(out))}[/]")
     if as_json:
         print_json(content)
 

@@ -78,7 +78,7 @@ def similar(
         return
     for one in found:
         known = one.verdict or (one.decision and f"{one.decision} by the model") or "nothing known"
-        say(f"{one.distance:.4f}  {one.path}  {known}")
+        say(escape(f"{one.distance:.4f}  {one.path}  {known}"))
 
 
 def why(image: ImageArgument, ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
@@ -93,7 +93,7 @@ def why(image: ImageArgument, ledger: LedgerOption = DEFAULT_LEDGER, as_json: Js
     if as_json:
         print_json(asdict(reasons))
     else:
-        say(reasons.text)
+        say(escape(reasons.text))
 
 
 def mark(
@@ -115,7 +115,7 @@ def mark(
     who = who or getuser()
     with _opened(ledger, images) as (opened, keys):
         count = mark_images(opened, keys, verdict.value, who, defect_class, severity.value if severity else None)
-    say(f"{count} marked as {verdict} by {who}, {len(set(keys)) - count} were so already")
+    say(escape(f"{count} marked as {verdict} by {who}, {len(set(keys)) - count} were so already"))
 
 
 def spread(
@@ -130,11 +130,11 @@ def spread(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Propose to give an image's verdict to its near twins without one. Nothing is written.
+    r"""Propose to give an image's verdict to its near twins without one. Nothing is written.
 
     Look at them, and confirm with [bold]flawsmith curate mark[/bold]; paths go to stdout for it.
 
-    Example: [bold]flawsmith curate spread part_0042.png | xargs flawsmith curate mark defect[/bold]
+    Example: [bold]flawsmith curate spread part_0042.png | xargs -d '\n' flawsmith curate mark defect[/bold]
     """
     from curation.spreading import propose_twins
 

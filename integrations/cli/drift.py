@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from integrations.cli.console import bar, print_json, say
 from integrations.cli.options import DEFAULT_LEDGER, CameraOption, JsonOption, LedgerOption, existing_ledger
@@ -106,13 +107,14 @@ def drift(
         from integrations.report.drift import write_drift_report
 
         write_drift_report(states, report, rules)
-        say(f"report: {report}")
+        say(f"report: {escape(str(report))}")
     if as_json:
         print_json(as_data(states, lot))
     else:
         _tell(states, lot)
     if tag and not as_json:
-        say(f"{tagged} pictures are tagged; bring them into FiftyOne with: flawsmith curate sync --ledger {ledger}")
+        show = f"flawsmith curate sync --ledger {escape(ledger)}"
+        say(f"{tagged} pictures are tagged; bring them into FiftyOne with: {show}")
     if exit_code and any(state.drifting for state in states):
         raise typer.Exit(DRIFTING)
 
@@ -161,8 +163,6 @@ def _number(value: float) -> float | None:
 
 
 def _tell(states: "Sequence[CameraState]", lot: str | None) -> None:
-    from rich.markup import escape
-
     for state in states:
         color = "bold red" if state.drifting else "yellow" if "not enough" in state.text else "green"
         say(f"[{color}]{escape(state.text)}[/]")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from curation.ledger import Ledger, SetMember
+from curation.ledger import ImageEntry, Ledger, SetMember
 from tests.curation.test_actions import ledger  # noqa: F401 (a fixture)
 from tests.integrations.cli.running import run as flawsmith
 
@@ -101,3 +101,16 @@ def test_mistakes_are_one_line(ledger: Ledger, tmp_path: Path, command: tuple[st
         assert result.exit_code == 2
         assert text in " ".join(result.stderr.split())
         assert result.stderr.startswith("error:")
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
+    place, folder = ("--ledger", tmp_path / "ledger.db"), tmp_path / "lot [/3]"
+    folder.mkdir(parents=True)
+    moved = (tmp_path / "1.png").rename(folder / "1.png")
+    ledger.add_images([ImageEntry(moved)])
+    run("mark", "defect", moved, *place, "--who", "ann [/x]")
+    assert "by ann [/x]" in run("mark", "defect", moved, *place, "--who", "ann [/x]").stderr
+    assert str(moved) in run("similar", tmp_path / "0.png", *place).stderr
+    assert str(moved) in run("why", tmp_path / "0.png", *place).stderr
+    report = folder / "quality.html"
+    assert str(report) in run("check", folder, "--out", report, "--home", tmp_path / "home").stderr
