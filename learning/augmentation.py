@@ -35,20 +35,17 @@ def augment(
     def uniform(limit: float) -> Tensor:
         return torch.empty(count).uniform_(-limit, limit, generator=generator)
 
-    angle, scale = torch.deg2rad(uniform(turn)), 1 + uniform(zoom)
+    from kornia.geometry.transform import get_affine_matrix2d, warp_affine  # takes a second, and only training needs it
+
+    angle, scale = uniform(turn), 1 + uniform(zoom)
     signs = torch.ones(count, 2)
     if mirror:
         signs = torch.randint(0, 2, (count, 2), generator=generator) * 2.0 - 1
-    cos, sin = angle.cos() * scale, angle.sin() * scale
-    # The grid is in units of half the sides: turning a picture that is not square needs their ratio.
-    ratio = height / width
-    rows = [
-        torch.stack([cos * signs[:, 0], -sin * ratio * signs[:, 1], 2 * uniform(shift)], dim=1),
-        torch.stack([sin / ratio * signs[:, 0], cos * signs[:, 1], 2 * uniform(shift)], dim=1),
-    ]
-    grid = functional.affine_grid(torch.stack(rows, dim=1).to(images), list(images.shape), align_corners=False)
+    shifts = torch.stack([uniform(shift) * width, uniform(shift) * height], dim=1)
+    middle = torch.tensor([[(width - 1) / 2, (height - 1) / 2]]).expand(count, 2)
+    moves = get_affine_matrix2d(shifts, middle, scale[:, None] * signs, angle)[:, :2]
     still = torch.cat([images, outlines.to(images)], dim=1)
-    both = functional.grid_sample(still, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    both = warp_affine(still, moves.to(images), (height, width), padding_mode="reflection")
     # A small outline that would be moved out of the picture stays where it is.
     lost = (both[:, channels:] < 0.5).flatten(1).all(dim=1)
     both = torch.where(lost[:, None, None, None], still, both)
