@@ -128,10 +128,11 @@ def write_dataset(
     paths = [path.absolute() for path in images]
     maker = _Maker(paths, out, seed, FORMATS[format], settings, defects)
     with Journal.opened(out, maker.asked) as journal, _one_thread():
-        with answered(out):
-            (out / CHECKSUMS).unlink(missing_ok=True)
         order = torch.randperm(len(paths), generator=_generator(seed, "order")).tolist()
         todo = [(f"{i:06d}_{paths[order[i % len(paths)]].stem}", order[i % len(paths)]) for i in range(count)]
+        journal.check_names([name for name, _ in todo])
+        with answered(out):
+            (out / CHECKSUMS).unlink(missing_ok=True)
         done = len(journal.done)
         for entry in _in_order(maker.make, [job for job in todo if job[0] not in journal.done], workers):
             journal.append(entry)

@@ -4,13 +4,14 @@ It makes a set ours, lets a run that was killed go on, and is read line by line,
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from synth.errors import SynthError
 from synth.files import answered, write_file
@@ -40,11 +41,8 @@ class Entry:
     digests: dict[str, str]
     exported: Any = None
 
-    @classmethod
-    def parse(cls, line: str) -> Self:
-        """Read what ``Journal.append`` wrote."""
-        content = json.loads(line)
-        return cls(**{**content, "rows": [ManifestRow(**row) for row in content["rows"]]})
+
+_ENTRY = TypeAdapter(Entry)
 
 
 @dataclass
@@ -91,6 +89,16 @@ class Journal:
         finally:
             lock.release()
 
+    def check_names(self, names: Sequence[str]) -> None:
+        """Compare what is complete with the names of a set's images, in order, of which it has to be the first.
+
+        Raises:
+            SynthError: If a name is another one, as the journal is damaged.
+        """
+        for line, (name, done) in enumerate(zip(names, self.done, strict=False), start=2):
+            if name != done:
+                raise self._damaged(line)
+
     def append(self, entry: Entry) -> None:
         """Add an image whose files are written."""
         with answered(self.path), self.path.open("ab") as stream:
@@ -99,34 +107,52 @@ class Journal:
 
     def entries(self) -> Iterator[Entry]:
         """Read the images one after the other."""
-        with self.path.open(encoding="utf-8") as stream:
+        with self.path.open("rb") as stream:
             next(stream)
             for line in stream:
-                yield Entry.parse(line)
+                yield _ENTRY.validate_json(line)
 
     def _go_on(self, asked: dict[str, Any]) -> None:
-        """Check the first line, drop a last one that a kill left torn, and note what is done."""
+        """Check the first line, and read on if it says the same."""
         with self.path.open("rb") as stream:
             try:
                 began = json.loads(next(stream, b""))
                 differing = [key for key in asked if began.get(key) != asked[key]]
-                whole = stream.tell()
-                for line in stream:
-                    if line.endswith(b"\n"):
-                        whole += len(line)
-                        self.done[json.loads(line)["image"]] = None
-            except (ValueError, AttributeError, LookupError, TypeError) as error:
+            except (ValueError, AttributeError) as error:
                 msg = f"{self.path} is no journal of a synthetic data set, or damaged; name another folder"
                 raise SynthError(msg) from error
+            if not differing:
+                whole = self._note_done(stream)
         if differing and not any(there.name not in (*_OURS, JOURNAL) for there in self.path.parent.iterdir()):
             # A mistake that was answered before the first image was made binds nobody to what was asked with it.
             write_file(self.path, (json.dumps(asked) + "\n").encode())
-            return
-        if differing:
+        elif differing:
             msg = (
                 f"{self.path.parent} was begun with other {', '.join(differing)}; name another folder, or give the same"
             )
             raise SynthError(msg)
-        if whole < self.path.stat().st_size:
+        elif whole < self.path.stat().st_size:
             with answered(self.path), self.path.open("r+b") as stream:
                 stream.truncate(whole)
+
+    def _note_done(self, stream: BinaryIO) -> int:
+        """Read the lines after the first; return where a last one begins that a kill left torn, or the file's end."""
+        whole = stream.tell()
+        for number, line in enumerate(stream, start=2):
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            try:
+                name = _ENTRY.validate_json(line).image
+            except ValueError as error:
+                raise self._damaged(number) from error
+            if name in self.done:
+                raise self._damaged(number)
+            self.done[name] = None
+        return whole
+
+    def _damaged(self, line: int) -> SynthError:
+        return SynthError(
+            f"{self.path} is damaged in line {line}, and the set cannot be gone on with; the same command makes it "
+            "anew in another folder"
+        )
