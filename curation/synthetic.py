@@ -13,7 +13,8 @@ from PIL import Image
 from curation.connection import database_errors, dataset_lock, require_database
 from learning.errors import DataError
 from learning.progress import Progress, silent
-from synth.dataset import CHECKSUMS, MANIFEST
+from synth.checking import CHECKSUMS
+from synth.dataset import MANIFEST
 from synth.manifest import ManifestRow, read_manifest
 
 if TYPE_CHECKING:

@@ -16,15 +16,16 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
+from synth.checking import CHECKSUMS, check_good, check_journal, find_lost
 from synth.contact import write_overview
 from synth.draws import DRAWS
 from synth.errors import SynthError
 from synth.export import FORMATS, Layout, Sample
-from synth.families.base import SMALLEST_SIDE, Context
+from synth.families.base import Context
 from synth.files import answered, sha256_of, whole_file, write_file
 from synth.foreground import foreground
 from synth.image_level import Synthesizer
-from synth.journal import LOCK, Entry, Journal
+from synth.journal import Entry, Journal
 from synth.manifest import (
     ManifestInfo,
     Painted,
@@ -55,7 +56,6 @@ from synth.sources.folder import TextureFolder
 MANIFEST = "manifest.parquet"
 OVERVIEW = "overview/contact.png"
 """In a folder of its own: loose images would make readers doubt the layout."""
-CHECKSUMS = "checksums.sha256"
 _ATTEMPTS = 10
 _MOST_WORKERS = 4
 _SOURCE_BYTES = 2**28
@@ -76,11 +76,13 @@ class DatasetReport:
         images: Number of flawed images.
         flaws: Number of flaws that can be seen.
         whole: Images on which flaws may lie anywhere that regions allow, as no part could be told from its background.
+        renewed: Images that were complete once, were lost or damaged since, and were made anew as they had been.
     """
 
     images: int
     flaws: int
     whole: int
+    renewed: int
 
 
 def write_dataset(
@@ -98,8 +100,8 @@ def write_dataset(
     """Write flawed copies of good images.
 
     A call that was killed, at any moment, goes on where it stopped when it is repeated; one with a greater ``count``
-    adds to what is there. The same call gives the same bytes, however many threads work on it. Memory does not grow
-    with the number of images.
+    adds to what is there. What was lost or damaged since it was written is made anew, byte for byte. The same call
+    gives the same bytes, however many threads work on it. Memory does not grow with the number of images.
 
     Args:
         images: Good images, of any size and of 8 or 16 bit; each is used at its own.
@@ -113,7 +115,9 @@ def write_dataset(
         progress: Told how far it is.
 
     Raises:
-        SynthError: If an image cannot be used, ``out`` holds something else, or the disk does not take the files.
+        SynthError: If an image cannot be used, which is looked at before anything is made; if ``out`` holds something
+            else; if its journal is damaged, or what was lost cannot be made as it was; or if the disk does not take the
+            files.
     """
     settings = settings or SynthesisSettings()
     if not images:
@@ -129,16 +133,23 @@ def write_dataset(
     maker = _Maker(paths, out, seed, FORMATS[format], settings, defects)
     with Journal.opened(out, maker.asked) as journal, _one_thread():
         order = torch.randperm(len(paths), generator=_generator(seed, "order")).tolist()
-        todo = [(f"{i:06d}_{paths[order[i % len(paths)]].stem}", order[i % len(paths)]) for i in range(count)]
-        journal.check_names([name for name, _ in todo])
+        count = max(count, len(journal.done))
+        jobs = [(f"{i:06d}_{paths[order[i % len(paths)]].stem}", order[i % len(paths)]) for i in range(count)]
+        journal.check_names([name for name, _ in jobs])
+        check_journal(out)
+        with _begun_with(journal):
+            check_good(paths, progress)
+        lost = find_lost(out, journal.entries(), len(journal.done), progress)
         with answered(out):
             (out / CHECKSUMS).unlink(missing_ok=True)
-        done = len(journal.done)
-        for entry in _in_order(maker.make, [job for job in todo if job[0] not in journal.done], workers):
-            journal.append(entry)
-            done += 1
-            progress(done, max(count, done), "making flaws")
-        return _finish(out, journal, maker)
+        todo = [job for job in jobs if job[0] in lost or job[0] not in journal.done]
+        for done, entry in enumerate(_in_order(maker.make, todo, workers), start=count - len(todo) + 1):
+            if entry.image in lost:
+                _check_renewed(entry, lost[entry.image], out)
+            else:
+                journal.append(entry)
+            progress(done, count, "making flaws")
+        return _finish(out, journal, maker, len(lost))
 
 
 def replay_image(folder: Path, name: str, defects: DefectBank | None = None) -> tuple[Tensor, Tensor]:
@@ -177,33 +188,6 @@ def replay_image(folder: Path, name: str, defects: DefectBank | None = None) -> 
     return replay(image, rows, context)
 
 
-def verify_dataset(folder: Path) -> list[str]:
-    """Compare a set with its checksums.
-
-    Returns:
-        A sentence for each file that is missing, has changed, or does not belong to the set; none if all is well.
-
-    Raises:
-        SynthError: If the folder holds no complete set.
-    """
-    checksums = folder / CHECKSUMS
-    if not checksums.is_file():
-        msg = f"{folder} holds no complete synthetic data set (no {CHECKSUMS}); run the command that began it again"
-        raise SynthError(msg)
-    problems, listed = [], {CHECKSUMS, LOCK}
-    with checksums.open(encoding="utf-8") as stream:
-        for line in stream:
-            digest, name = line.rstrip("\n").split("  ", 1)
-            listed.add(name)
-            file = folder / name
-            if not file.is_file():
-                problems.append(f"{name} is missing")
-            elif sha256_of(file) != digest:
-                problems.append(f"{name} has changed")
-    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
-    return problems + [f"{name} does not belong to the set" for name in found if name not in listed]
-
-
 class _Maker:
     """Makes one image of a set after the other; what it makes depends on the image's name alone."""
 
@@ -239,12 +223,6 @@ class _Maker:
     def make(self, name: str, index: int) -> Entry:
         """Make an image and write its files."""
         pixels = read_pixels(self.images[index])
-        if min(pixels.shape[:2]) < SMALLEST_SIDE:
-            msg = (
-                f"image {self.images[index]} has {pixels.shape[0]}×{pixels.shape[1]} pixels, too few for a flaw; "
-                f"{SMALLEST_SIDE}×{SMALLEST_SIDE} is the least"
-            )
-            raise SynthError(msg)
         with self._room.taken(pixels.size * 4):
             return self._make(name, self.images[index], pixels)
 
@@ -343,7 +321,32 @@ def _digest(defects: DefectBank | None) -> str:
     return digest.hexdigest()
 
 
-def _finish(out: Path, journal: Journal, maker: _Maker) -> DatasetReport:
+@contextmanager
+def _begun_with(journal: Journal) -> Iterator[None]:
+    """Where images are complete, an image that cannot be used is no longer to be left out."""
+    try:
+        yield
+    except SynthError as error:
+        if not journal.done:
+            raise
+        msg = (
+            f"{error}. {journal.path.parent} was begun with it, and goes on only with it; to leave it out, name "
+            "another folder"
+        )
+        raise SynthError(msg) from error
+
+
+def _check_renewed(entry: Entry, before: Entry, out: Path) -> None:
+    if entry.digests != before.digests:
+        msg = (
+            f"{entry.image} of {out} was lost or damaged, and cannot be made anew as it was: its good image "
+            f"{entry.rows[0].source}, a source beside it or the environment has changed; put that right, or name "
+            "another folder"
+        )
+        raise SynthError(msg)
+
+
+def _finish(out: Path, journal: Journal, maker: _Maker, renewed: int) -> DatasetReport:
     """Write what is made from all images together; checksums last, as they say that the set is complete."""
     families = maker.settings.names
     info = ManifestInfo(settings=maker.settings.model_dump(mode="json"), defects=_digest(maker.defects))
@@ -359,7 +362,7 @@ def _finish(out: Path, journal: Journal, maker: _Maker) -> DatasetReport:
             whole += entry.trust == 0
             write("".join(f"{digest}  {name}\n" for name, digest in entry.digests.items()))
         write("".join(f"{digest}  {name}\n" for name, digest in files.items()))
-    return DatasetReport(len(journal.done), flaws, whole)
+    return DatasetReport(len(journal.done), flaws, whole, renewed)
 
 
 def _in_order(

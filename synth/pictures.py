@@ -74,6 +74,28 @@ def read_pixels(path: Path) -> Pixels:
     return _deep_colour(path) if deep_colour else _pixels(upright, path)
 
 
+def check_picture(path: Path) -> tuple[int, int]:
+    """Height and width, upright, of a picture that ``read_pixels`` can read, at a tenth of its cost where that is much.
+
+    Raises:
+        SynthError: As ``read_pixels``, but for the little that only decoding shows.
+    """
+    try:
+        with Image.open(path) as image:
+            odd = getattr(image, "n_frames", 1) > 1 or image.mode in ("I", "F")
+            if image.format == "PNG":
+                image.verify()
+            else:
+                image.draft(image.mode, (1, 1))
+                image.load()
+    except (*_BROKEN, Image.DecompressionBombError):
+        odd = True
+    if odd:
+        # It says what is wrong, or takes what is damaged only where nobody looks.
+        read_pixels(path)
+    return size_of(path)
+
+
 def size_of(path: Path) -> tuple[int, int]:
     """Height and width of a picture, upright, from the head of its file.
 

@@ -86,8 +86,9 @@ def synth(
         existing_data(path)
     from integrations.defects import defect_bank
     from learning.images.readers import find_images
+    from synth.checking import CHECKSUMS
     from synth.configuration import read_config
-    from synth.dataset import CHECKSUMS, OVERVIEW, write_dataset
+    from synth.dataset import OVERVIEW, write_dataset
     from synth.settings import SynthesisSettings
 
     settings = read_config(config, SynthesisSettings) if config else SynthesisSettings()
@@ -112,6 +113,8 @@ def synth(
             workers=workers,
             progress=progress,
         )
+    if made.renewed:
+        say(f"[yellow]{made.renewed} images of the set were lost or damaged[/], and have been made anew as they were")
     say(
         f"{made.images} flawed images with {made.flaws} flaws are in [green]{out}[/] ({layout.value}); "
         f"look at {OVERVIEW}, and check {CHECKSUMS} with: flawsmith synth --verify {out}"
@@ -141,7 +144,7 @@ def _refuse_mixed(images: Path, out: Path) -> None:
 
 
 def _verify(folder: Path) -> None:
-    from synth.dataset import verify_dataset
+    from synth.checking import verify_dataset
 
     problems = verify_dataset(folder)
     for problem in problems:

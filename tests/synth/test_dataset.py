@@ -14,7 +14,8 @@ from filelock import FileLock
 from PIL import Image
 
 from synth import dataset, files
-from synth.dataset import MANIFEST, DatasetReport, replay_image, verify_dataset, write_dataset
+from synth.checking import verify_dataset
+from synth.dataset import MANIFEST, DatasetReport, replay_image, write_dataset
 from synth.errors import SynthError
 from synth.manifest import ManifestRow, read_manifest
 from synth.pictures import encode, read_picture, read_pixels
@@ -48,7 +49,7 @@ class Killed(BaseException):
 
 def killed_after(calls: int):
     def progress(done: float, total: float, text: str) -> None:
-        if done == calls:
+        if text == "making flaws" and done == calls:
             raise Killed
 
     return progress
@@ -65,7 +66,7 @@ def test_masks_are_the_difference_to_the_source_at_its_own_size(good: list[Path]
     out = tmp_path / "out"
     report = write_dataset(good, out, count=6, seed=1)
     groups = by_image(out)
-    assert report == DatasetReport(6, sum(row.area > 0 for rows in groups.values() for row in rows), 6)
+    assert report == DatasetReport(6, sum(row.area > 0 for rows in groups.values() for row in rows), 6, 0)
     assert len(groups) == 6
     assert {path.stem for path in (out / "images").iterdir()} == {path.stem for path in (out / "masks").iterdir()}
     for name, members in groups.items():
@@ -390,3 +391,108 @@ def test_pictures_of_textures_are_a_source_that_the_manifest_names(good: list[Pa
     flawed, _ = replay_image(tmp_path / "out", name)
     written = read_picture(tmp_path / "out" / "images" / f"{name}.png")
     assert torch.equal((flawed * 255).round(), (written * 255).round())
+
+
+@pytest.mark.parametrize("layout", ["mvtec", "coco", "yolo"])
+def test_what_is_lost_or_damaged_is_made_anew_to_the_byte(good: list[Path], tmp_path: Path, layout: str) -> None:
+    out = tmp_path / "out"
+    write_dataset(good, out, count=5, format=layout)
+    before = contents(out)
+    for again in (3, 5):
+        images, masks = sorted((out / "images").iterdir()), sorted((out / "masks").iterdir())
+        images[0].unlink()
+        masks[0].unlink()
+        images[1].write_bytes(images[1].read_bytes()[:40])
+        exported = next(
+            (file for name in ("test", "labels") for file in sorted((out / name).rglob("000003_*"))), masks[3]
+        )
+        exported.unlink()
+        report = write_dataset(good, out, count=again, format=layout)
+        assert (report.images, report.renewed) == (5, 3)
+        assert contents(out) == before
+        assert verify_dataset(out) == []
+    assert write_dataset(good, out, count=5, format=layout).renewed == 0
+
+
+def test_what_cannot_be_made_anew_as_it_was_is_said(good: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_dataset(good, out, count=3)
+    next((out / "images").glob("000000_*")).unlink()
+    rows = by_image(out)
+    changed = Path(next(rows[name][0].source for name in rows if name.startswith("000000_")))
+    changed.write_bytes(encode(255 - read_pixels(changed)))
+    for _ in range(2):
+        with pytest.raises(SynthError, match=rf"000000_{changed.stem} .*cannot be made anew as it was.*other folder"):
+            write_dataset(good, out, count=3)
+        with pytest.raises(SynthError, match="no complete"):
+            verify_dataset(out)
+
+
+def test_an_image_that_cannot_be_read_is_said_before_anything_is_made(good: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    pixels = np.random.default_rng(0).integers(90, 150, (64, 64, 3), dtype=np.uint8)
+    alone = SynthesisSettings.model_validate({"sources": {"parts": 0}})
+    for ending in ("png", "jpg", "tif"):
+        broken = good[0].parent / f"broken.{ending}"
+        Image.fromarray(pixels).save(broken)
+        broken.write_bytes(broken.read_bytes()[:-30])
+        for seed in range(3):
+            with pytest.raises(SynthError, match=rf"broken\.{ending} cannot be read .*replace it or take it out"):
+                write_dataset([*good, broken], out, count=4, settings=alone, workers=1, seed=seed)
+        # Taking it out, as it says, is enough.
+        assert not (out / "images").exists()
+    write_dataset(good, out, count=3)
+
+
+def test_an_image_that_was_spoilt_since_a_set_was_begun_is_said_with_what_helps(
+    good: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    write_dataset(good, out, count=2)
+    whole = good[1].read_bytes()
+    good[1].write_bytes(whole[:-30])
+    with pytest.raises(SynthError, match=r"part1\.png cannot be read .*begun with it.*another folder"):
+        write_dataset(good, out, count=4)
+    assert verify_dataset(out) == []
+    good[1].write_bytes(whole)
+    write_dataset(good, out, count=4)
+    assert verify_dataset(out) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"trust"', b'"trusx"'),
+        (b'"area": ', b'"area": "x'),
+        (b'"image": "000001', b'"image": "000007'),
+        (b"{", b"\xff"),
+        (b"000001_part", b"000000_part"),
+    ],
+)
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_damaged_line_of_the_journal_is_named(
+    good: list[Path], tmp_path: Path, old: bytes, new: bytes, complete: bool
+) -> None:
+    out = tmp_path / "out"
+    write_dataset(good, out, count=3)
+    journal = out / "synthesis.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert old in lines[2]
+    lines[2] = lines[2].replace(old, new, 1)
+    journal.write_bytes(b"".join(lines))
+    if not complete:
+        (out / "checksums.sha256").unlink()
+    with pytest.raises(SynthError, match=r"synthesis\.jsonl is damaged in line 3.*another folder"):
+        write_dataset(good, out, count=3)
+
+
+def test_a_journal_that_was_changed_since_the_set_was_complete_is_not_believed(
+    good: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    write_dataset(good, out, count=2)
+    journal = out / "synthesis.jsonl"
+    journal.write_text(journal.read_text().replace('"severity": 0.', '"severity": 0.0', 1))
+    with pytest.raises(SynthError, match=r"synthesis\.jsonl has changed since the set was complete"):
+        write_dataset(good, out, count=2)
+    assert verify_dataset(out) == ["synthesis.jsonl has changed"]
