@@ -1,5 +1,6 @@
 """Where flaws are allowed by the user's word: regions of interest and ignore regions, for all parts or a product."""
 
+import math
 from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -30,8 +31,8 @@ class Shape(BaseModel):
     Attributes:
         box: Left, top, right and bottom.
         polygon: Corners (x, y), at least three; pixels whose centres lie inside belong to it.
-        mask: An image file, white where the region is; brought to the size of each image. Relative to the
-            configuration's folder.
+        mask: An image file, white where the region is, at any resolution; brought to the size of each image, which
+            has to be of the same shape. Relative to the configuration's folder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -123,7 +124,7 @@ class Regions(Area):
             ``[H, W]`` bool; None is everywhere.
 
         Raises:
-            SynthError: If nothing is left, or a mask cannot be read.
+            SynthError: If nothing is left, or a mask cannot be read or is of another shape than the image.
         """
         path = PurePath(image).as_posix()
         areas = [self, *(area for pattern, area in self.products.items() if fnmatch(path, pattern))]
@@ -181,6 +182,19 @@ def _rasterise(shape: Shape, unit: Unit, height: int, width: int) -> Mask:
 
 def _read_mask(path: Path, height: int, width: int) -> Mask:
     pixels = read_pixels(path)
+    if not _same_shape(pixels.shape[:2], (height, width)):
+        msg = (
+            f"mask {path} has {pixels.shape[1]} × {pixels.shape[0]} pixels and cannot be laid on an image of "
+            f"{width} × {height} without stretching it; make it in the image's shape, at any resolution"
+        )
+        raise SynthError(msg)
     grey = pixels if pixels.ndim == 2 else pixels.max(axis=2)
     scaled = cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return np.asarray(scaled > np.iinfo(pixels.dtype).max // 2)
+
+
+def _same_shape(mask: tuple[int, ...], image: tuple[int, int]) -> bool:
+    """Whether one is the other scaled, but for rounding a side to whole pixels."""
+    small, large = sorted((mask, image), key=math.prod)
+    scales = [((side - 1) / whole, (side + 1) / whole) for side, whole in zip(small, large, strict=True)]
+    return max(low for low, _ in scales) < min(high for _, high in scales)

@@ -46,13 +46,44 @@ def test_masks_are_brought_to_the_image_and_found_beside_the_configuration(tmp_p
     (tmp_path / "ignored.png").write_bytes(encode(mask))
     (tmp_path / "regions.yaml").write_text("ignore: [{mask: ignored.png}]\n")
     regions = read_config(tmp_path / "regions.yaml", Regions)
-    allowed = regions.allowed(40, 40, "x.png")
+    allowed = regions.allowed(40, 80, "x.png")
     assert allowed is not None
-    assert allowed[:, :20].all()
-    assert not allowed[:, 20:].any()
+    assert allowed[:, :40].all()
+    assert not allowed[:, 40:].any()
     missing = Regions(include=(Shape(mask=tmp_path / "none.png"),))
     with pytest.raises(SynthError, match=r"none\.png does not exist"):
         missing.allowed(8, 8, "x.png")
+
+
+@pytest.mark.parametrize(
+    ("mask", "image", "fits"),
+    [
+        ((30, 50), (64, 64), False),
+        ((50, 30), (30, 50), False),
+        ((64, 60), (64, 64), False),
+        ((1000, 1024), (2048, 2048), False),
+        ((30, 50), (60, 100), True),
+        ((600, 1000), (60, 100), True),
+        # Sides of 1237 × 1601 scaled to a third, and rounded up or down.
+        ((412, 533), (1237, 1601), True),
+        ((413, 534), (1237, 1601), True),
+        ((1, 1), (8, 8), True),
+    ],
+)
+def test_masks_of_another_shape_are_refused(
+    mask: tuple[int, int], image: tuple[int, int], fits: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "mask.png"
+    file.write_bytes(encode(np.full(mask, 255, np.uint8)))
+    regions = Regions(include=(Shape(mask=file),))
+    if fits:
+        allowed = regions.allowed(*image, "x.png")
+        assert allowed is not None
+        assert allowed.all()
+        return
+    says = rf"mask\.png has {mask[1]} × {mask[0]} pixels .* image of {image[1]} × {image[0]} without stretching"
+    with pytest.raises(SynthError, match=says):
+        regions.allowed(*image, "x.png")
 
 
 def test_products_keep_to_their_own_areas_as_well() -> None:
