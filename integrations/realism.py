@@ -1,5 +1,6 @@
 """The realism report of a synthetic set: what inspectors confirmed comes from the ledger or from a folder."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,24 +16,58 @@ if TYPE_CHECKING:
     from curation.ledger import Ledger
 
 
-def report_realism(
-    synthetic: Path,
-    report: Path,
-    *,
-    bundle: Path | None = None,
-    ledger: "Ledger | None" = None,
-    confirmed: Path | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> Realism:
+@dataclass(frozen=True)
+class Real:
+    """What a synthetic set is compared with.
+
+    Attributes:
+        records: Confirmed defects.
+        bundle: In whose space they are compared, if in any.
+    """
+
+    records: list[ImageRecord]
+    bundle: Bundle | None
+
+
+def find_real(*, bundle: Path | None = None, ledger: "Ledger | None" = None, confirmed: Path | None = None) -> Real:
+    """Find what a synthetic set is to be compared with; no image is read.
+
+    Args:
+        bundle: In whose space defects are compared; by default the one that scored last, by the ledger.
+        ledger: Whose confirmed defects with a mask are the real ones.
+        confirmed: Folder in MVTec AD's layout whose defects are the real ones, instead of the ledger's.
+
+    Raises:
+        DataError: If the folder holds no confirmed defects.
+        BundleError: If the bundle is damaged.
+    """
+    if confirmed is not None:
+        records = find_confirmed(confirmed)
+    else:
+        records = [] if ledger is None else confirmed_defects(ledger)
+    if bundle is not None:
+        return Real(records, Bundle.load(bundle))
+    return Real(records, load_bundle(ledger) if ledger is not None and last_model(ledger) is not None else None)
+
+
+def check_report(report: Path) -> None:
+    """Refuse a folder where the report's file is to be.
+
+    Raises:
+        DataError: If it is one.
+    """
+    if report.is_dir():
+        msg = f"{report} is a folder; name an HTML file for the report, such as {report / 'realism.html'}"
+        raise DataError(msg)
+
+
+def report_realism(synthetic: Path, report: Path, real: Real, *, seed: int = 0, progress: Progress = silent) -> Realism:
     """Compare a synthetic set with what inspectors confirmed, and write the report.
 
     Args:
         synthetic: Folder that ``flawsmith synth`` wrote.
         report: HTML file.
-        bundle: In whose space defects are compared; by default the one that scored last, by the ledger.
-        ledger: Whose confirmed defects with a mask are the real ones.
-        confirmed: Folder in MVTec AD's layout whose defects are the real ones, instead of the ledger's.
+        real: What it is compared with.
         seed: Of what is drawn at random.
         progress: Told how far it is.
 
@@ -40,25 +75,13 @@ def report_realism(
         What the report says.
 
     Raises:
-        DataError: If the set, a confirmed defect or the bundle's detector cannot be used.
-        BundleError: If the bundle is damaged.
+        DataError: If the set, a confirmed defect, the bundle's detector or the file's name cannot be used.
     """
-    if confirmed is not None:
-        records = find_confirmed(confirmed)
-    else:
-        records = [] if ledger is None else confirmed_defects(ledger)
-    loaded = None
-    if bundle is not None:
-        loaded = Bundle.load(bundle)
-    elif ledger is not None and last_model(ledger) is not None:
-        loaded = load_bundle(ledger)
-    if report.is_dir():
-        msg = f"{report} is a folder; name an HTML file for the report, such as {report / 'realism.html'}"
-        raise DataError(msg)
+    check_report(report)
     realism = judge_realism(
         read_synthetic(synthetic, seed=seed, progress=progress),
-        read_confirmed(records, progress=progress),
-        loaded,
+        read_confirmed(real.records, progress=progress),
+        real.bundle,
         seed,
         progress,
     )

@@ -8,7 +8,13 @@ import typer
 
 from integrations.cli.console import USER_MISTAKE, bar, say
 from integrations.cli.options import BundleOption, SeedOption, existing_data
-from integrations.cli.synth_report import ReportConfirmedOption, ReportLedgerOption, ReportOption, write_report
+from integrations.cli.synth_report import (
+    ReportConfirmedOption,
+    ReportLedgerOption,
+    ReportOption,
+    find_real,
+    write_report,
+)
 from learning.errors import DataError
 
 
@@ -96,6 +102,7 @@ def synth(
         settings = settings.only([name.strip() for name in families.split(",") if name.strip()])
     for path in images:
         _refuse_mixed(path, out)
+    real = find_real(report, bundle, ledger, confirmed) if report is not None else None
     place = defects or settings.sources.defects
     settings = settings.model_copy(update={"sources": settings.sources.model_copy(update={"defects": place})})
     bank, reasons = defect_bank(place) if place else (None, ())
@@ -114,7 +121,7 @@ def synth(
             progress=progress,
         )
     if made.renewed:
-        say(f"[yellow]{made.renewed} images of the set were lost or damaged[/], and have been made anew as they were")
+        say(f"[yellow]lost or damaged[/]: {made.renewed} of the set's images, which were made anew as they had been")
     say(
         f"{made.images} flawed images with {made.flaws} flaws are in [green]{out}[/] ({layout.value}); "
         f"look at {OVERVIEW}, and check {CHECKSUMS} with: flawsmith synth --verify {out}"
@@ -124,8 +131,8 @@ def synth(
             f"[yellow]on {made.whole} of {made.images} no part could be told from its background[/], so that flaws "
             "lie anywhere on them that regions allow; to confine them, set regions in --config"
         )
-    if report is not None:
-        write_report(out, report, bundle, ledger, confirmed, seed)
+    if report is not None and real is not None:
+        write_report(out, report, real, seed)
 
 
 def _refuse_mixed(images: Path, out: Path) -> None:

@@ -2,12 +2,15 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from integrations.cli.console import bar, say
 from integrations.cli.options import existing_bundle, existing_data, existing_ledger
+
+if TYPE_CHECKING:
+    from integrations.realism import Real
 
 ReportOption = Annotated[
     Path | None,
@@ -38,10 +41,13 @@ ReportConfirmedOption = Annotated[
 ]
 
 
-def write_report(
-    synthetic: Path, report: Path, bundle: Path | None, ledger: str | None, confirmed: Path | None, seed: int
-) -> None:
-    """Write the report on a set, and say its sentences."""
+def find_real(report: Path, bundle: Path | None, ledger: str | None, confirmed: Path | None) -> "Real":
+    """Find what the report compares a set with, before the set is made: a mistake is said at once.
+
+    Raises:
+        DataError: If the ledger, the confirmed defects or the report's file cannot be used.
+        BundleError: If the bundle cannot be used.
+    """
     if bundle is not None:
         existing_bundle(bundle)
     if confirmed is not None:
@@ -49,14 +55,20 @@ def write_report(
     if ledger is not None:
         existing_ledger(ledger)
     from curation.ledger import Ledger
-    from integrations.realism import report_realism
+    from integrations import realism
 
+    realism.check_report(report)
     with ExitStack() as stack:
         opened = stack.enter_context(Ledger.open(ledger)) if ledger is not None else None
-        progress = stack.enter_context(bar("the set is whole; the same command writes the report"))
-        realism = report_realism(
-            synthetic, report, bundle=bundle, ledger=opened, confirmed=confirmed, seed=seed, progress=progress
-        )
+        return realism.find_real(bundle=bundle, ledger=opened, confirmed=confirmed)
+
+
+def write_report(synthetic: Path, report: Path, real: "Real", seed: int) -> None:
+    """Write the report on a set, and say its sentences."""
+    from integrations.realism import report_realism
+
+    with bar("the set is whole; the same command writes the report") as progress:
+        realism = report_realism(synthetic, report, real, seed=seed, progress=progress)
     for sentence in realism.sentences:
         say(sentence)
     say(f"the report is in [green]{report}[/]")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from curation.ledger import ImageEntry, Ledger, VerdictEntry
-from integrations.realism import confirmed_defects, report_realism
+from integrations.realism import confirmed_defects, find_real, report_realism
 from integrations.report.charts import distributions, intervals
 from integrations.report.realism import render_realism_report
 from learning.errors import DataError
@@ -78,10 +78,11 @@ def test_a_report_is_one_well_formed_page_that_needs_nothing_else(
 
 def test_a_folder_of_confirmed_defects_is_reported(folder: Path, tmp_path: Path) -> None:
     report = tmp_path / "below" / "report.html"
-    report_realism(folder / "flawed", report, confirmed=folder / "confirmed")
+    real = find_real(confirmed=folder / "confirmed")
+    report_realism(folder / "flawed", report, real)
     assert "5 confirmed defects on 5 parts" in report.read_text(encoding="utf-8")
     with pytest.raises(DataError, match="is a folder"):
-        report_realism(folder / "flawed", tmp_path)
+        report_realism(folder / "flawed", tmp_path, real)
 
 
 def test_confirmed_defects_come_from_the_ledger(folder: Path, tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_confirmed_defects_come_from_the_ledger(folder: Path, tmp_path: Path) ->
             ("g0", "scratch", mask.resolve()),
             ("g1", "defect", None),
         ]
-        compared = report_realism(folder / "flawed", tmp_path / "report.html", ledger=ledger)
+        compared = report_realism(folder / "flawed", tmp_path / "report.html", find_real(ledger=ledger))
     assert len(compared.real.defects) == 1
     assert compared.real.left_out == {"no mask": 1}
     assert compared.space is None

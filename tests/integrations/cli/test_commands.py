@@ -209,6 +209,9 @@ def test_synth_writes_images_and_masks(tiles: Path, tmp_path: Path) -> None:
     spoilt = run("synth", "--verify", tmp_path / "flawed")
     assert spoilt.exit_code == 2
     assert "has changed" in spoilt.stderr
+    again = run("synth", tiles / "train" / "good", "--n", 3, "--out", tmp_path / "flawed", "--format", "mvtec")
+    assert "lost or damaged: 1 of the set's images" in again.stderr
+    assert "as it was written" in run("synth", "--verify", tmp_path / "flawed").stderr
 
 
 def test_synth_says_where_no_part_was_found(tmp_path: Path) -> None:
@@ -251,6 +254,21 @@ def test_synth_reports_how_real_it_looks(tiles: Path, bundle: Path, tmp_path: Pa
     assert "cannot be judged yet" in " ".join(result.stderr.split())
     assert "no ledger there" in run(*asked, "--report", report, "--ledger", tmp_path / "no.db").stderr
     assert "no confirmed defects" in run(*asked, "--report", report, "--confirmed", tmp_path).stderr
+
+
+def test_synth_checks_what_the_report_needs_before_it_makes_anything(tiles: Path, tmp_path: Path) -> None:
+    out, report = tmp_path / "flawed", tmp_path / "report.html"
+    asked = ("synth", tiles / "train" / "good", "--n", 2, "--out", out, "--report")
+    (tmp_path / "empty").mkdir()
+    for wrong, says in [
+        ((report, "--bundle", tmp_path / "none"), "not a bundle"),
+        ((report, "--ledger", tmp_path / "no.db"), "no ledger there"),
+        ((report, "--confirmed", tmp_path / "none"), "no such file or folder"),
+        ((report, "--confirmed", tmp_path / "empty"), "no confirmed defects"),
+        ((tmp_path,), "is a folder; name an HTML file"),
+    ]:
+        assert says in mistake(*asked, *wrong)
+        assert not out.exists()
 
 
 @pytest.mark.parametrize("command", ["train", "synth"])
