@@ -6,7 +6,17 @@ import torch
 from PIL import Image
 
 from synth.errors import SynthError
-from synth.pictures import cut_to, depth_of, encode, fit_picture, read_picture, read_pixels, to_pixels, to_tensor
+from synth.pictures import (
+    check_picture,
+    cut_to,
+    depth_of,
+    encode,
+    fit_picture,
+    read_picture,
+    read_pixels,
+    to_pixels,
+    to_tensor,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +29,7 @@ def test_pictures_of_every_kind_are_read(tmp_path: Path, mode: str, channels: in
         Image.new("RGB", (12, 9), (128, 128, 128)).convert(mode).save(tmp_path / "x.png")
     picture = read_picture(tmp_path / "x.png")
     assert picture.shape == (channels, 9, 12)
+    assert check_picture(tmp_path / "x.png") == (9, 12)
     if mode not in ("1", "P"):
         assert torch.allclose(picture, torch.tensor(128 / 255), atol=2 / 255)
 
@@ -61,3 +72,30 @@ def test_a_file_with_several_pages_is_refused(tmp_path: Path) -> None:
     page.save(tmp_path / "x.tif", save_all=True, append_images=[page])
     with pytest.raises(SynthError, match="several pages"):
         read_pixels(tmp_path / "x.tif")
+    with pytest.raises(SynthError, match="several pages"):
+        check_picture(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize("ending", ["jpg", "tif", "bmp", "webp", "png"])
+def test_a_look_finds_what_reading_finds(tmp_path: Path, ending: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    file = tmp_path / f"x.{ending}"
+    Image.fromarray(pixels).save(file, exif=turned)
+    assert check_picture(file) == read_pixels(file).shape[:2]
+    whole = file.read_bytes()
+    for left in (0, 10, len(whole) // 2, len(whole) - 30):
+        file.write_bytes(whole[:left])
+        for look in (read_pixels, check_picture):
+            with pytest.raises(SynthError, match=rf"x\.{ending} cannot be read"):
+                look(file)
+    file.unlink()
+    with pytest.raises(SynthError, match="does not exist"):
+        check_picture(file)
+
+
+def test_a_look_takes_a_picture_that_is_damaged_where_nobody_looks(tmp_path: Path) -> None:
+    whole = encode(np.full((9, 12), 128, np.uint8))
+    (tmp_path / "x.png").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert read_pixels(tmp_path / "x.png").shape == check_picture(tmp_path / "x.png") == (9, 12)
