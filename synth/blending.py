@@ -83,6 +83,63 @@ def membrane(values: Tensor, unknown: Tensor) -> Tensor:
     return torch.where(unknown, filled, values)
 
 
+class PiecewiseMembrane:
+    """A membrane over a box that is too large to be held: told, and asked for, piece by piece.
+
+    It is solved at the resolution that ``membrane`` solves windows of that size at, so that it is nearly the same one.
+
+    Args:
+        channels: Of the values.
+        size: Height and width of the box.
+        like: Tensor of the type and on the device of the values.
+    """
+
+    def __init__(self, channels: int, size: tuple[int, int], like: Tensor) -> None:
+        self.cell = 2 ** max(0, (max(size) - 1) // _LARGEST).bit_length()
+        """Pixels along the sides of a cell; pieces other than the last ones are whole numbers of it."""
+        height, width = (-(-length // self.cell) for length in size)
+        self._sums = like.new_zeros(1, channels, height, width)
+        self._known = like.new_zeros(1, 1, height, width)
+        self._smooth = self._sums
+
+    def add(self, values: Tensor, known: Tensor, left: int, top: int) -> None:
+        """Tell what is known in a piece; what nothing is told of is unknown.
+
+        Args:
+            values: ``[1, C, h, w]``.
+            known: ``[1, 1, h, w]``, 0 or 1.
+            left: First column of the piece in the box, a whole number of cells.
+            top: First row, likewise.
+        """
+        height, width = (-(-length // self.cell) for length in values.shape[-2:])
+        there = (
+            ...,
+            slice(top // self.cell, top // self.cell + height),
+            slice(left // self.cell, left // self.cell + width),
+        )
+        for total, part in ((self._sums, values * known), (self._known, known)):
+            beyond = (0, width * self.cell - part.shape[-1], 0, height * self.cell - part.shape[-2])
+            total[there] = functional.avg_pool2d(functional.pad(part, beyond), self.cell)
+
+    def solve(self) -> None:
+        """Fill what is unknown, once everything is told."""
+        self._smooth = membrane(self._sums / self._known.clamp_min(1e-9), self._known == 0)
+
+    def at(self, left: int, top: int, height: int, width: int) -> Tensor:
+        """The membrane in a piece, ``[1, C, h, w]``, where things are known and where not."""
+        smooth = self._smooth
+        for dim, first, length in ((-2, top, height), (-1, left, width)):
+            along = (torch.arange(first, first + length, device=smooth.device) + 0.5) / self.cell - 0.5
+            along = along.clamp(0, smooth.shape[dim] - 1)
+            low = along.long()
+            high = (low + 1).clamp_max(smooth.shape[dim] - 1)
+            share = (along - low).to(smooth)
+            smooth = torch.lerp(
+                smooth.index_select(dim, low), smooth.index_select(dim, high), share if dim == -1 else share[:, None]
+            )
+        return smooth
+
+
 def _cycle(values: Tensor, right: Tensor | None, frees: Sequence[Tensor], inverse: Tensor) -> None:
     """One V-cycle for Laplace's equation, or Poisson's with a right side, where ``frees[0]`` is 1; in place."""
     free, *coarser = frees

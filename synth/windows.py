@@ -262,7 +262,7 @@ def cuts(
         for first in range(0, len(kind), at_once):
             flaws = np.array(kind[first : first + at_once])
             some = rows[flaws], centre[flaws], boxes[flaws], level[run(flaws)]
-            cutter = _Cutter(images, good, ground, *some, contour=contour)
+            cutter = Cutter(images, good, ground, *some, contour=contour)
             own = painted[flaws]
             if pieces:
                 yield from _tiles(cutter, flaws, own[0].tolist(), margin)
@@ -304,23 +304,23 @@ def _widened(boxes: Numbers, width: int, height: int, size: tuple[int, int]) -> 
     return wide
 
 
-def _tiles(cutter: "_Cutter", flaws: Numbers, box: list[int], margin: int) -> Iterator[Cut]:
+def _tiles(cutter: "Cutter", flaws: Numbers, box: list[int], margin: int) -> Iterator[Cut]:
     if margin:
         cutter.keep()
     left, top, width, height = box
     for down, across in product(range(0, height, _TILE), range(0, width, _TILE)):
         inner = [left + across, top + down, min(_TILE, width - across), min(_TILE, height - down)]
-        yield Cut(flaws, cutter.window([_with_margin(inner, margin, cutter.ground.size)]), [inner])
+        yield Cut(flaws, cutter.window([with_margin(inner, margin, cutter.ground.size)]), [inner])
 
 
-def _with_margin(box: list[int], margin: int, size: tuple[int, int]) -> list[int]:
+def with_margin(box: list[int], margin: int, size: tuple[int, int]) -> list[int]:
     """A box with a margin, as far as the picture reaches."""
     left, top, width, height = box
     x, y = max(left - margin, 0), max(top - margin, 0)
     return [x, y, min(left + width + margin, size[1]) - x, min(top + height + margin, size[0]) - y]
 
 
-class _Cutter:
+class Cutter:
     """Cuts windows for some flaws; what holds for all of a flaw's tiles is worked out once."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """What a flaw family is: drawing parameters is apart from applying them, and the mask is what changed."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
@@ -16,9 +16,10 @@ from synth.devices import boxed, lines, onto, together
 from synth.errors import SynthError
 from synth.ground import Ground
 from synth.noise import Numbers
+from synth.pieces import LARGEST, Pieces
 from synth.sources.defects import DefectBank
 from synth.spots import Spots
-from synth.windows import Cut, Window, boxes, cuts, trimmed
+from synth.windows import Cut, Cutter, Window, box_levels, boxes, cuts, trimmed
 
 if TYPE_CHECKING:
     from synth.masks import FlawParameters
@@ -81,7 +82,8 @@ class Family(ABC, Generic[P]):
         parameters_class: Parameters of this family.
         at_contour: Flaws lie at the contour of the part, and painting is told the background's colour.
         by_tiles: A large flaw may be painted piece by piece, none of which needs to see the others; otherwise every
-            flaw is painted in a window of its own size, as what is solved there depends on all of it.
+            flaw is painted in a window of its own size, as what is solved there depends on all of it; a large one
+            by ``paint_pieces``.
         needs_defects: Nothing can be painted without ``Context.defects``; only drawn from where it is asked for.
     """
 
@@ -157,6 +159,23 @@ class Family(ABC, Generic[P]):
             Which flaws are left to ``paint``, int64: all of them where a family has no such loop.
         """
         return np.arange(len(spots.rows))
+
+    def paint_pieces(
+        self, pieces: Pieces, parameters: P, context: Context
+    ) -> Iterator[tuple[list[int], Window, Tensor]]:
+        """As ``paint``, of one large flaw, piece by piece; only asked of families that are not ``by_tiles``.
+
+        Args:
+            pieces: Of the flaw.
+            parameters: One row.
+            context: As for ``paint``.
+
+        Yields:
+            The box of a piece, the window on just that, and its new pixels; pieces that do not change may be left out.
+            It is written to the picture before the next one is asked for.
+        """
+        msg = f"the flaw family {self.name} does not say how large flaws are painted"
+        raise NotImplementedError(msg)
 
     def margin(self, parameters: P, size: tuple[int, int]) -> int:
         """Pixels around a window that painting it needs to see, in pictures of that size."""
@@ -243,12 +262,30 @@ class Canvas:
                 return
             parameters = select(parameters, left)
             rows, centre, around, painted = (values[left] for values in (rows, centre, around, painted))
+        if not family.by_tiles:
+            large = around[:, 2:].max(axis=1) > LARGEST
+            for flaw in np.flatnonzero(large).tolist():
+                self._paint_large(family, select(parameters, [flaw]), rows[[flaw]], centre[[flaw]], around[[flaw]])
+            small = np.flatnonzero(~large)
+            if not len(small):
+                return
+            if large.any():
+                parameters = select(parameters, small)
+                rows, centre, around, painted = (values[small] for values in (rows, centre, around, painted))
         where = rows, centre, around, painted, family.margin(parameters, ground.size)
         kind: dict[str, Any] = {"contour": family.at_contour, "tiled": family.by_tiles}
         for cut in cuts(self._flawed, self._images, ground, *where, **kind):
             window = cut.window
             chosen = parameters if len(cut.flaws) == len(rows) else select(parameters, cut.flaws)
             self._put_back(family.paint(window, chosen, self._context), window, cut, rows[cut.flaws])
+
+    def _paint_large(self, family: Family[Any], parameters: Any, row: Numbers, centre: Numbers, box: Numbers) -> None:
+        """Paint one flaw piece by piece."""
+        level = box_levels(self._flawed, self._ground, row, box)
+        cutter = Cutter(self._flawed, self._images, self._ground, row, centre, box, level, contour=family.at_contour)
+        pieces = Pieces(cutter, box[0].tolist())
+        for inner, window, content in family.paint_pieces(pieces, parameters, self._context):
+            self._put_back(content, window, Cut(np.zeros(1, np.int64), window, [inner]), row)
 
     def _put_back(self, content: Tensor, window: Window, cut: Cut, rows: Numbers) -> None:
         """Write what was painted in a window to the images, where flaws are allowed."""

@@ -1,5 +1,6 @@
 """Confirmed defects on other parts: what an inspector marked once is turned, scaled, bent and blended in anew."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,8 +12,10 @@ from synth.draws import Draws
 from synth.families.base import EVERYWHERE, Content, Context, Family
 from synth.masks import FlawParameters
 from synth.noise import Numbers
+from synth.pieces import Pieces
 from synth.sources.defects import DefectBank
-from synth.sources.pasting import Pose, blend, grain_of, lay, radii
+from synth.sources.large import blend_pieces
+from synth.sources.pasting import Pose, blend, frames, grain_of, lay, radii
 from synth.windows import Window
 
 
@@ -85,8 +88,15 @@ class Confirmed(Family[ConfirmedParameters]):
         """Blend the defects in."""
         allowed = torch.ones_like(window.images[:, :1]) if window.allowed is None else window.allowed
         grain = grain_of(window.images, allowed)
-        laid = lay(_bank(context), parameters, *window.offsets, window.side, grain)
+        framed = frames(_bank(context), parameters, window.side, window.images)
+        laid = lay(framed, parameters, *window.offsets, grain)
         return blend(window.images, laid, parameters.strength, allowed)
+
+    def paint_pieces(
+        self, pieces: Pieces, parameters: ConfirmedParameters, context: Context
+    ) -> Iterator[tuple[list[int], Window, Tensor]]:
+        """As ``paint``; see ``synth.sources.large``."""
+        return blend_pieces(pieces, parameters, parameters.strength, _bank(context))
 
 
 def _bank(context: Context) -> DefectBank:

@@ -3,17 +3,19 @@
 As in NSA (Schlüter et al., "Natural Synthetic Anomalies", 2021, arXiv 2109.15222), by ``synth.blending``.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
-from synth.blending import poisson_blend
+from synth.blending import PiecewiseMembrane, poisson_blend
 from synth.draws import Draws
 from synth.families.base import Content, Context, Family
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.noise import Numbers
+from synth.pieces import Pieces
 from synth.sources import shifted_sources
 from synth.windows import Window
 
@@ -78,8 +80,33 @@ class Poisson(Family[PoissonParameters]):
 
     def paint(self, window: Window, parameters: PoissonParameters, context: Context) -> Tensor:
         """Blend the patches in; the soft edge of the region hides what is left of the seam."""
-        content = shifted_sources(window, context.sources, parameters.source, parameters.shift, parameters.turn)
-        soft = region(parameters, window)
-        allowed = torch.ones_like(soft) if window.allowed is None else window.allowed
-        blended = poisson_blend(window.images, content, (soft > _LEAST) & (allowed > 0), allowed > 0)
+        content, soft, inside, allowed = _pasted(window, parameters, context)
+        blended = poisson_blend(window.images, content, inside, allowed)
         return torch.lerp(window.images, blended, soft * window.column(parameters.opacity))
+
+    def paint_pieces(
+        self, pieces: Pieces, parameters: PoissonParameters, context: Context
+    ) -> Iterator[tuple[list[int], Window, Tensor]]:
+        """As ``paint``: the light is looked at in all pieces, and then they are blended one by one."""
+        light = PiecewiseMembrane(pieces.channels, pieces.size, pieces.cutter.images)
+        pasted: list[list[int]] = []
+        for box in pieces.boxes():
+            window = pieces.window(box)
+            content, _, inside, allowed = _pasted(window, parameters, context)
+            light.add(window.images - content, (allowed & ~inside).to(content), *pieces.place(box))
+            if inside.any():
+                pasted.append(box)
+        light.solve()
+        for box in pasted:
+            window = pieces.window(box)
+            content, soft, inside, _ = _pasted(window, parameters, context)
+            blended = torch.where(inside, content + light.at(*pieces.place(box), *window.shape), window.images)
+            yield box, window, torch.lerp(window.images, blended, soft * window.column(parameters.opacity))
+
+
+def _pasted(window: Window, parameters: PoissonParameters, context: Context) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Content, how far it shows, where it is pasted and where flaws may be, the latter two bool."""
+    content = shifted_sources(window, context.sources, parameters.source, parameters.shift, parameters.turn)
+    soft = region(parameters, window)
+    allowed = torch.ones_like(soft) if window.allowed is None else window.allowed
+    return content, soft, (soft > _LEAST) & (allowed > 0), allowed > 0

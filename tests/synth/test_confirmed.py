@@ -1,6 +1,7 @@
 """What has to hold for confirmed defects: how they are cut out, matched and blended into other parts."""
 
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from torch import Generator, Tensor
 
 from synth.blending import membrane, poisson_blend
 from synth.errors import SynthError
-from synth.families import Confirmed, Context
+from synth.families import Confirmed, Context, Family, Poisson
 from synth.families.base import select
 from synth.families.plain import from_plain, to_plain
 from synth.image_level import Recipe, Synthesizer
 from synth.sources.defects import DefectBank, bank_of, cut_defects
-from synth.sources.pasting import blend, lay, surroundings
+from synth.sources.pasting import blend, frames, lay, surroundings
+from synth.windows import Cutter, Window
 
 
 def plates(count: int, channels: int = 1, side: int = 96, level: float = 0.5, grain: float = 0.02) -> Tensor:
@@ -262,7 +264,7 @@ def test_light_and_contrast_are_matched(level: float) -> None:
     parameters = replace(parameters, scale=np.ones(1), stretch=np.ones(1), bend=np.zeros(1), strength=np.ones(1))
     images = plates(1, level=level, grain=0.01)
     x = (torch.arange(96).float() - 48)[None, None, None, :]
-    laid = lay(bank, parameters, x, x.mT, 96, torch.ones(1))
+    laid = lay(frames(bank, parameters, 96, images), parameters, x, x.mT, torch.ones(1))
     painted = blend(images, laid, parameters.strength, torch.ones(1, 1, 96, 96))
     middle = painted[0, 0][disc(96, 4)].mean()
     assert middle / level == pytest.approx(0.4, abs=0.06)
@@ -280,6 +282,46 @@ def test_a_tiny_part_and_a_defect_larger_than_it_can_be_painted() -> None:
     assert not (masks * (1 - foreground)).any()
     small, _ = Confirmed().apply(plates(4, side=8), drawn(4), Context(defects=marked()))
     assert torch.isfinite(small).all()
+
+
+@pytest.mark.parametrize("family", [Confirmed(), Poisson()], ids=lambda family: family.name)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("part", [None, disc(96, 40)])
+def test_large_flaws_are_painted_by_pieces_as_they_would_be_whole(
+    family: Family[Any], dtype: torch.dtype, part: Tensor | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without grain of its own, whose size is measured where the pieces are and not all over the window.
+    images = (plates(8, 3, grain=0) + 0.2 * torch.linspace(-1, 1, 96)).to(dtype)
+    parameters = family.draw(Generator().manual_seed(3), 8)
+    foreground = None if part is None else part.float().expand(8, 1, -1, -1)
+    context = Context(foreground, images.flip(0), defects=marked(3))
+    whole, masks = family.apply(images, parameters, context)
+    monkeypatch.setattr("synth.families.base.LARGEST", 32)
+    monkeypatch.setattr("synth.pieces._PIECE", 16)
+    pieced, seen = family.apply(images, parameters, context)
+    assert not torch.equal(pieced, whole)
+    torch.testing.assert_close(pieced, whole, rtol=0, atol=1 / 255)
+    assert (seen != masks).sum() < 0.05 * masks.sum()
+    assert torch.equal(family.apply(images, parameters, context)[0], pieced)
+    alone = replace(context, foreground=None if foreground is None else foreground[5:6])
+    assert torch.equal(family.apply(images[5:6], select(parameters, [5]), alone)[0][0], pieced[5])
+
+
+@pytest.mark.parametrize("family", [Confirmed(), Poisson()], ids=lambda family: family.name)
+def test_a_large_flaw_is_never_held_as_a_whole(family: Family[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    images, held = plates(1, side=900), []
+    cut = Cutter.window
+
+    def watched(self: Cutter, boxes: list[list[int]]) -> Window:
+        window = cut(self, boxes)
+        held.append(window.images.numel())
+        return window
+
+    monkeypatch.setattr(Cutter, "window", watched)
+    parameters = family.draw(Generator().manual_seed(1), 1, torch.ones(1))
+    _, masks = family.apply(images, parameters, Context(sources=images, defects=marked(radius=12)))
+    assert masks.sum() > 20_000
+    assert max(held) <= 280**2
 
 
 def test_recipes_draw_confirmed_defects_only_where_they_are_asked_for() -> None:
