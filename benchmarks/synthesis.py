@@ -1,7 +1,8 @@
 """``python -m benchmarks.synthesis``: how fast flaws are made, beside anomalib's Perlin generator in the same run.
 
 Both work in processes of their own and take turns, on the same images, so that whatever else the machine does slows
-both down alike.
+both down alike. Before the clock counts, all generators of both have made the very images of all rounds once:
+loops that are compiled when a rare flaw first needs them, and caches, are no part of any figure.
 """
 
 import argparse
@@ -31,20 +32,17 @@ from benchmarks.workers.flawsmith import FOREGROUND, MIX, make
 from benchmarks.workers.jobs import Answer, Job, fit
 from benchmarks.workers.process import Worker
 from learning.machine import available_cores
-from synth.families import ANYWHERE
+from synth.families import FAMILIES
 from synth.parts import LINE, draw_lot, make_part
 
 PERLIN = "perlin"
 PEERS = {"anomalib_textures": "textures", "anomalib_noise": "noise"}
 """Ways to use anomalib's generator: with a folder of textures as in its DRAEM, and without."""
 
-_OWN = (PERLIN, MIX, *(name for name in ANYWHERE if name != PERLIN), FOREGROUND)
+_OWN = (PERLIN, MIX, *(name for name in FAMILIES if name != PERLIN), FOREGROUND)
 _PICTURES = 32
 _BATCH = 16
 """What training paints at a time."""
-
-_WARM_UP = 4
-"""Rounds' worth of images before the first one that counts: rarely drawn loops are compiled when first met."""
 
 _GPU_BATCHES = (256, 1024)
 """Images at a time on a GPU, which waits for the processor where there are few."""
@@ -233,14 +231,15 @@ def measure_rates(setting: Setting, plan: Plan) -> tuple[Rates, Rates, dict[str,
         on_gpu = Job("", 0, 0, plan.size, threads=plan.threads[-1], device="cuda")
         jobs += [replace(on_gpu, batch=batch, images=2 * batch) for batch in _GPU_BATCHES]
     with _workers(setting) as workers:
-        for number in range(-1, plan.rounds):  # the first round warms up
-            for job in jobs:
+        # Rehearsed on one number of threads; of the other devices a round is enough, as nothing is compiled there.
+        rehearsal = [(number, jobs[:1], False) for number in range(plan.rounds)] + [(0, jobs[1:], False)]
+        for number, turns, counts in [*rehearsal, *((number, jobs, True) for number in range(plan.rounds))]:
+            for job in turns:
                 for name, (worker, generator) in workers.items():
                     if job.device != "cpu" and (name in PEERS or name == FOREGROUND):
                         continue  # both work on the CPU, image by image
-                    images = job.images if number >= 0 else _warm_up(job)
-                    answer = worker.do(replace(job, images=images, generator=generator, seed=plan.seed + number + 1))
-                    if number < 0:
+                    answer = worker.do(replace(job, generator=generator, seed=plan.seed + number))
+                    if not counts:
                         continue
                     device = _device(job.threads) if job.device == "cpu" else f"{job.device}_{job.batch}"
                     rates.setdefault(name, {}).setdefault(device, []).append(job.images / answer.seconds)
@@ -257,7 +256,7 @@ def measure_linearity(setting: Setting, plan: Plan) -> dict[str, Any]:
     """
     answers: dict[int, list[Answer]] = {count: [] for count in plan.counts}
     with setting.own() as worker:
-        worker.do(Job(MIX, _BATCH, _BATCH, plan.size))
+        worker.do(Job(MIX, max(plan.counts), _BATCH, plan.size, seed=plan.seed))
         for _ in range(plan.rounds):
             for count in plan.counts:
                 # One seed: the longer jobs begin with the very flaws of the shorter ones.
@@ -308,7 +307,7 @@ def measure_memory(setting: Setting, plan: Plan) -> dict[str, Any]:
     }
     if plan.every_family:
         biggest = Job("", 2, 1, _LARGE[-1], 3, seed=plan.seed)
-        answers = {name: _alone(setting.own(), replace(biggest, generator=name)) for name in [*ANYWHERE, FOREGROUND]}
+        answers = {name: _alone(setting.own(), replace(biggest, generator=name)) for name in [*FAMILIES, FOREGROUND]}
         result["families"] = {
             name: {"peak_mb": answer.peak_mb, "seconds_per_image": answer.seconds / biggest.images}
             for name, answer in answers.items()
@@ -360,20 +359,15 @@ def write_textures(folder: Path, pictures: np.ndarray, seed: int) -> None:
 
 
 def _alone(worker: Worker, job: Job) -> Answer:
-    """Do a job in a process that has done nothing but load its libraries."""
+    """Do a job in a process that has done nothing but the same on small images, which loads its libraries and loops."""
     with worker:
-        worker.do(replace(job, size=64, images=job.batch))
+        worker.do(replace(job, size=64))
         return worker.do(job)
 
 
 def _highest(answers: Sequence[Answer]) -> float | None:
     peaks = [answer.peak_mb for answer in answers if answer.peak_mb is not None]
     return max(peaks) if peaks else None
-
-
-def _warm_up(job: Job) -> int:
-    """Images of a job that does not count: on a CPU more, as loops are compiled."""
-    return _WARM_UP * job.images if job.device == "cpu" else job.images
 
 
 def _device(threads: int) -> str:
