@@ -8,7 +8,8 @@ from typing import Any
 from curation.connection import COLORSCALE
 from curation.tag_sync import FINDING
 
-SHOWN = ("anomaly_map", "confirmed_mask", "score", "decision", "verdict", "ask_reason")
+# The App shows three decimals of every number: the percentile tells parts apart on any scale of scores.
+SHOWN = ("anomaly_map", "confirmed_mask", "percentile", "score", "decision", "verdict", "ask_reason")
 GREEN, RED, AMBER, SLATE, BLUE = "#2e9e5b", "#d93025", "#e8a100", "#5b6673", "#3b7dd8"
 COLORS = {
     "decision": {"accept": GREEN, "reject": RED},
@@ -16,7 +17,17 @@ COLORS = {
 }
 GROUPS = {
     "labels": ("anomaly_map", "confirmed_mask"),
-    "inspection": ("score", "decision", "verdict", "percentile", "ask_reason", "ask_state", "defect_class", "severity"),
+    "inspection": (
+        "percentile",
+        "score",
+        "threshold",
+        "decision",
+        "verdict",
+        "ask_reason",
+        "ask_state",
+        "defect_class",
+        "severity",
+    ),
     "origin": ("part", "group", "lot", "camera", "time", "file_missing"),
     "tags": ("tags", "_label_tags"),
     "model": ("model_id", "threshold_version", "decision_score"),

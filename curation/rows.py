@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from curation.defect_classes import class_of, severity_of
 
 if TYPE_CHECKING:
-    from curation.ledger import AskRow, ImageRow, Ledger, Resolution, ScoreRow
+    from curation.ledger import AskRow, ImageRow, Ledger, Resolution, ScoreRow, ThresholdRow
+
+_Limits = Mapping[tuple[str, int], float]
+"""Values of thresholds, by model and version."""
 
 LAYOUT = 2
 """Part of every hash: raised when rows mean something else, so that all samples are written again."""
@@ -40,12 +44,14 @@ def rows_of(ledger: Ledger, model_id: str | None = None) -> dict[str, Row]:
         model_id: Whose scores; by default each image's latest.
     """
     scores = {score.image_id: score for score in ledger.scores(model_id=model_id)}
+    models = {score.model_id for score in scores.values()}
+    limits = _limits(row for model in models for row in ledger.thresholds(model))
     asks = {ask.image_id: ask for ask in ledger.asks()}
     resolutions = {resolution.image_id: resolution for resolution in ledger.resolved()}
     rows = {}
     for image in ledger.images():
         key = image.image_id
-        values = _values(image, scores.get(key), asks.get(key), resolutions.get(key))
+        values = _values(image, scores.get(key), limits, asks.get(key), resolutions.get(key))
         rows[key] = Row(key, values, _hash(values))
     return rows
 
@@ -64,12 +70,14 @@ def row_of(ledger: Ledger, image_id: str, model_id: str | None = None) -> Row:
     known = ledger.history(image_id)
     scores = [score for score in known.scores if model_id in (None, score.model_id)]
     asks = known.asks
-    values = _values(known.image, scores[-1] if scores else None, asks[-1] if asks else None, known.resolution)
+    limits = _limits(known.thresholds)
+    score, ask = scores[-1] if scores else None, asks[-1] if asks else None
+    values = _values(known.image, score, limits, ask, known.resolution)
     return Row(image_id, values, _hash(values))
 
 
 def _values(
-    image: ImageRow, score: ScoreRow | None, ask: AskRow | None, resolution: Resolution | None
+    image: ImageRow, score: ScoreRow | None, limits: _Limits, ask: AskRow | None, resolution: Resolution | None
 ) -> dict[str, Any]:
     return {
         "image_id": image.image_id,
@@ -81,6 +89,7 @@ def _values(
         "camera": image.camera,
         "time": image.time,
         "model_id": score and score.model_id,
+        "threshold": score and limits.get((score.model_id, score.threshold_version)),
         "threshold_version": score and score.threshold_version,
         "score": score and score.score,
         "decision_score": score and score.decision_score,
@@ -94,6 +103,10 @@ def _values(
         "severity": severity_of(resolution) if resolution and resolution.state == "defect" else None,
         "confirmed_mask": _file(resolution.mask_path if resolution else None),
     }
+
+
+def _limits(thresholds: Iterable[ThresholdRow]) -> _Limits:
+    return {(row.model_id, row.version): row.value for row in thresholds}
 
 
 def _file(path: Path | None) -> str | None:

@@ -209,7 +209,7 @@ def _fields() -> dict[str, Any]:
 
     origin = ("image_id", "part", "group", "lot", "camera", "model_id")
     text = (*origin, "decision", "verdict", "ask_reason", "ask_state", "defect_class", "severity")
-    numbers = ("score", "decision_score", "percentile")
+    numbers = ("score", "decision_score", "percentile", "threshold")
     return {
         **dict.fromkeys(text, fo.StringField),
         **dict.fromkeys(numbers, fo.FloatField),

@@ -44,14 +44,14 @@ class PartScores:
         part: ``[N]`` what gets one decision.
         group: ``[N]`` what is independent.
         score: ``[N]``.
-        highest_map: Highest value in any anomaly map.
+        map_range: Values of their anomaly maps for black and white in pictures.
     """
 
     image: Sequence[str]
     part: Sequence[str]
     group: Sequence[str]
     score: NDArray[np.float64]
-    highest_map: float = 1.0
+    map_range: tuple[float, float] = (0.0, 1.0)
 
     def table(self) -> pd.DataFrame:
         """Columns image, part, group, score."""

@@ -126,7 +126,8 @@ class Manifest(BaseModel):
         auto: How the detector was chosen; None where it was named.
         cleaned: What was left out of training as it did not look good; None where it was not looked for.
         history: Losses over the run.
-        map_range: Values of the anomaly map that black and white stand for in pictures.
+        map_range: Values of the anomaly map that black and white stand for in pictures: what 99 % of a usual good
+            part stay below, and the highest of good parts. Older bundles begin at 0.
         versions: Of the packages that matter.
         created: UTC, ISO 8601.
         files: SHA-256 of each file, by its path in the bundle.

@@ -25,6 +25,7 @@ from learning.images.readers import of_camera, read_data
 from learning.images.records import ImageRecord
 from learning.looking import looks
 from learning.manifest import DefectsUsed, TrainingSet
+from learning.map_range import MapRange
 from learning.progress import Progress, silent
 from learning.sealed import file_sha256
 from learning.splits import split_groups
@@ -215,7 +216,7 @@ def train_on_records(
         calibration=calibration,
         selection=selection,
         embeddings=embeddings,
-        map_range=(0.0, max(selection.highest_map, 1e-6)),
+        map_range=selection.map_range,
         threshold=smallest_promise_threshold(calibration.by_group(), config.confidence),
         auto=choice,
         cleaned=cleaned,
@@ -283,18 +284,18 @@ def _budget_for_fit(budget: Budget, started: float, images: int, preprocessing: 
 def _score(
     detector: Detector, records: Sequence[ImageRecord], images: ImageSet, progress: Progress, text: str
 ) -> PartScores:
-    scores, highest = [], 0.0
+    scores, shown = [], MapRange()
     for first in range(0, len(images), _BATCH):
         prediction = detector.predict(images.batch(range(first, min(first + _BATCH, len(images)))))
         scores.append(prediction.scores)
-        highest = max(highest, float(prediction.maps.max()))
+        shown.add(prediction.maps)
         progress(min(first + _BATCH, len(images)), len(images), text)
     return PartScores(
         image=[str(record.path) for record in records],
         part=[record.part for record in records],
         group=[record.group for record in records],
         score=torch.cat(scores).double().cpu().numpy(),
-        highest_map=highest,
+        map_range=shown.ends(),
     )
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -74,6 +75,12 @@ def stop(how_to_go_on: str) -> None:
     """Leave after Ctrl-C, with one line that says how to go on."""
     say(f"[yellow]stopped:[/] {escape(how_to_go_on)}")
     raise typer.Exit(INTERRUPTED)
+
+
+def ends_with_ctrl_c() -> None:
+    """Let a kill and a closed terminal end a command as Ctrl-C does: servers that it started are ended."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
 
 
 def print_json(value: Any) -> None:

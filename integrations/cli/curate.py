@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from integrations.cli.console import bar, print_json, say
+from integrations.cli.console import bar, ends_with_ctrl_c, print_json, say
 from integrations.cli.curate_images import COMMANDS
 from integrations.cli.curate_import import import_
 from integrations.cli.options import (
@@ -274,6 +274,7 @@ def open_(
     from curation.dataset import open_app
     from curation.mongo import MongoServer
 
+    ends_with_ctrl_c()
     with MongoServer(home / "fiftyone"):
         with bar() as progress:
             progress(0, 1, "starting FiftyOne")

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from integrations.cli.console import bar, print_json, say
 from integrations.cli.options import (
@@ -74,7 +75,7 @@ def retrain(
             )
             if as_json:
                 continue
-            say(f"[bold]{loaded.folder}[/]: {learned.report['text']}")
+            say(f"[bold]{escape(str(loaded.folder))}[/]: {escape(learned.report['text'])}")
             if unresolved:
                 say(f"[yellow]{unresolved} images are unresolved[/] (disagreement or unsure) and were left out")
             say(f"threshold {threshold.version}: {threshold.value:.4g}, {threshold.promise.text}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from integrations.cli.console import bar, say
+from integrations.cli.console import bar, ends_with_ctrl_c, say
 from integrations.cli.options import (
     DEFAULT_HOME,
     DEFAULT_LEDGER,
@@ -274,14 +274,6 @@ def serve(home: HomeOption = DEFAULT_HOME) -> None:
                     say(f"Label Studio: [bold]{server.url}[/]")
         except KeyboardInterrupt:
             say("closed; answers that were not pulled yet are kept and pulled the next time")
-
-
-def ends_with_ctrl_c() -> None:
-    """Let a kill and a closed terminal end a command as Ctrl-C does: servers that it started are ended."""
-    import signal
-
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
 
 
 def folders(home: Path) -> tuple[Path, Path]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from integrations.cli.challenger import DEFAULT_MINUTES
-from integrations.cli.console import bar, say
+from integrations.cli.console import bar, ends_with_ctrl_c, say
 from integrations.cli.options import (
     DEFAULT_HOME,
     DEFAULT_LEDGER,
@@ -20,7 +20,7 @@ from integrations.cli.options import (
     existing_ledger,
     resolve_device,
 )
-from integrations.cli.review import DEFAULT_PROJECT, ProjectOption, ends_with_ctrl_c, folders
+from integrations.cli.review import DEFAULT_PROJECT, ProjectOption, folders
 from learning.errors import ConfigError
 
 if TYPE_CHECKING:

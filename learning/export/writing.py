@@ -19,6 +19,7 @@ from learning.export.parity import measure_parity
 from learning.export.quantisation import quantise
 from learning.export.record import Exported, Format, Precision
 from learning.images.image_set import ImageSet
+from learning.map_range import MapRange
 from learning.progress import Progress, silent
 from learning.sealed import file_sha256, write_sealed
 from learning.thresholds import Threshold, ThresholdStore, conformal_threshold, smallest_promise_threshold
@@ -114,7 +115,7 @@ def export_bundle(
         if same:
             _copy(bundle, folder)
         else:
-            map_range = (0.0, _score_again(bundle, detector, names, files, folder, progress))
+            map_range = _score_again(bundle, detector, names, files, folder, progress)
             _promise_again(bundle, folder)
         _write_manifest(bundle, folder, exported, map_range)
     return Bundle.load(out)
@@ -155,34 +156,34 @@ def _score_again(
     files: dict[str, list[Path]],
     folder: Path,
     progress: Progress,
-) -> float:
-    """Scores of held-out good parts and embeddings of all, by the exported model; returns the map's highest value."""
+) -> tuple[float, float]:
+    """Scores of held-out good parts and embeddings of all, by the exported model; returns the range of its maps."""
     tables = {"selection": bundle.selection, "calibration": bundle.calibration}
-    embeddings, highest = {}, 0.0
+    embeddings, ends = {}, bundle.map_range
     for part in ("calibration", "selection", "train"):
-        scores, embedded, peak = _look(detector, ImageSet(files[part], bundle.preprocessing), progress)
+        scores, embedded, shown = _look(detector, ImageSet(files[part], bundle.preprocessing), progress)
         embeddings[part] = (names[part], embedded)
         if part in tables:
             tables[part].assign(score=scores).to_parquet(folder / f"{part}.parquet", index=False)
         if part == "selection":
-            highest = peak
+            ends = shown.ends()
     save_embeddings(folder, embeddings)
-    return max(highest, 1e-6)
+    return ends
 
 
-def _look(detector: ExportedDetector, images: ImageSet, progress: Progress) -> tuple[np.ndarray, np.ndarray, float]:
-    """Scores ``[N]``, embeddings ``[N, D]`` and the highest value in any map."""
+def _look(detector: ExportedDetector, images: ImageSet, progress: Progress) -> tuple[np.ndarray, np.ndarray, MapRange]:
+    """Scores ``[N]``, embeddings ``[N, D]`` and what their maps look like."""
     scores: list[np.ndarray] = []
     embedded: list[np.ndarray] = []
-    highest = 0.0
+    shown = MapRange()
     for first in range(0, len(images), _BATCH):
         batch = images.batch(range(first, min(first + _BATCH, len(images))))
         prediction = detector.predict(batch)
         scores.append(prediction.scores.double().numpy())
         embedded.append(detector.embed(batch).numpy())
-        highest = max(highest, float(prediction.maps.max()))
+        shown.add(prediction.maps)
         progress(min(first + _BATCH, len(images)), len(images), "scoring good parts again")
-    return np.concatenate(scores), np.concatenate(embedded), highest
+    return np.concatenate(scores), np.concatenate(embedded), shown
 
 
 def _promise_again(bundle: Bundle, folder: Path) -> None:

@@ -75,7 +75,6 @@ def make_bundle(stub: type[StubDetector], data: Path, tmp_path: Path) -> Callabl
                 part=[record.part for record in sets[name]],
                 group=images[name].groups,
                 score=prediction.scores.double().numpy(),
-                highest_map=float(prediction.maps.max()),
             )
 
         embeddings = {

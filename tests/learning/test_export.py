@@ -24,6 +24,7 @@ from learning.export.record import Format, Precision
 from learning.export.writing import ExportSettings, export_bundle
 from learning.images.image_set import ImageSet
 from learning.images.readers import read_data
+from learning.map_range import MapRange
 from learning.scoring import ImageScore, score_records
 from learning.thresholds import Threshold, conformal_threshold
 from learning.training import train_bundle
@@ -116,6 +117,11 @@ def test_other_scores_get_a_promise_of_their_own(name: str, exports: dict[str, B
     prediction = exported.detector.predict(images.batch(range(len(images))))
     assert exported.calibration["score"].tolist() == prediction.scores.tolist()
     assert after.value == conformal_threshold(by_group(exported.calibration), before.limit)[0]
+    for one in (trained, exported):
+        held_out = ImageSet([Path(image) for image in one.selection["image"]], one.preprocessing)
+        shown = MapRange()
+        shown.add(one.detector.predict(held_out.batch(range(len(held_out)))).maps)
+        assert one.map_range == pytest.approx(shown.ends(), rel=1e-4)
 
 
 def test_without_mirrors_an_image_is_looked_at_once(exports: dict[str, Bundle], trained: Bundle, tiles: Path) -> None:

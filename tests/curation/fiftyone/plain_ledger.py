@@ -13,6 +13,7 @@ from PIL import Image
 @dataclass
 class PlainLedger:
     image_rows: dict[str, Any] = field(default_factory=dict)
+    limits: dict[int, float] = field(default_factory=lambda: {1: 0.9})
     score_rows: dict[str, Any] = field(default_factory=dict)
     ask_rows: dict[str, Any] = field(default_factory=dict)
     resolutions: dict[str, Any] = field(default_factory=dict)
@@ -25,6 +26,11 @@ class PlainLedger:
 
     def scores(self, model_id: str | None = None, batch: str | None = None) -> list[Any]:
         return [row for row in self.score_rows.values() if model_id in (None, row.model_id)]
+
+    def thresholds(self, model_id: str) -> list[Any]:
+        return [
+            SimpleNamespace(model_id=model_id, version=version, value=value) for version, value in self.limits.items()
+        ]
 
     def asks(self, state: str | None = None) -> list[Any]:
         return [row for row in self.ask_rows.values() if state in (None, row.state)]

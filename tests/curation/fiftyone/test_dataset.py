@@ -59,6 +59,9 @@ def test_everything_the_ledger_knows_is_shown(ledger: PlainLedger, name: str, tm
     assert sample.confirmed_mask.get_mask().shape == (8, 8)
     config = _load(name).app_config
     assert {"anomaly_map", "score"} <= set(config.active_fields.paths)
+    # The first number of a tile, as three decimals of a score may be the same for all.
+    numbers = [path for path in config.active_fields.paths if path in ("percentile", "score", "threshold")]
+    assert numbers == ["percentile", "score"]
     assert config.color_scheme.color_by == "value"
     assert _load(name).persistent
 
@@ -85,6 +88,22 @@ def test_changed_verdict_writes_that_sample_only_and_leaves_people_their_tags(le
     ledger.resolutions.clear()
     sync(ledger, name)
     assert _load(name).match({"image_id": changed}).values("verdict") == [None]
+
+
+def test_a_sample_shows_the_threshold_that_decided_and_the_next_one_once_it_decides(
+    ledger: PlainLedger, name: str
+) -> None:
+    sync(ledger, name)
+    assert set(zip(*_load(name).values(["threshold_version", "threshold"]), strict=True)) == {(1, 0.9)}
+    ledger.limits[2] = 0.7
+    assert _counts(sync(ledger, name)) == (0, 0, COUNT, 0)
+    moved = list(ledger.score_rows)[:3]
+    for key in moved:
+        ledger.score_rows[key].threshold_version = 2
+    assert _counts(sync(ledger, name)) == (0, 3, COUNT - 3, 0)
+    shown = dict(zip(*_load(name).values(["image_id", "threshold"]), strict=True))
+    assert {key for key, value in shown.items() if value == 0.7} == set(moved)
+    assert set(shown.values()) == {0.7, 0.9}
 
 
 def test_images_removed_from_the_ledger_are_removed(ledger: PlainLedger, name: str) -> None:

@@ -391,7 +391,7 @@ def test_retrain_moves_the_threshold_by_verdicts(bundle: Path, tiles: Path, tmp_
 
     from curation.ledger import Ledger, VerdictEntry
 
-    own = shutil.copytree(bundle, tmp_path / "bundle")
+    own = shutil.copytree(bundle, tmp_path / "bundle [/x]")
     ledger = tmp_path / "l.db"
     assert run("score", own, tiles / "test", "--ledger", ledger, "--home", tmp_path).exit_code == 0
     with Ledger.open(str(ledger)) as opened:
@@ -412,6 +412,7 @@ def test_retrain_moves_the_threshold_by_verdicts(bundle: Path, tiles: Path, tmp_
     result = run("retrain", "--ledger", ledger, "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["changed"] is True
+    assert f"{own}:" in run("retrain", "--ledger", ledger).stderr
     with Ledger.open(str(ledger)) as opened:
         (model,) = opened.models()
         assert len(opened.thresholds(model.model_id)) >= 2
