@@ -44,8 +44,7 @@ def send_to_inspection(ledger: Ledger, image_ids: Sequence[str], reason: str = B
     """
     image_ids = list(dict.fromkeys(image_ids))
     _require(ledger, image_ids)
-    waiting = {ask.image_id for ask in ledger.asks() if ask.state in ("created", "pushed")}
-    scores = {score.image_id: score for score in ledger.scores()}
+    waiting, scores = ledger.waiting(image_ids), ledger.latest_scores(image_ids)
     new = [key for key in image_ids if key not in waiting and key in scores]
     ledger.create_asks(
         [AskEntry(key, reason, 1.0, BY_HAND, scores[key].model_id, scores[key].threshold_version) for key in new]

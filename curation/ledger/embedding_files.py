@@ -15,15 +15,59 @@ from curation.ledger.tables import embedding_files, embedding_rows
 from curation.ledger.times import now
 
 
+class Embedded:
+    """Embeddings of a model, of each image the latest, left on disk until they are taken."""
+
+    def __init__(self, parts: Sequence[tuple[Sequence[str], np.ndarray]]) -> None:
+        """Know which row is whose.
+
+        Args:
+            parts: Image ids ``[N]`` and embeddings ``[N, D]`` of each file, the oldest first.
+        """
+        self._arrays = [array for _, array in parts]
+        self._starts = np.cumsum([0, *(len(array) for array in self._arrays)])
+        self._place: dict[str, int] = {}
+        for start, (ids, array) in zip(self._starts.tolist(), parts, strict=False):
+            self._place |= zip(ids, range(start, start + len(array)), strict=True)
+
+    @property
+    def ids(self) -> list[str]:
+        """Of all images that have an embedding."""
+        return list(self._place)
+
+    @property
+    def widths(self) -> set[int]:
+        """Of the files that an embedding is read from; they should be one."""
+        places = np.fromiter(self._place.values(), dtype=np.int64, count=len(self._place))
+        return {self._arrays[file].shape[1] for file in np.unique(self._files(places))}
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._place
+
+    def take(self, image_ids: Sequence[str]) -> np.ndarray:
+        """Read the embeddings of some images: float32 ``[N, D]``."""
+        places = np.fromiter((self._place[key] for key in image_ids), dtype=np.int64, count=len(image_ids))
+        files = self._files(places)
+        used = np.unique(files)
+        found = np.empty((len(places), self._arrays[used[0]].shape[1] if len(used) else 0), dtype=np.float32)
+        for file in used:
+            own = files == file
+            found[own] = self._arrays[file][places[own] - self._starts[file]]
+        return found
+
+    def _files(self, places: np.ndarray) -> np.ndarray:
+        return np.searchsorted(self._starts, places, side="right") - 1
+
+
 def load(path: Path) -> np.ndarray:
-    """Read a file of embeddings, float32 ``[N, D]``.
+    """Open a file of embeddings, ``[N, D]``; one of NumPy's stays on disk until rows of it are taken.
 
     Raises:
         LedgerError: If it cannot be read.
     """
     try:
         if path.suffix == ".npy":
-            array = np.load(path, allow_pickle=False)
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
         else:
             (array,) = load_safetensors(path.read_bytes()).values()
     except (OSError, ValueError, SafetensorError) as error:
@@ -32,7 +76,7 @@ def load(path: Path) -> np.ndarray:
     if array.ndim != 2:
         msg = f"the embeddings {path} have {array.ndim} dimensions, not rows and columns"
         raise LedgerError(msg)
-    return np.asarray(array, dtype=np.float32)
+    return np.asarray(array)
 
 
 def check(path: Path, count: int) -> str:
@@ -62,8 +106,8 @@ def record(connection: Connection, model_id: str, path: Path, checksum: str, ima
         connection.execute(embedding_rows.insert(), list(part))
 
 
-def read(connection: Connection, model_id: str) -> tuple[list[str], np.ndarray]:
-    """Read and verify all embeddings of a model; of each image the latest.
+def opened(connection: Connection, model_id: str) -> Embedded:
+    """Verify all embeddings of a model; of each image the latest counts.
 
     Raises:
         LedgerError: If there are none, or a file is missing or was changed.
@@ -74,7 +118,7 @@ def read(connection: Connection, model_id: str) -> tuple[list[str], np.ndarray]:
     if not files:
         msg = f"the ledger has no embeddings of model {model_id}; score the images with it first"
         raise LedgerError(msg)
-    latest: dict[str, np.ndarray] = {}
+    parts = []
     for file in files:
         array = _verified(Path(file.path), file.sha256)
         ids = connection.execute(
@@ -82,12 +126,14 @@ def read(connection: Connection, model_id: str) -> tuple[list[str], np.ndarray]:
             .where(embedding_rows.c.file == file.number)
             .order_by(embedding_rows.c.position)
         ).scalars()
-        latest |= dict(zip(ids, array, strict=True))
-    widths = {len(vector) for vector in latest.values()}
-    if len(widths) > 1:
-        msg = f"the embeddings of model {model_id} have different widths: {sorted(widths)}; score the images again"
+        parts.append((ids.all(), array))
+    found = Embedded(parts)
+    if len(found.widths) > 1:
+        msg = (
+            f"the embeddings of model {model_id} have different widths: {sorted(found.widths)}; score the images again"
+        )
         raise LedgerError(msg)
-    return list(latest), np.stack(list(latest.values())) if latest else np.zeros((0, 0), dtype=np.float32)
+    return found
 
 
 def _verified(path: Path, checksum: str) -> np.ndarray:

@@ -1,8 +1,10 @@
 """What the ledger knows of images, put together."""
 
+from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from curation.by_hand import GOLD, SECOND_LOOK
 from curation.ledger import tagging, vouching
@@ -24,8 +26,11 @@ from curation.ledger.rows import (
 from curation.ledger.tables import asks, models, scores, tags, thresholds, verdicts
 
 
-def resolutions(connection: Connection) -> list[Resolution]:
-    """Resolve every image that has a verdict, in the order of image ids; the verdicts are read once, as a stream."""
+def resolutions(connection: Connection, image_ids: Sequence[str] | None = None) -> list[Resolution]:
+    """Resolve every image that has a verdict, or some, in the order of image ids.
+
+    All verdicts are read as a stream.
+    """
     answered = select(asks.c.ask_id, asks.c.inclusion_probability, asks.c.strategy).where(
         asks.c.ask_id.in_(select(verdicts.c.ask_id).where(verdicts.c.ask_id.is_not(None)))
     )
@@ -34,7 +39,11 @@ def resolutions(connection: Connection) -> list[Resolution]:
     looks = {row.ask_id for row in by_ask if row.strategy == SECOND_LOOK}
     gold = {row.ask_id for row in by_ask if row.strategy == GOLD}
     statement = select(verdicts).order_by(verdicts.c.image_id, verdicts.c.number)
-    rows = (verdict_row(row) for row in connection.execution_options(yield_per=1000).execute(statement))
+    if image_ids is None:
+        found_rows: Iterable[Row[Any]] = connection.execution_options(yield_per=1000).execute(statement)
+    else:
+        found_rows = select_in(connection, statement, verdicts.c.image_id, sorted(set(image_ids)))
+    rows = map(verdict_row, found_rows)
     counting = (row for row in rows if row.ask_id not in gold)
     found = (
         resolve(key, list(group), probabilities, looks) for key, group in groupby(counting, lambda row: row.image_id)

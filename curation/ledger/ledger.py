@@ -39,6 +39,7 @@ from curation.ledger.rows import (
     ThresholdRow,
     VerdictRow,
 )
+from curation.ledger.some import OfSome
 from curation.ledger.tables import (
     OPEN,
     asks,
@@ -55,7 +56,7 @@ from curation.ledger.times import now, utc
 from curation.ledger.vouching import Vouching
 
 
-class Ledger(Registry, Tagging, Vouching, Looks):
+class Ledger(OfSome, Registry, Tagging, Vouching, Looks):
     """A connection to a ledger; a context manager. Every method is one transaction and can be repeated.
 
     Several processes can use one ledger at once. Made by ``Ledger.open``.
@@ -281,7 +282,8 @@ class Ledger(Registry, Tagging, Vouching, Looks):
             LedgerError: If there are none, or a file is missing or was changed.
         """
         with self._read() as connection:
-            return embedding_files.read(connection, model_id)
+            found = embedding_files.opened(connection, model_id)
+        return found.ids, found.take(found.ids)
 
     # Asks
 
@@ -352,10 +354,10 @@ class Ledger(Registry, Tagging, Vouching, Looks):
         with self._read() as connection:
             return [verdict_row(row) for row in connection.execute(statement)]
 
-    def resolved(self) -> list[Resolution]:
-        """What the inspectors say of every image with a verdict that counts; see ``resolution.counted``."""
+    def resolved(self, image_ids: Sequence[str] | None = None) -> list[Resolution]:
+        """What the inspectors say of every image with a verdict that counts, or of some; see ``resolution.counted``."""
         with self._read() as connection:
-            return history.resolutions(connection)
+            return history.resolutions(connection, image_ids)
 
     def history(self, image_id: str) -> History:
         """Everything about an image.
