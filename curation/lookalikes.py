@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from curation.errors import LedgerError
+from curation.likeness import Seen, drawn
+from learning.tails import FEWEST
 
 if TYPE_CHECKING:
-    from curation.ledger import Ledger, Resolution, ScoreRow, ThresholdRow
+    from curation.ledger import Ledger, ScoreRow, ThresholdRow
 
-
-_AT_ONCE = 256
-"""Images that are compared with all others in one matrix."""
+ASKED = 1000
+"""Judged images that say how much a difference means; where there are more, as many are drawn."""
+WRONG = 0.05
+"""Share of them that may be something else than they look like."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Lookalike:
     Attributes:
         image_id: The ledger's id.
         path: Its file.
-        distance: 1 - cosine of the angle between the embeddings, 0 to 2.
+        distance: 1 - cosine, 0 to 2: of the embeddings where ``find_more`` found it, else of what is unusual about
+            them beside good parts (``curation.likeness``), where 1 is nothing in common.
         verdict: ``good``, ``defect``, ``unresolved``, or None where nobody has said anything.
         decision: ``accept`` or ``reject``, by the model.
     """
@@ -39,6 +43,33 @@ class Lookalike:
 
 
 @dataclass(frozen=True)
+class Leaning:
+    """What it means that an image looks more like a defect than like a good part, or the other way round.
+
+    Attributes:
+        towards: Which is nearer: ``good`` or ``defect``.
+        judged: Other images with a verdict that lean there as much; at least ``FEWEST``, those that lean most.
+        agreed: Those of them whose verdict it is.
+        others: Images with the other verdict, wherever they lean.
+    """
+
+    towards: str
+    judged: int
+    agreed: int
+    others: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough verdicts to tell."""
+        return min(self.judged, self.others) >= FEWEST
+
+    @property
+    def clear(self) -> bool:
+        """Whether it means something: few that lean so are otherwise, also as a share of all that are otherwise."""
+        return self.enough and self.judged - self.agreed <= WRONG * min(self.judged, self.others)
+
+
+@dataclass(frozen=True)
 class Reasons:
     """Why an image was decided as it was.
 
@@ -47,8 +78,10 @@ class Reasons:
         path: Its file.
         score: The latest score.
         threshold: What it was compared with; None where the ledger does not know it.
-        good: The nearest image that is good: by a verdict, or where there is none by the model; None without any.
-        defect: The nearest image that inspectors confirmed as defective; None without any.
+        good: The nearest image of another group that is good: by a verdict, or where there is none by the model; None
+            without any.
+        defect: The nearest image of another group that inspectors confirmed as defective; None without any.
+        leaning: What the difference of the two means; None where verdicts do not know both.
     """
 
     image_id: str
@@ -57,6 +90,7 @@ class Reasons:
     threshold: ThresholdRow | None
     good: Lookalike | None
     defect: Lookalike | None
+    leaning: Leaning | None
 
     @property
     def text(self) -> str:
@@ -74,9 +108,18 @@ class Reasons:
         lines.append(_line("nearest good part", self.good))
         lines.append(_line("nearest confirmed defect", self.defect))
         if self.good is not None and self.defect is not None:
-            nearer = "the good part" if self.good.distance < self.defect.distance else "the confirmed defect"
-            lines.append(f"it looks more like {nearer}")
+            lines.append(_compared(self.leaning))
         return "\n".join(lines)
+
+
+def _compared(leaning: Leaning | None) -> str:
+    if leaning is None or not leaning.enough:
+        return "which of the two it is more like cannot be said yet: too few images have a verdict"
+    nearer, are = ("the good part", "good") if leaning.towards == "good" else ("the confirmed defect", "defective")
+    counted = f"{leaning.judged} others with a verdict do so about as much, and {leaning.agreed} of them are {are}"
+    if leaning.clear:
+        return f"it looks more like {nearer}: {counted}"
+    return f"which of the two it is more like says little: it is nearer to {nearer}, but {counted}"
 
 
 def _line(what: str, one: Lookalike | None) -> str:
@@ -97,7 +140,15 @@ def find_more(ledger: Ledger, image_id: str, count: int = 25) -> list[Lookalike]
     Raises:
         LedgerError: The image is unknown, or has no embedding.
     """
-    return _nearest(ledger, image_id, count, None)
+    model, ids, vectors = embedded_with(ledger, image_id)
+    own = ids.index(image_id)
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
+    distances = 1 - vectors @ (vectors[own] / lengths[own]) / lengths
+    distances[own] = np.inf
+    nearest = np.argsort(distances, kind="stable")[: min(count, len(ids) - 1)]
+    found = {ids[row]: max(float(distances[row]), 0.0) for row in nearest}
+    states = {one.image_id: one.state for one in ledger.resolved(list(found))}
+    return described(ledger, found, states, ledger.decisions(model))
 
 
 def why_decided(ledger: Ledger, image_id: str) -> Reasons:
@@ -112,21 +163,26 @@ def why_decided(ledger: Ledger, image_id: str) -> Reasons:
     """
     score = latest_score(ledger, image_id)
     thresholds = {row.version: row for row in ledger.thresholds(score.model_id)}
-    good, accepted, defects = _known(ledger, score.model_id)
+    seen = Seen(ledger, score.model_id)
+    path = ledger.image(image_id).path
+    if image_id not in seen.embedded:
+        raise LedgerError(_no_embedding(score.model_id, path))
+    good, defect = _beside(ledger, seen, [image_id])[image_id]
     return Reasons(
         image_id=image_id,
-        path=ledger.image(image_id).path,
+        path=path,
         score=score,
         threshold=thresholds.get(score.threshold_version),
-        good=next(iter(_nearest(ledger, image_id, 1, good) or _nearest(ledger, image_id, 1, accepted)), None),
-        defect=next(iter(_nearest(ledger, image_id, 1, defects)), None),
+        good=good,
+        defect=defect,
+        leaning=_leaning(seen, image_id, good, defect),
     )
 
 
 def nearest_known(
     ledger: Ledger, image_ids: Sequence[str], model_id: str
 ) -> dict[str, tuple[Lookalike | None, Lookalike | None]]:
-    """For each image the nearest good one and the nearest confirmed defect, of other parts; many at once.
+    """For each image the nearest good one and the nearest confirmed defect, of other groups; many at once.
 
     Args:
         ledger: With verdicts, and embeddings of the model.
@@ -139,42 +195,40 @@ def nearest_known(
     Raises:
         LedgerError: If the model has left no embeddings, or their files were changed.
     """
-    ids, vectors = ledger.embeddings(model_id)
-    place = {key: row for row, key in enumerate(ids)}
-    asked = [key for key in image_ids if key in place]
-    images = {image.image_id: image for image in ledger.images()}
-    decisions = {row.image_id: row.decision for row in ledger.scores(model_id)}
-    verdicts = {one.image_id: one.state for one in ledger.resolved()}
-    found: dict[str, list[Lookalike | None]] = {key: [None, None] for key in image_ids}
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    good, accepted, defects = ([key for key in sorted(keys) if key in place] for keys in _known(ledger, model_id))
+    return _beside(ledger, Seen(ledger, model_id), image_ids)
+
+
+def _beside(
+    ledger: Ledger, seen: Seen, image_ids: Sequence[str]
+) -> dict[str, tuple[Lookalike | None, Lookalike | None]]:
+    good = seen.nearest(image_ids, seen.good)
     # What the model alone calls good stands in only where no verdict does.
-    for position, groups in ((0, (accepted, good)), (1, (defects,))):
-        for among in groups:
-            rows, parts = [place[key] for key in among], np.array([images[key].part for key in among])
-            for start in range(0, len(asked) if among else 0, _AT_ONCE):
-                block = asked[start : start + _AT_ONCE]
-                dists = 1 - unit[[place[key] for key in block]] @ unit[rows].T
-                dists[np.array([images[key].part for key in block])[:, None] == parts] = np.inf
-                for key, nearest, row in zip(block, dists.argmin(axis=1), dists, strict=True):
-                    if np.isfinite(row[nearest]):
-                        other = among[nearest]
-                        found[key][position] = Lookalike(
-                            image_id=other,
-                            path=images[other].path,
-                            distance=float(max(row[nearest], 0)),
-                            verdict=verdicts.get(other),
-                            decision=decisions.get(other),
-                        )
-    return {key: (one, other) for key, (one, other) in found.items()}
+    good |= seen.nearest([key for key in image_ids if key not in good], seen.accepted)
+    defects = seen.nearest(image_ids, seen.defects)
+    others = {other: away for found in (good, defects) for other, away in found.values()}
+    known = {one.image_id: one for one in described(ledger, others, seen.states, seen.decisions)}
+
+    def other(found: Mapping[str, tuple[str, float]], key: str) -> Lookalike | None:
+        return replace(known[found[key][0]], distance=found[key][1]) if key in found else None
+
+    return {key: (other(good, key), other(defects, key)) for key in image_ids}
 
 
-def _known(ledger: Ledger, model_id: str) -> tuple[set[str], set[str], set[str]]:
-    """Images that are good by verdicts, good by the model where nobody has looked, and confirmed defects."""
-    states = {one.image_id: one.state for one in ledger.resolved()}
-    good = {key for key, state in states.items() if state == "good"}
-    accepted = {row.image_id for row in ledger.scores(model_id) if row.decision == "accept"} - set(states)
-    return good, accepted, {key for key, state in states.items() if state == "defect"}
+def _leaning(seen: Seen, image_id: str, good: Lookalike | None, defect: Lookalike | None) -> Leaning | None:
+    """Learn from images with a verdict what it means to be as much nearer to one of the two."""
+    if good is None or defect is None or good.verdict is None or not seen.standardised:
+        return None
+    judged = [key for key in (*seen.good, *seen.defects) if seen.groups[key] != seen.groups[image_id]]
+    judged = [judged[place] for place in drawn(len(judged), ASKED, np.random.default_rng(0))]
+    to_good, to_defect = seen.nearest(judged, seen.good), seen.nearest(judged, seen.defects)
+    judged = [key for key in judged if key in to_good and key in to_defect]
+    own = good.distance - defect.distance
+    towards, side = ("defect", 1) if own > 0 else ("good", -1)
+    leans = np.array([side * (to_good[key][1] - to_defect[key][1]) for key in judged])
+    is_so = np.array([seen.states[key] == towards for key in judged], dtype=bool)
+    least = min(abs(own), *np.sort(leans)[-FEWEST:][:1])
+    as_much = (leans >= least) & (leans > 0)
+    return Leaning(towards, int(as_much.sum()), int(is_so[as_much].sum()), int((~is_so).sum()))
 
 
 def latest_score(ledger: Ledger, image_id: str) -> ScoreRow:
@@ -199,37 +253,27 @@ def embedded_with(ledger: Ledger, image_id: str) -> tuple[str, list[str], np.nda
     model = latest_score(ledger, image_id).model_id
     ids, vectors = ledger.embeddings(model)
     if image_id not in ids:
-        msg = f"model {model} has left no embedding of {ledger.image(image_id).path}: score it again"
-        raise LedgerError(msg)
+        raise LedgerError(_no_embedding(model, ledger.image(image_id).path))
     return model, ids, vectors
 
 
-def _nearest(ledger: Ledger, image_id: str, count: int, among: Collection[str] | None) -> list[Lookalike]:
-    from curation.faiss_index import IndexOptions
-    from curation.faiss_store import VectorStore
-
-    model, ids, vectors = embedded_with(ledger, image_id)
-    keep = [row for row, key in enumerate(ids) if key != image_id and (among is None or key in among)]
-    if not keep:
-        return []
-    # One question does not pay for an index: search is exact.
-    store = VectorStore.build(IndexOptions(), vectors[keep], np.array([ids[row] for row in keep]))
-    found, dists = store.nearest(vectors[ids.index(image_id)][None], count)
-    pairs = zip(found[0], dists[0], strict=True)
-    return described(ledger, model, [(str(store.ids[row]), float(distance)) for row, distance in pairs])
+def _no_embedding(model_id: str, path: Path) -> str:
+    return f"model {model_id} has left no embedding of {path}: score it again"
 
 
-def described(ledger: Ledger, model_id: str, found: Sequence[tuple[str, float]]) -> list[Lookalike]:
-    """What is known of images that were found, each with its distance."""
-    states: dict[str, Resolution] = {one.image_id: one for one in ledger.resolved()}
-    decisions = {row.image_id: row.decision for row in ledger.scores(model_id)}
+def described(
+    ledger: Ledger, found: Mapping[str, float], states: Mapping[str, str], decisions: Mapping[str, str]
+) -> list[Lookalike]:
+    """What is known of images that were found.
+
+    Args:
+        ledger: With the images.
+        found: Distances by image id.
+        states: What verdicts come to, by image id.
+        decisions: Of a model, by image id.
+    """
+    images = ledger.images_of(list(found))
     return [
-        Lookalike(
-            image_id=key,
-            path=ledger.image(key).path,
-            distance=distance,
-            verdict=states[key].state if key in states else None,
-            decision=decisions.get(key),
-        )
-        for key, distance in found
+        Lookalike(key, images[key].path, distance, states.get(key), decisions.get(key))
+        for key, distance in found.items()
     ]

@@ -20,6 +20,7 @@ from curation.errors import DatabaseError
 from curation.indexing import BRAIN_KEY, search_errors
 from curation.lookalikes import why_decided
 from curation.plugin.binding import image_ids, ledger_of, refresh
+from curation.samples import held_by
 from learning.errors import UserError
 
 if TYPE_CHECKING:
@@ -136,24 +137,27 @@ class FindMore(SelectedOperator):
         return {"text": f"{len(found)} most similar samples of the whole data set", "ids": found}
 
 
-class WhyDecided(SelectedOperator):
-    """Says why one sample was rejected or accepted, and shows its nearest good part and confirmed defect beside it."""
-
-    name, label, icon = "why_decided", "Why was this rejected?", "/assets/why.svg"
-    does = "Tell me"
+class _Telling(SelectedOperator):
+    """Has more to say than fits a notice."""
 
     def resolve_output(self, ctx: Any) -> types.Property:
-        """The reasons, in words."""
+        """All of it, in words."""
         outputs = types.Object()
         outputs.str("text", label=self.label, view=types.MarkdownView())
         return types.Property(outputs)
+
+
+class WhyDecided(_Telling):
+    """Says why one sample was rejected or accepted, and shows its nearest good part and confirmed defect beside it."""
+
+    name, label, icon = "why_decided", "Why this decision?", "/assets/why.svg"
+    does = "Tell me"
 
     def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
         """Explain the first one."""
         reasons = why_decided(ledger, keys[0])
         others = [one.image_id for one in (reasons.good, reasons.defect) if one is not None]
-        found = dict(zip(*ctx.dataset.values(["image_id", "id"]), strict=True))
-        ids = [found[key] for key in (keys[0], *others) if key in found]
+        ids = _samples(ctx.dataset, [keys[0], *others])
         ctx.ops.clear_selected_samples()
         ctx.ops.set_view(ctx.dataset.select(ids, ordered=True))
         return {"text": reasons.text.replace("\n", "\n\n"), "ids": ids}
@@ -197,27 +201,28 @@ class MarkDefect(_Mark):
         inputs.enum("severity", ["critical", "not critical"], label="How bad it is", required=False)
 
 
-class SpreadVerdict(SelectedOperator):
-    """Shows near twins of a sample that have no verdict, selected and tagged; marking them is the next step."""
+class SpreadVerdict(_Telling):
+    """Shows near twins of samples that have no verdict, selected; marking them is the next step."""
 
     name, label, icon = "spread_verdict", "Spread this verdict", "/assets/spread.svg"
     does = "Show its near twins"
-    hint = "Near twins without a verdict are selected, to be looked at and marked next. Nothing is written."
+    hint = "Near twins of any of them, without a verdict, are selected, to be looked at and marked. Nothing is written."
 
     def ask(self, inputs: types.Object) -> None:
         """How near twins have to be, where what the ledger says of it will not do."""
-        inputs.float("distance", label="Distance, 0 to 2 (empty: learnt from exposures and strangers)", required=False)
+        inputs.float(
+            "distance", label="Distance, 0 to 2 (empty: learnt from verdicts and unrelated images)", required=False
+        )
 
     def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
         """Propose."""
         from curation.spreading import propose_twins  # brings torch along, which the App's server can do without
 
-        proposal = propose_twins(ledger, keys[0], distance=ctx.params.get("distance"))
-        found = dict(zip(*ctx.dataset.values(["image_id", "id"]), strict=True))
-        twins = [found[one.image_id] for one in proposal.twins if one.image_id in found]
+        proposal = propose_twins(ledger, keys, distance=ctx.params.get("distance"))
+        twins = _samples(ctx.dataset, [one.image_id for one in proposal.twins])
         text = proposal.text
         if twins:
-            ctx.ops.set_view(ctx.dataset.select([found[keys[0]], *twins], ordered=True))
+            ctx.ops.set_view(ctx.dataset.select([*_samples(ctx.dataset, keys), *twins], ordered=True))
             ctx.ops.set_selected_samples(twins)
             text += f": look at those selected, then mark them as {proposal.verdict}"
         return {"text": text, "ids": twins, "verdict": proposal.verdict}
@@ -276,6 +281,12 @@ class UseAsSource(SelectedOperator):
 OPERATORS: tuple[Callable[..., SelectedOperator], ...] = (
     SendToInspection, FindMore, WhyDecided, MarkGood, MarkDefect, SpreadVerdict, UseAsSource, MakeVersion,
 )  # fmt: skip
+
+
+def _samples(dataset: Any, keys: Sequence[str]) -> list[str]:
+    """Ids of the samples of images, in the order given; those that were never synced are missing."""
+    found = held_by(dataset, keys)
+    return [str(found[key].sample) for key in keys if key in found]
 
 
 def _show_again(ctx: Any) -> None:

@@ -119,18 +119,18 @@ def mark(
 
 
 def spread(
-    image: ImageArgument,
+    images: ImagesArgument,
     ledger: LedgerOption = DEFAULT_LEDGER,
     count: Annotated[int, typer.Option("--count", "-n", help="At most so many.", min=1)] = 200,
     distance: Annotated[
         float | None,
         typer.Option(
-            help="How near, 0 to 2.", min=0.0, max=2.0, show_default="learnt from groups and unrelated images"
+            help="How near, 0 to 2.", min=0.0, max=2.0, show_default="learnt from verdicts and unrelated images"
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    r"""Propose to give an image's verdict to its near twins without one. Nothing is written.
+    r"""Propose to give the verdict of images to their near twins without one. Nothing is written.
 
     Look at them, and confirm with [bold]flawsmith curate mark[/bold]; paths go to stdout for it.
 
@@ -138,8 +138,8 @@ def spread(
     """
     from curation.spreading import propose_twins
 
-    with _opened(ledger, [image]) as (opened, keys):
-        proposal = propose_twins(opened, keys[0], count, distance)
+    with _opened(ledger, images) as (opened, keys):
+        proposal = propose_twins(opened, keys, count, distance)
     if as_json:
         print_json(asdict(proposal))
         return

@@ -112,6 +112,18 @@ def test_twins_are_proposed_and_selected_and_nothing_is_written(dataset: Any, le
     answer = _run(dataset, "spread_verdict", ids[:1], distance=0.001)
     assert (answer["ids"], answer["verdict"]) == ([ids[1]], "defect")
     assert len(ledger.verdicts()) == 1
+    nothing = _run(dataset, "spread_verdict", ids[:1], distance=0.0001)
+    assert nothing["ids"] == []
+    assert nothing["text"].startswith("no near twin")
+
+
+def test_verdicts_of_all_selected_are_spread(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    ids = _ids(dataset, ledger)
+    _run(dataset, "mark_defect", [ids[0], ids[3]], who="ann")
+    answer = _run(dataset, "spread_verdict", [ids[3], ids[0]], distance=0.0025)
+    # 1 degree from the first; 3 and 4 degrees from the fourth.
+    assert answer["ids"] == [ids[1], ids[2], ids[4]]
+    assert "3 near twins without a verdict, of 2 images that are defect" in answer["text"]
 
 
 def test_a_version_is_made_of_the_selection_or_the_view(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
