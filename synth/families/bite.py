@@ -8,7 +8,8 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, relative
+from synth.families.base import Context, Family
+from synth.families.shading import relative
 from synth.masks import PlacedParameters, bumps, draw_place, half_axes, place_columns
 from synth.noise import Numbers, directions, flat_table, perlin, uniforms
 from synth.spots import NO_FLAWS, Spots, paint

@@ -8,7 +8,8 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, light, select, shade
+from synth.families.base import Context, Family, select
+from synth.families.shading import light, shade
 from synth.masks import RegionParameters, draw_region, half_axes, region, region_columns, region_reach
 from synth.noise import Numbers, bell_table, directions, normals
 from synth.spots import NO_FLAWS, Spots, paint

@@ -8,7 +8,8 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, brightens
+from synth.families.base import Context, Family
+from synth.families.shading import brightens
 from synth.masks import FlawParameters
 from synth.noise import Numbers, normals, uniforms
 from synth.spots import NO_FLAWS, Spots, paint

@@ -10,7 +10,8 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, brightens, shade
+from synth.families.base import Context, Family
+from synth.families.shading import brightens, shade
 from synth.masks import FlawParameters
 from synth.noise import Numbers, normals, uniforms
 from synth.spots import Spots, paint

@@ -8,7 +8,8 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, shade
+from synth.families.base import Context, Family
+from synth.families.shading import shade
 from synth.masks import RegionParameters, draw_region, half_axes
 from synth.noise import Numbers
 from synth.sources import sampled

@@ -9,7 +9,8 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, light, select
+from synth.families.base import Context, Family, select
+from synth.families.shading import light
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_columns, region_reach
 from synth.noise import Numbers, directions
 from synth.sources import sampled

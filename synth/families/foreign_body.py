@@ -8,7 +8,8 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Content, Context, Family, light, relative, select
+from synth.families.base import Content, Context, Family, select
+from synth.families.shading import light, relative
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
 from synth.noise import Numbers
 from synth.sources import procedural_textures, shifted_sources

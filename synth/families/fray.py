@@ -9,7 +9,8 @@ from torch import Generator, Tensor
 
 from synth.devices import onto
 from synth.draws import Draws
-from synth.families.base import Context, Family, relative
+from synth.families.base import Context, Family
+from synth.families.shading import relative
 from synth.masks import FlawParameters, box_blur
 from synth.noise import Numbers, perlin, uniforms
 from synth.windows import Window

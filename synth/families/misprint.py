@@ -9,7 +9,8 @@ from torch import Generator, Tensor
 
 from synth.devices import onto, places
 from synth.draws import Draws
-from synth.families.base import Context, Family, select, shade
+from synth.families.base import Context, Family, select
+from synth.families.shading import shade
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.noise import Numbers, profile
 from synth.sources import displaced

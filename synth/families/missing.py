@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from synth.devices import lines, places
 from synth.draws import Draws
-from synth.families.base import Context, Family, shade
+from synth.families.base import Context, Family
+from synth.families.shading import shade
 from synth.ground import Ground
 from synth.masks import RegionParameters, draw_region, half_axes, region, region_reach
 from synth.noise import Numbers

@@ -8,7 +8,8 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import Context, Family, brightens, select
+from synth.families.base import Context, Family, select
+from synth.families.shading import brightens
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_columns, region_reach
 from synth.noise import Numbers, directions, flat_table, perlin, uniforms
 from synth.spots import NO_FLAWS, Spots, paint
