@@ -48,30 +48,14 @@ def usual_of(good: NDArray[np.floating]) -> Usual:
     width = good.shape[1]
     if len(good) < FEWEST:
         return Usual(np.zeros(width, dtype=np.float32), np.eye(width, dtype=np.float32))
+    from sklearn.covariance import ledoit_wolf  # takes a second, and only these questions need it
+
     mean = good.mean(axis=0, dtype=np.float64)
-    covariance = _covariance(good - mean)
+    covariance, _ = ledoit_wolf(good - mean, assume_centered=True)
     # A direction in which no good part differs would otherwise be all rounding.
     covariance = covariance + (1e-6 * np.trace(covariance) / width + 1e-12) * np.eye(width)
     whitening = np.linalg.inv(np.linalg.cholesky(covariance)).T
     return Usual(mean.astype(np.float32), whitening.astype(np.float32))
-
-
-def _covariance(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Covariance ``[D, D]`` of ``[N, D]`` about zero, shrunk towards the mean variance.
-
-    scikit-learn has it too, but importing that takes longer than all that one question needs.
-
-    Source: O. Ledoit and M. Wolf, A well-conditioned estimator for large-dimensional covariance matrices, Journal of
-    Multivariate Analysis 88, 2004.
-    """
-    count, width = centred.shape
-    sample = centred.T @ centred / count
-    mean = np.trace(sample) / width
-    squares = (sample**2).sum()
-    error = (((centred**2).sum(axis=1) ** 2).mean() - squares) / count
-    apart = squares - width * mean**2
-    share = min(error / apart, 1.0) if apart > 0 else 0.0
-    return np.asarray((1 - share) * sample + share * mean * np.eye(width))
 
 
 class Seen:

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.covariance import LedoitWolf
 
 from curation.actions import mark
 from curation.errors import LedgerError
@@ -20,15 +19,6 @@ def test_good_parts_differ_by_as_much_in_every_direction_once_whitened() -> None
     assert white[:, -1].std() == pytest.approx(1, rel=0.05)
     assert np.abs(np.corrcoef(white.T) - np.eye(12)).max() < 0.1
     assert np.linalg.norm(usual.unusual(good), axis=1) == pytest.approx(1, abs=1e-5)
-
-
-def test_the_covariance_is_that_of_scikit_learn() -> None:
-    rng = np.random.default_rng(0)
-    for count, width in ((25, 40), (300, 12)):
-        good = rng.normal(size=(count, width)) * np.linspace(0.5, 3, width) + 7
-        usual = usual_of(good)
-        expected = np.linalg.inv(LedoitWolf().fit(good).covariance_)
-        assert usual.whitening @ usual.whitening.T == pytest.approx(expected, rel=1e-3, abs=1e-3 * expected.max())
 
 
 def test_under_twenty_good_parts_embeddings_are_left_as_they_are() -> None:
