@@ -165,7 +165,9 @@ def _gate(metric: Metric, found: Gain, config: ChallengeConfig) -> Gate:
         mistakes = 1 - found.champion if metric is Metric.AUROC else found.champion
         needed = config.least_gain * mistakes
         passed = found.beyond > 0
-        least = f" by more than {_figure(metric, needed)}" if needed else ""
+        # The champion's mistakes are resampled with the rest, so that no fixed figure is what has to be exceeded.
+        share = f" by more than {percent(config.least_gain)} of the champion's mistakes"
+        least = f"{share} ({_figure(metric, needed)} here)" if needed else ""
         said = f"better{least}, {sure}" if passed else f"not shown to be better{least}, {sure}"
         said += f" ({_bound(metric, found.lower)})"
     else:

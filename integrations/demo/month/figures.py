@@ -144,7 +144,8 @@ def draw(weeks: Sequence[Week], marks: Mapping[float, str], file: Path) -> None:
         axis.set_xlim(0.5, len(weeks) - 0.5)
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
-    figure.axes[0].legend(loc="upper left")
+    # Beside the panels: an interval may reach any corner of them.
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.savefig(file, dpi=110)
 
 
