@@ -81,16 +81,12 @@ class Family(ABC, Generic[P]):
         name: By which configurations and manifests know it.
         parameters_class: Parameters of this family.
         at_contour: Flaws lie at the contour of the part, and painting is told the background's colour.
-        by_tiles: A large flaw may be painted piece by piece, none of which needs to see the others; otherwise every
-            flaw is painted in a window of its own size, as what is solved there depends on all of it; a large one
-            by ``paint_pieces``.
         needs_defects: Nothing can be painted without ``Context.defects``; only drawn from where it is asked for.
     """
 
     name: ClassVar[str]
     parameters_class: ClassVar[type[Any]]
     at_contour: ClassVar[bool] = False
-    by_tiles: ClassVar[bool] = True
     needs_defects: ClassVar[bool] = False
 
     @abstractmethod
@@ -160,23 +156,6 @@ class Family(ABC, Generic[P]):
         """
         return np.arange(len(spots.rows))
 
-    def paint_pieces(
-        self, pieces: Pieces, parameters: P, context: Context
-    ) -> Iterator[tuple[list[int], Window, Tensor]]:
-        """As ``paint``, of one large flaw, piece by piece; only asked of families that are not ``by_tiles``.
-
-        Args:
-            pieces: Of the flaw.
-            parameters: One row.
-            context: As for ``paint``.
-
-        Yields:
-            The box of a piece, the window on just that, and its new pixels; pieces that do not change may be left out.
-            It is written to the picture before the next one is asked for.
-        """
-        msg = f"the flaw family {self.name} does not say how large flaws are painted"
-        raise NotImplementedError(msg)
-
     def margin(self, parameters: P, size: tuple[int, int]) -> int:
         """Pixels around a window that painting it needs to see, in pictures of that size."""
         return 0
@@ -198,6 +177,26 @@ class Family(ABC, Generic[P]):
         canvas = Canvas(images, context)
         canvas.paint(self, parameters, np.arange(len(images)))
         return canvas.finish()
+
+
+class SolvedFamily(Family[P]):
+    """A family whose flaws are solved as a whole: no tile of one can be painted without seeing the others."""
+
+    @abstractmethod
+    def paint_pieces(
+        self, pieces: Pieces, parameters: P, context: Context
+    ) -> Iterator[tuple[list[int], Window, Tensor]]:
+        """As ``paint``, of one flaw that is too large to be held: looked at, and then painted, piece by piece.
+
+        Args:
+            pieces: Of the flaw.
+            parameters: One row.
+            context: As for ``paint``.
+
+        Yields:
+            The box of a piece, the window on just that, and its new pixels; pieces that do not change may be left out.
+            It is written to the picture before the next one is asked for.
+        """
 
 
 class Canvas:
@@ -252,7 +251,7 @@ class Canvas:
         centre = family.locate(parameters, ground, self._images, rows)
         reach = family.reach_with(parameters, ground.size, self._context)
         around = boxes(centre, reach, ground.size)
-        painted = trimmed(around, centre, reach) if family.by_tiles else around
+        painted = around if isinstance(family, SolvedFamily) else trimmed(around, centre, reach)
         for row, box in zip(rows.tolist(), painted.tolist(), strict=True):
             self._touched[row].append(box)
         if usable(self._flawed):
@@ -262,7 +261,7 @@ class Canvas:
                 return
             parameters = select(parameters, left)
             rows, centre, around, painted = (values[left] for values in (rows, centre, around, painted))
-        if not family.by_tiles:
+        if isinstance(family, SolvedFamily):
             large = around[:, 2:].max(axis=1) > LARGEST
             for flaw in np.flatnonzero(large).tolist():
                 self._paint_large(family, select(parameters, [flaw]), rows[[flaw]], centre[[flaw]], around[[flaw]])
@@ -273,13 +272,15 @@ class Canvas:
                 parameters = select(parameters, small)
                 rows, centre, around, painted = (values[small] for values in (rows, centre, around, painted))
         where = rows, centre, around, painted, family.margin(parameters, ground.size)
-        kind: dict[str, Any] = {"contour": family.at_contour, "tiled": family.by_tiles}
+        kind: dict[str, Any] = {"contour": family.at_contour, "tiled": not isinstance(family, SolvedFamily)}
         for cut in cuts(self._flawed, self._images, ground, *where, **kind):
             window = cut.window
             chosen = parameters if len(cut.flaws) == len(rows) else select(parameters, cut.flaws)
             self._put_back(family.paint(window, chosen, self._context), window, cut, rows[cut.flaws])
 
-    def _paint_large(self, family: Family[Any], parameters: Any, row: Numbers, centre: Numbers, box: Numbers) -> None:
+    def _paint_large(
+        self, family: SolvedFamily[Any], parameters: Any, row: Numbers, centre: Numbers, box: Numbers
+    ) -> None:
         """Paint one flaw piece by piece."""
         level = box_levels(self._flawed, self._ground, row, box)
         cutter = Cutter(self._flawed, self._images, self._ground, row, centre, box, level, contour=family.at_contour)

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from synth.draws import Draws
-from synth.families.base import EVERYWHERE, Content, Context, Family
+from synth.families.base import EVERYWHERE, Content, Context, SolvedFamily
 from synth.masks import FlawParameters
 from synth.noise import Numbers
 from synth.pieces import Pieces
@@ -32,7 +32,7 @@ class ConfirmedParameters(FlawParameters, Pose):
     strength: Numbers
 
 
-class Confirmed(Family[ConfirmedParameters]):
+class Confirmed(SolvedFamily[ConfirmedParameters]):
     """Draws and blends confirmed defects; replaying takes the same bank.
 
     Args:
@@ -43,7 +43,6 @@ class Confirmed(Family[ConfirmedParameters]):
 
     name: ClassVar[str] = "confirmed"
     parameters_class = ConfirmedParameters
-    by_tiles: ClassVar[bool] = False
     needs_defects: ClassVar[bool] = True
 
     def __init__(

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from synth.blending import PiecewiseMembrane, poisson_blend
 from synth.draws import Draws
-from synth.families.base import Content, Context, Family
+from synth.families.base import Content, Context, SolvedFamily
 from synth.masks import RegionParameters, draw_region, region, region_reach
 from synth.noise import Numbers
 from synth.pieces import Pieces
@@ -43,7 +43,7 @@ class PoissonParameters(RegionParameters):
     opacity: Numbers
 
 
-class Poisson(Family[PoissonParameters]):
+class Poisson(SolvedFamily[PoissonParameters]):
     """Draws and blends patches; without sources they come from elsewhere in the image itself.
 
     Args:
@@ -53,7 +53,6 @@ class Poisson(Family[PoissonParameters]):
 
     name: ClassVar[str] = "poisson"
     parameters_class = PoissonParameters
-    by_tiles: ClassVar[bool] = False
 
     def __init__(self, size: tuple[float, float] = (0.02, 0.35), opacity: tuple[float, float] = (0.35, 1.0)) -> None:
         self.size = size
