@@ -1,13 +1,18 @@
 """``python -m benchmarks.tuning``: what answers teach a challenger, and what it would have learnt without them.
 
-A champion is trained on made-up good parts. A simulated inspector answers from the truth about a stream, 6 % of which
-are defective, questions being drawn as the product draws them. Then challengers are trained for as many steps as the
-champion, and all are measured on parts that nobody was asked about:
+A champion is trained on good parts alone. A simulated inspector answers from the truth about a stream, questions being
+drawn as the product draws them. Then challengers are trained for some steps, and all are measured on parts that nobody
+was asked about:
 
 ``scratch``: anew, on the champion's good parts and the answers.
 ``no answers``: from the champion's weights, on its own good parts: more training, and nothing else.
 ``good parts``: from the champion's weights, with the good parts that were confirmed.
-``answers``: from the champion's weights, with the defects that were confirmed, too.
+``verdicts``: from the champion's weights, with the defects that were confirmed, too, but not where they are.
+``answers``: the same, with the masks that inspectors drew.
+
+By default the parts are made up, and 6 % of the stream is defective. With ``--data`` they are a data set's: its good
+parts train, half of the groups of its test part are the stream, and the other half is measured. It is reported there,
+and never chosen by.
 """
 
 import argparse
@@ -16,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +31,25 @@ from rich.table import Table
 
 from benchmarks.answering import Floats, Rows, Stage, replay, stage
 from benchmarks.console import say, start
-from benchmarks.label_efficiency import rare_halves
+from benchmarks.label_efficiency import halves, rare_halves
 from benchmarks.label_efficiency_figures import measure
 from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
 from learning.bundle import Bundle
 from learning.config import TrainConfig
 from learning.defects import cut_from_files
-from learning.detectors import Budget, Detector
+from learning.detectors import Budget
+from learning.images.image_set import ImageSet
 from learning.images.readers import read_data
 from learning.images.records import ImageRecord
 from learning.training import train_bundle, train_on_records
 from synth.parts import KINDS, make_parts
 from synth.sources.defects import bank_of
 
-CHAMPION, SCRATCH, NOTHING, GOOD_PARTS, ANSWERS = "champion", "scratch", "no answers", "good parts", "answers"
+CHAMPION, SCRATCH, NOTHING = "champion", "scratch", "no answers"
+GOOD_PARTS, VERDICTS, ANSWERS = "good parts", "verdicts", "answers"
+TAUGHT = (SCRATCH, GOOD_PARTS, VERDICTS, ANSWERS)
+"""Those that the answers teach something."""
 
 _SHARES: dict[Any, float] = {"train": 0.4, "selection": 0.1, "calibration": 0.5}
 _FALSE_REJECT = 0.05
@@ -55,13 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     started, cpu = time.perf_counter(), time.process_time()
     rows: list[dict[str, Any]] = []
-    for seed in options.seeds:
-        with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as temporary:
-            rows += _line(Path(temporary), seed, options)
+    with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as temporary:
+        if options.data:
+            rows = _on_data(Path(temporary), options)
+        else:
+            for seed in options.seeds:
+                rows += _line(Path(temporary) / str(seed), seed, options)
     result = {
         "benchmark": "tuning",
-        "line": options.line,
-        "defective": options.defective,
+        "parts": options.data.name if options.data else options.line,
+        "defective": None if options.data else options.defective,
         "steps": options.steps,
         "rows": rows,
         "change": changes(rows),
@@ -100,23 +113,55 @@ def _line(folder: Path, seed: int, options: argparse.Namespace) -> list[dict[str
     with bar() as progress:
         champion = train_bundle(data, folder / "champion", config=config, budget=budget, seed=seed, progress=progress)
     every = read_data(data)
-    rows = []
     with stage(champion.folder, [one for one in every if one.split == "test"]) as at:
-        stream, measured = rare_halves(at, seed, options.defective)
-        asked = [now.asked for now in replay(at, stream, "mix", options.answers, seed)]
+        return _measured(champion, at, every, rare_halves(at, seed, options.defective), seed, folder, options)
 
-        def add(name: str, scores: Floats, answers: Rows) -> None:
-            figures = measure(at, scores, measured, _FALSE_REJECT)
-            defects = int(at.defective[answers].sum())
-            rows.append({"model": name, "seed": seed, "answers": len(answers), "defects": defects} | figures)
-            say(f"{options.line} {seed}: {name}, {len(answers)} answers: {figures}")
 
-        add(CHAMPION, at.scores, np.empty(0, dtype=np.int64))
-        for answers in (np.empty(0, dtype=np.int64), *asked):
-            for name in (SCRATCH, GOOD_PARTS, ANSWERS) if len(answers) else (NOTHING,):
-                out = folder / f"{name}-{len(answers)}"
-                own = _train(champion, every, [at.records[row] for row in answers], name, out, options)
-                add(name, _scores(own.detector, at, measured), answers)
+def _on_data(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One champion of a data set, and for each seed the challengers of other halves of its test part, measured."""
+    if options.bundle:
+        champion = Bundle.load(options.bundle)
+    else:
+        config, budget = TrainConfig(size=64 if options.quick else 128), Budget(steps=options.steps)
+        with bar() as progress:
+            champion = train_bundle(options.data, folder / "champion", config=config, budget=budget, progress=progress)
+    every = read_data(options.data)
+    with stage(champion.folder, [one for one in every if one.split == "test"]) as at:
+        return [
+            row
+            for seed in options.seeds
+            for row in _measured(champion, at, every, halves(at, seed), seed, folder / str(seed), options)
+        ]
+
+
+def _measured(
+    champion: Bundle,
+    at: Stage,
+    every: Sequence[ImageRecord],
+    parts: tuple[Rows, Rows],
+    seed: int,
+    folder: Path,
+    options: argparse.Namespace,
+) -> list[dict[str, Any]]:
+    """Figures of champion and challengers, from stream and measured rows."""
+    stream, measured = parts
+    asked = [now.asked for now in replay(at, stream, "mix", options.answers, seed)]
+    rows: list[dict[str, Any]] = []
+
+    def add(name: str, scores: Floats, answers: Rows) -> None:
+        figures = measure(at, scores, measured, _FALSE_REJECT)
+        defects = int(at.defective[answers].sum())
+        rows.append({"model": name, "seed": seed, "answers": len(answers), "defects": defects} | figures)
+        say(f"{seed}: {name}, {len(answers)} answers: {figures}")
+
+    add(CHAMPION, at.scores, np.empty(0, dtype=np.int64))
+    for answers in (np.empty(0, dtype=np.int64), *asked):
+        for name in options.models:
+            if (name == NOTHING) == bool(len(answers)):
+                continue
+            out = folder / f"{name}-{len(answers)}"
+            own = _train(champion, every, [at.records[row] for row in answers], name, out, options)
+            add(name, _scores(own, at, measured), answers)
     return rows
 
 
@@ -130,6 +175,8 @@ def _train(
 ) -> Bundle:
     """A challenger, as the product trains it."""
     defects = [one for one in answered if one.defective] if name != GOOD_PARTS else []
+    if name == VERDICTS:
+        defects = [replace(one, mask=None) for one in defects]
     cuts = [cut_from_files(one.path, one.mask, name=one.path.stem, group=one.group) for one in defects if one.mask]
     with bar() as progress:
         return train_on_records(
@@ -146,12 +193,13 @@ def _train(
         )
 
 
-def _scores(detector: Detector, at: Stage, measured: Rows) -> Floats:
-    """``[N]``: of the measured rows; the others are not looked at."""
+def _scores(bundle: Bundle, at: Stage, measured: Rows) -> Floats:
+    """``[N]``: of the measured rows, seen as the model sees them (from scratch, it chooses a view of its own)."""
+    images = ImageSet([at.records[row] for row in measured], bundle.preprocessing)
     scores = np.zeros(len(at.records))
     for first in range(0, len(measured), _BATCH):
-        rows = measured[first : first + _BATCH]
-        scores[rows] = detector.predict(at.images.batch(rows.tolist())).scores.double().numpy()
+        rows = range(first, min(first + _BATCH, len(measured)))
+        scores[measured[rows]] = bundle.detector.predict(images.batch(rows)).scores.double().numpy()
     return scores
 
 
@@ -173,14 +221,25 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--line", choices=sorted(KINDS), default="label", help="kind of the parts")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[21, 22, 23], help="a line and a champion each")
+    parser.add_argument("--line", choices=sorted(KINDS), default="label", help="kind of the made-up parts")
+    parser.add_argument("--data", type=Path, help="a data set with a labelled test part, instead of made-up parts")
+    parser.add_argument("--bundle", type=Path, help="the champion of --data; by default one is trained, at 128 x 128")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[21, 22, 23], help="a line and a champion each; of --data, halves"
+    )
+    parser.add_argument(
+        "--models", nargs="+", choices=(NOTHING, *TAUGHT), default=(NOTHING, *TAUGHT), help="challengers to train"
+    )
     parser.add_argument("--defective", type=float, default=0.06, help="share of the stream; all others are measured")
     parser.add_argument("--answers", type=int, nargs="+", default=[20, 40, 80], help="after which they are trained")
     parser.add_argument("--steps", type=int, default=250, help="of each training")
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
     parser.add_argument("--quick", action="store_true", help="under two minutes: one small line, a few steps")
     options = parser.parse_args(arguments)
+    if options.data and not options.data.exists():
+        parser.error(f"{options.data} does not exist")
+    if options.bundle and not options.data:
+        parser.error("--bundle is the champion of --data")
     if sorted(set(options.answers)) != options.answers or options.answers[0] < 1:
         parser.error("--answers ascend, from 1 or more")
     if not 0 < options.defective < 0.1:

@@ -137,8 +137,8 @@ def train_challenger(
         )
     # Not whether there is a second one: the disk may have been full before it was made current.
     if bundle.thresholds.current().version == FIRST_THRESHOLD:
-        # What is new may have taught the weights nothing, such as defects without a mask: then this is a model that the
-        # ledger knows, with the threshold of another version.
+        # What is new may have taught the weights nothing (from scratch, defects without a mask do not): then this is a
+        # model that the ledger knows, with the threshold of another version.
         bundle.thresholds.reserve(max((row.version for row in ledger.thresholds(bundle.fingerprint)), default=0))
         # Of another share, some of them may have taught the weights that this model went on from.
         taught = groups_that_taught(ledger, bundle)
@@ -173,16 +173,26 @@ def bank_of(ledger: "Ledger", roles: "Roles", progress: Progress) -> Any:
 
 
 def pictures_of(ledger: "Ledger", roles: "Roles") -> list[ImageRecord]:
-    """Confirmed defects of a version as they were photographed, each with its mask."""
+    """Confirmed defects of a version as they were photographed, with masks where there are any that can be read.
+
+    Left out are pictures that are gone or were changed, and groups that are held back by now.
+    """
     from curation.confirmed_defects import confirmed_regions
     from curation.frozen import held_back_groups
+    from curation.ledger.files import image_id_of
 
-    chosen = {member.image_id for member in roles.defects}
-    regions, _ = confirmed_regions(ledger, only_images=chosen, without_groups=held_back_groups(ledger))
-    return [
-        ImageRecord(one.image.path, one.label or _DEFECT, "train", one.mask, one.image.group, one.image.part)
-        for one in regions
-    ]
+    held = held_back_groups(ledger)
+    chosen = {one.image_id: one for one in roles.defects if one.group not in held}
+    regions, _ = confirmed_regions(ledger, only_images=chosen)
+    drawn = {one.image.image_id: one for one in regions}
+    records = []
+    for image_id, member in sorted(chosen.items()):
+        region = drawn.get(image_id)
+        if region is None and not (member.path.is_file() and image_id_of(member.path) == image_id):
+            continue
+        label, mask = (region.label, region.mask) if region else ("", None)
+        records.append(ImageRecord(member.path, label or _DEFECT, "train", mask, member.group, member.part))
+    return records
 
 
 def record_of(member: "SetMember") -> ImageRecord:

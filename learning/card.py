@@ -119,11 +119,14 @@ def _left_out(cleaned: Cleaned) -> list[str]:
 def _confirmed(manifest: Manifest) -> list[str]:
     """Which confirmed defects were a source of flaws, and which must not be."""
     defects = manifest.defects
-    if not defects.used and not defects.left_out:
+    if not (defects.used or defects.left_out or defects.shown):
         return []
     lines = [f"- {name}: {provenance or 'of unknown origin'}" for name, provenance in sorted(defects.used.items())]
     if defects.shown:
-        lines += ["", f"{defects.shown} pictures of confirmed defects were shown as they are, with their masks."]
+        lines += [
+            "",
+            f"{defects.shown} pictures of confirmed defects were shown as they are, with masks where there were any.",
+        ]
     if defects.left_out:
         lines += [
             "",

@@ -14,7 +14,7 @@ from synth.sources.defects import DefectBank
 from synth.sources.folder import TextureFolder
 
 if TYPE_CHECKING:
-    from learning.marked import MarkedPictures
+    from learning.confirmed_pictures import ConfirmedPictures
 
 _TEXTURES = 8
 """Textures at hand for a batch."""
@@ -27,13 +27,13 @@ class FlawSources:
     Attributes:
         defects: Confirmed defects that training may see, brought to the channels and the size of its images.
         textures: Pictures of surfaces; None is procedural ones.
-        pictures: Confirmed defects as they were photographed, with their masks; detectors that do not look at them
-            learn from ``defects`` alone.
+        pictures: Confirmed defects as they were photographed, with masks where there are any; detectors that do not
+            look at them learn from ``defects`` alone.
     """
 
     defects: DefectBank | None = None
     textures: TextureFolder | None = None
-    pictures: "MarkedPictures | None" = None
+    pictures: "ConfirmedPictures | None" = None
 
     def synthesizer(self, families: Sequence[str] | None) -> Synthesizer:
         """Draws from the families named, or all that can be drawn from, and from confirmed defects where there are any.

@@ -7,12 +7,12 @@ from pathlib import Path
 from learning.auto import Look
 from learning.bundle import Bundle
 from learning.config import TrainConfig
+from learning.confirmed_pictures import ConfirmedPictures
 from learning.detectors import detector_class
 from learning.flaw_sources import FlawSources
 from learning.images.preprocessing import Preprocessing
 from learning.images.records import ImageRecord
 from learning.images.view import choose_view
-from learning.marked import MarkedPictures
 from synth.sources.defects import DefectBank
 from synth.sources.folder import TextureFolder
 
@@ -30,7 +30,7 @@ def looks(
         paths: Good parts, by which the view is chosen where nothing is gone on from.
         config: Says the size, if not the detector, and the view.
         defects: Confirmed ones that training may see.
-        pictures: Confirmed ones as they were photographed, each with a mask.
+        pictures: Confirmed ones as they were photographed, with masks where there are any.
         start: The model that is gone on from, which sees as it does.
 
     Returns:
@@ -47,7 +47,7 @@ def looks(
         sources = FlawSources(
             defects.fitted(preprocessing.channels, size, zoom) if defects else None,
             TextureFolder(config.sources.textures) if config.sources.textures else None,
-            MarkedPictures(pictures, preprocessing) if pictures else None,
+            ConfirmedPictures(pictures, preprocessing) if pictures else None,
         )
         return Look(preprocessing, sources)
 

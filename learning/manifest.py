@@ -53,7 +53,7 @@ class DefectsUsed(BaseModel):
         digest: Of the bank; empty where there was none.
         used: Name of each and the verdict it comes from.
         left_out: Names of those that come from parts that select, calibrate or test.
-        shown: How many confirmed defects were also learnt from as they were photographed, with their masks.
+        shown: How many confirmed defects were learnt from as they were photographed, with masks where there were any.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -124,8 +124,8 @@ def train_on_records(
         confirmed_good: Good parts that inspectors were asked about. They train only: as they were chosen by their
             scores, they are no sample to calibrate with. Those of groups that calibrate or select are left out.
         defects: Confirmed defects to make flaws from.
-        pictures: Confirmed defects as they were photographed, each with a mask, to learn from as they are. Those of
-            parts that hold back, calibrate or test are left out.
+        pictures: Confirmed defects as they were photographed, with masks where there are any, to learn from as they
+            are. Those of parts that hold back, calibrate or test are left out.
         training_set: The version that all of this is, for the manifest.
         start: A model whose weights are gone on from. The good parts are divided as they were for it, and are seen as
             it sees them; what it found among them that does not look good trains nothing here either.
@@ -155,7 +155,7 @@ def train_on_records(
     fingerprint = data_fingerprint(good)
     working = out.with_name(f".{out.name}.training")
     made_of = [fingerprint, bank_digest(defects), config.model_dump_json(), str(budget)]
-    made_of += [data_fingerprint(shown), *(file_sha256(one.mask) for one in shown if one.mask)]
+    made_of += [data_fingerprint(shown), *(file_sha256(one.mask) if one.mask else "" for one in shown)]
     checkpoint = working / _digest(*made_of, start.fingerprint if start else "")[:16]
     look = looks([record.path for record in good], config, defects, shown, start)
     first = config.auto.candidates[0] if config.detector == AUTO else config.detector

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.tuning import ANSWERS, CHAMPION, GOOD_PARTS, NOTHING, SCRATCH, changes, main
+from benchmarks.tuning import ANSWERS, CHAMPION, NOTHING, TAUGHT, changes, main
 
 
 def row(model: str, seed: int, answers: int, auroc: float, escape: float) -> dict[str, object]:
@@ -30,7 +30,7 @@ def test_a_quick_run_from_end_to_end(capsys: pytest.CaptureFixture[str]) -> None
     main(["--quick", "--json"])
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     models = [(one["model"], one["answers"]) for one in result["rows"]]
-    assert models == [(CHAMPION, 0), (NOTHING, 0), *((name, 20) for name in (SCRATCH, GOOD_PARTS, ANSWERS))]
+    assert models == [(CHAMPION, 0), (NOTHING, 0), *((name, 20) for name in TAUGHT)]
     assert all(0 <= one["image_auroc"] <= 1 and 0 <= one["escape"] <= 1 for one in result["rows"])
     # All but the champion have learnt something else.
     assert len({one["image_auroc"] for one in result["rows"]}) > 2

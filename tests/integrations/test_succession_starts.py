@@ -80,7 +80,9 @@ def test_groups_that_taught_set_no_threshold_when_the_share_changes(
         assert not asked[1] & groups_that_taught(ledger, first.challenger)
 
 
-def test_confirmed_defects_with_a_mask_are_shown_to_a_challenger_that_goes_on(make: Callable[..., Plant]) -> None:
+def test_confirmed_defects_are_shown_to_a_challenger_that_goes_on_with_masks_where_there_are_any(
+    make: Callable[..., Plant],
+) -> None:
     plant = make(BLIND, detector="tunable")
     mask = plant.root / "mask.png"
     Image.fromarray(np.pad(np.full((8, 8), 255, np.uint8), 20)).save(mask)
@@ -94,9 +96,10 @@ def test_confirmed_defects_with_a_mask_are_shown_to_a_challenger_that_goes_on(ma
         expected = {member.path for member in roles.defects if member.image_id in marked}
         assert 0 < len(expected) < len(roles.defects)
         pictures = challengers.pictures_of(ledger, roles)
-        assert {one.path for one in pictures} == expected
-        assert all(one.defective and one.mask is not None for one in pictures)
-        assert outcome.challenger.manifest.defects.shown == len(expected)
+        assert {one.path for one in pictures} == {member.path for member in roles.defects}
+        assert {one.path for one in pictures if one.mask is not None} == expected
+        assert all(one.defective for one in pictures)
+        assert outcome.challenger.manifest.defects.shown == len(pictures)
         scratch = plant.challenge(ledger, options(), RULES.model_copy(update={"start": Start.SCRATCH}), promote=False)
         assert scratch.challenger.manifest.defects.shown == 0
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from learning.bundle import Bundle
 from learning.cleaning import Cleaned, Suspect
 from learning.config import TrainConfig
+from learning.confirmed_pictures import ConfirmedPictures
 from learning.continuing import split_as
 from learning.detectors import Budget, Detector
 from learning.detectors.segment.batches import Shares, make_batch
@@ -22,7 +23,6 @@ from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
 from learning.images.readers import read_data
 from learning.images.records import ImageRecord
-from learning.marked import MarkedPictures
 from learning.training import train_bundle, train_on_records
 from synth.image_level import Synthesizer
 
@@ -154,7 +154,7 @@ class TestTraining:
 
 class TestPictures:
     @pytest.fixture
-    def bright(self, tmp_path: Path) -> MarkedPictures:
+    def bright(self, tmp_path: Path) -> ConfirmedPictures:
         """Black but for a white spot each, which is what the mask marks."""
         records = []
         for number, (top, left) in enumerate([(4, 6), (30, 20)]):
@@ -164,21 +164,29 @@ class TestPictures:
             for file in files:
                 Image.fromarray(pixels).save(file)
             records.append(ImageRecord(files[0], label="spot", mask=files[1]))
-        return MarkedPictures(records, Preprocessing(channels=1, height=SIDE, width=SIDE))
+        return ConfirmedPictures(records, Preprocessing(channels=1, height=SIDE, width=SIDE))
 
-    def test_masks_move_with_the_pictures(self, bright: MarkedPictures) -> None:
-        images, masks = bright.draw(torch.Generator().manual_seed(0), 16, flips=True)
+    def test_masks_move_with_the_pictures(self, bright: ConfirmedPictures) -> None:
+        images, masks, marked = bright.draw(torch.Generator().manual_seed(0), 16, flips=True)
+        assert marked.tolist() == [True] * 16
         assert images.shape == masks.shape == (16, 1, SIDE, SIDE)
         assert len({tuple(mask.flatten().tolist()) for mask in masks}) > 10
         seen = images > 0.5
         union = ((masks > 0) | seen).sum(dim=(1, 2, 3))
         assert (((masks > 0) & seen).sum(dim=(1, 2, 3)) / union).min() > 0.7
 
-    def test_half_of_the_flawed_images_of_a_batch_are_pictures(self, bright: MarkedPictures, data: Path) -> None:
+    def test_what_nobody_marked_says_so_and_has_no_mask(self, bright: ConfirmedPictures) -> None:
+        one, other = bright.images.records
+        mixed = ConfirmedPictures([one, replace(other, mask=None)], bright.images.preprocessing)
+        _, masks, marked = mixed.draw(torch.Generator().manual_seed(0), 16, flips=True)
+        assert set(marked.tolist()) == {True, False}
+        assert torch.equal(masks.flatten(1).any(dim=1), marked)
+
+    def test_half_of_the_flawed_images_of_a_batch_are_pictures(self, bright: ConfirmedPictures, data: Path) -> None:
         good = ImageSet(good_of(data), bright.images.preprocessing)
         shares, draw = Shares(16, 0.25, flips=False, mixed=0.0), Synthesizer(["stain"]).draw
 
-        def made(pictures: MarkedPictures | None) -> tuple[torch.Tensor, torch.Tensor]:
+        def made(pictures: ConfirmedPictures | None) -> tuple[torch.Tensor, torch.Tensor]:
             batch = make_batch(good, FlawSources(pictures=pictures), draw, shares, torch.Generator().manual_seed(0))
             return batch.images, batch.masks
 

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from learning.detectors.inputs import standardise
 from learning.detectors.segment.detector import SegmentConfig, _score
-from learning.detectors.segment.losses import image_loss, pixel_loss
+from learning.detectors.segment.losses import compute_losses, image_loss, pixel_loss
 from learning.detectors.segment.network import UNet
 from learning.detectors.surface import is_surface
 
@@ -65,12 +65,21 @@ class TestLosses:
         right = masks * 12 - 6
         shouting = right.clone()
         shouting[3, :, 20:24, 20:24] = 6
-        share = 16 / 1024
-        assert float(image_loss(right, masks, share)) == pytest.approx(math.log1p(math.exp(-6)), rel=1e-3)
-        assert float(image_loss(shouting, masks, share)) == pytest.approx(6 / 4, rel=0.02)
+        share, flawed = 16 / 1024, torch.tensor([True, True, False, False])
+        assert float(image_loss(right, flawed, share)) == pytest.approx(math.log1p(math.exp(-6)), rel=1e-3)
+        assert float(image_loss(shouting, flawed, share)) == pytest.approx(6 / 4, rel=0.02)
+
+    def test_where_nobody_said_what_is_flawed_the_image_counts_and_its_pixels_do_not(self) -> None:
+        masks = torch.zeros(4, 1, 32, 32)
+        masks[0, :, 5:9, 5:9] = 1
+        logits, marked = rand(4, 1, 32, 32) * 6 - 3, torch.tensor([True, True, True, False])
+        found = compute_losses(logits, masks, 16 / 1024, marked)
+        assert torch.equal(found["pixels"], compute_losses(logits[:3], masks[:3], 16 / 1024)["pixels"])
+        flawed = torch.tensor([True, False, False, True])
+        assert torch.equal(found["images"], 0.3 * image_loss(logits, flawed, 16 / 1024))
 
     def test_a_batch_of_one_kind_has_a_loss(self) -> None:
-        assert float(image_loss(torch.zeros(3, 1, 8, 8), torch.zeros(3, 1, 8, 8), 0.1)) == pytest.approx(
+        assert float(image_loss(torch.zeros(3, 1, 8, 8), torch.zeros(3, dtype=torch.bool), 0.1)) == pytest.approx(
             0.5 * math.log(2), rel=1e-4
         )
 

@@ -20,16 +20,23 @@ if TYPE_CHECKING:
 _MIXED = 0.5
 _LOOKED_AT = 32
 
-_MARKED = 0.5
+_SHOWN = 0.5
 """Share of the flawed images that are confirmed defects as they were photographed, where there are any."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images ``[B, C, h, w]``, 0..1, and masks ``[B, 1, h, w]``, 0 or 1."""
+    """What a step is shown.
+
+    Attributes:
+        images: ``[B, C, h, w]``, 0..1.
+        masks: ``[B, 1, h, w]``, 0 or 1.
+        marked: ``[B]`` bool; false where an image is flawed, and nobody said where.
+    """
 
     images: Tensor
     masks: Tensor
+    marked: Tensor
 
 
 @dataclass(frozen=True)
@@ -61,17 +68,19 @@ def make_batch(
     pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator, shares.flips)
     good, others = mix(pictures, generator, shares.mixed).chunk(2)
     sound = round(shares.batch * shares.good)
-    shown = round((shares.batch - sound) * _MARKED) if sources.pictures else 0
+    shown = round((shares.batch - sound) * _SHOWN) if sources.pictures else 0
     flawed = slice(sound, shares.batch - shown)
     context = sources.context(generator, good[flawed], outlines[flawed], others)
     made, masks = Synthesizer.apply(good[flawed], draw(generator, len(good[flawed])), context)
     images = [good[:sound], made]
     marks = [torch.zeros_like(good[:sound, :1]), masks]
-    if sources.pictures:
-        defective, marked = sources.pictures.draw(generator, shown, shares.flips)
+    marked = torch.ones(shares.batch, dtype=torch.bool)
+    if shown:
+        assert sources.pictures
+        defective, drawn, marked[shares.batch - shown :] = sources.pictures.draw(generator, shown, shares.flips)
         images.append(defective)
-        marks.append(marked)
-    return Batch(torch.cat(images), torch.cat(marks))
+        marks.append(drawn)
+    return Batch(torch.cat(images), torch.cat(marks), marked)
 
 
 def share_mixed(train: "ImageSet") -> float:

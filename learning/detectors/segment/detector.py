@@ -297,7 +297,7 @@ def _compute_losses(
     images = inputs(batch.images)
     logits = network(images).float()
     masks = functional.pad(batch.masks.to(logits), _padding(batch.masks.shape, logits.shape))
-    return compute_losses(logits, masks, config.loss_share)
+    return compute_losses(logits, masks, config.loss_share, batch.marked.to(logits.device))
 
 
 def _padding(small: torch.Size, large: torch.Size) -> tuple[int, int, int, int]:

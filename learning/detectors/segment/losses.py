@@ -29,18 +29,36 @@ def image_logits(logits: Tensor, share: float) -> Tensor:
     return flat.topk(max(1, round(flat.shape[1] * share)), dim=1).values.mean(dim=1)
 
 
-def image_loss(logits: Tensor, masks: Tensor, share: float) -> Tensor:
+def image_loss(logits: Tensor, flawed: Tensor, share: float) -> Tensor:
     """Binary cross-entropy of what becomes the image score; flawed and sound images weigh the same.
 
     It is the hardest places of sound images that decide about false rejects, and a mean over pixels hardly sees them.
-    Shapes as in ``pixel_loss``; a batch of only one kind gives half the loss.
+    A batch of only one kind gives half the loss.
+
+    Args:
+        logits: ``[B, 1, h, w]``.
+        flawed: ``[B]`` bool.
+        share: See ``image_logits``.
     """
-    flawed = (masks.flatten(1).amax(dim=1) > 0).to(logits)
+    flawed = flawed.to(logits)
     weights = torch.where(flawed > 0, 0.5 / flawed.sum().clamp_min(1), 0.5 / (1 - flawed).sum().clamp_min(1))
     crossed = functional.binary_cross_entropy_with_logits(image_logits(logits, share), flawed, reduction="none")
     return (weights * crossed).sum()
 
 
-def compute_losses(logits: Tensor, masks: Tensor, share: float) -> dict[str, Tensor]:
-    """Both, weighted so that they are of one size at the end of a training; shapes as in ``pixel_loss``."""
-    return {"pixels": 10 * pixel_loss(logits, masks), "images": 0.3 * image_loss(logits, masks, share)}
+def compute_losses(logits: Tensor, masks: Tensor, share: float, marked: Tensor | None = None) -> dict[str, Tensor]:
+    """Both, weighted so that they are of one size at the end of a training.
+
+    Args:
+        logits: ``[B, 1, h, w]``.
+        masks: ``[B, 1, h, w]``, 0 or 1.
+        share: See ``image_logits``.
+        marked: ``[B]`` bool, false where an image is flawed and nobody said where: it counts in the loss of images
+            alone. None is true everywhere.
+    """
+    flawed = masks.flatten(1).amax(dim=1) > 0
+    known_logits, known_masks = logits, masks
+    if marked is not None and not marked.all():
+        flawed = flawed | ~marked
+        known_logits, known_masks = logits[marked], masks[marked]
+    return {"pixels": 10 * pixel_loss(known_logits, known_masks), "images": 0.3 * image_loss(logits, flawed, share)}
