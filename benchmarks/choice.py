@@ -60,9 +60,16 @@ def run(
     exam: Exam, name: str, config: TrainConfig, seed: int, steps: int | None, minutes: float | None
 ) -> dict[str, Any]:
     """Train one configuration with one seed, and judge it."""
+    return judge(exam, name, *fit(exam, config, seed, steps, minutes), seed)
+
+
+def fit(
+    exam: Exam, config: TrainConfig, seed: int, steps: int | None, minutes: float | None
+) -> tuple[Detector, FitReport]:
+    """Train one configuration with one seed; minutes, where they are given, go before steps."""
     detector = create(config.detector, config.detector_config, exam.train.preprocessing)
     report = detector.fit(exam.train, exam.train, seed, Budget(minutes=minutes, steps=None if minutes else steps))
-    return judge(exam, name, detector, report, seed)
+    return detector, report
 
 
 def judge(exam: Exam, name: str, detector: Detector, report: FitReport, seed: int) -> dict[str, Any]:

@@ -168,6 +168,7 @@ class Segment(Detector):
             history=report.losses,
             waited=report.waited,
             choices=choices,
+            precision=report.precision,
         )
 
     def go_on_from(self, start: Detector) -> None:
