@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.console import say, start
-from benchmarks.exam import Exam
+from benchmarks.exam import TEST, Exam
 from benchmarks.machine import describe_machine
 from benchmarks.options import add_budget, add_exams, check_exams, make_exams
 from learning.config import TrainConfig, load_config
@@ -60,9 +60,16 @@ def run(
     exam: Exam, name: str, config: TrainConfig, seed: int, steps: int | None, minutes: float | None
 ) -> dict[str, Any]:
     """Train one configuration with one seed, and judge it."""
+    return judge(exam, name, *fit(exam, config, seed, steps, minutes), seed)
+
+
+def fit(
+    exam: Exam, config: TrainConfig, seed: int, steps: int | None, minutes: float | None
+) -> tuple[Detector, FitReport]:
+    """Train one configuration with one seed; minutes, where they are given, go before steps."""
     detector = create(config.detector, config.detector_config, exam.train.preprocessing)
     report = detector.fit(exam.train, exam.train, seed, Budget(minutes=minutes, steps=None if minutes else steps))
-    return judge(exam, name, detector, report, seed)
+    return detector, report
 
 
 def judge(exam: Exam, name: str, detector: Detector, report: FitReport, seed: int) -> dict[str, Any]:
@@ -71,11 +78,10 @@ def judge(exam: Exam, name: str, detector: Detector, report: FitReport, seed: in
     Returns:
         ``exam``, ``configuration``, ``seed``, ``steps``, ``seconds``, ``image_auroc``, and ``by_defect``.
     """
-    scores = np.array(exam.scores(detector))
-    labels = np.array([row.label for row in exam.rows])
     # The flaws of the families on held-out parts, which the ablation judges by, have nothing to say here.
-    judged = np.array([row.section == "test" for row in exam.rows])
-    scores, labels = scores[judged], labels[judged]
+    judged = exam.section(TEST)
+    scores = np.array(judged.scores(detector))
+    labels = np.array([row.label for row in judged.rows])
     kinds = sorted(set(labels) - {GOOD})
     return {
         "exam": exam.name,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,11 @@ class Exam:
     images: Tensor
     rows: list[Row]
     fingerprint: str
+
+    def section(self, name: str) -> "Exam":
+        """The rows of one section alone, with their images."""
+        chosen = [i for i, row in enumerate(self.rows) if row.section == name]
+        return replace(self, images=self.images[chosen], rows=[self.rows[i] for i in chosen])
 
     def scores(self, detector: Detector) -> list[float]:
         """Image scores of all rows."""

@@ -2,10 +2,9 @@
 
 import os
 import platform
-from pathlib import Path
 from typing import Any
 
-from learning.machine import available_cores, installed_versions
+from learning.machine import available_cores, cpu_name, installed_versions
 
 
 def describe_machine() -> dict[str, Any]:
@@ -18,7 +17,7 @@ def describe_machine() -> dict[str, Any]:
     import torch
 
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cores": available_cores(),
         "threads": torch.get_num_threads(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
@@ -27,12 +26,3 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": installed_versions(("flawsmith", "torch", "numpy", "timm", "kornia")),
     }
-
-
-def _cpu_name() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "data": options.data.name if options.data else f"parts: {options.kind}",
         "size": _SIZE,
         "detector": options.detector,
-        "minutes": options.minutes,
+        "budget": str(options.budget),
         "seeds": options.seeds,
         "quick": options.quick,
         "load": list(os.getloadavg()),
@@ -119,8 +119,9 @@ def measure(data: Path, folder: Path, seed: int, options: argparse.Namespace) ->
         bundle = options.bundle and Bundle.load(options.bundle)
         if bundle is None:
             config = TrainConfig(detector=options.detector, size=_SIZE)
-            budget = Budget(minutes=options.minutes)
-            bundle = train_bundle(data, folder / "bundle", config=config, budget=budget, seed=seed, progress=progress)
+            bundle = train_bundle(
+                data, folder / "bundle", config=config, budget=options.budget, seed=seed, progress=progress
+            )
         records = [
             one for one in read_data(data, seed=seed) if one.split == "test" and (one.label == GOOD or one.defective)
         ]
@@ -143,6 +144,8 @@ def measure(data: Path, folder: Path, seed: int, options: argparse.Namespace) ->
                     "way": way.name,
                     "seed": seed,
                     "images": len(scores),
+                    "shape": [bundle.preprocessing.channels, bundle.preprocessing.height, bundle.preprocessing.width],
+                    "choices": bundle.manifest.choices,
                     **found,
                     "auroc": image_auroc(scores, defective),
                     "largest_score_difference": float(np.abs(scores - reference).max()),
@@ -210,6 +213,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--detector", default="segment")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: ways to score on a GPU")
     parser.add_argument("--minutes", type=float, help="of training, for each seed: by default 5, on a GPU 0.2")
+    parser.add_argument("--steps", type=int, help="of training, in place of minutes: a busy machine takes as many")
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[0])
     parser.add_argument("--timed", type=int, default=300, help="images that each way is timed on")
     parser.add_argument("--compile-seconds", type=float, default=25.0, help="on a GPU: no more compiling after these")
@@ -229,6 +233,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         options.minutes, options.timed = min(options.minutes, 0.3), 30
         options.seeds = options.seeds[:1]
         options.parts = {"good": 40, "test_good": 10, "defective": 14}
+    options.budget = Budget(steps=options.steps) if options.steps else Budget(minutes=options.minutes)
     return options
 
 

@@ -97,7 +97,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 data,
                 Path(folder) / "bundle",
                 config=TrainConfig(detector=options.detector, size=_SIZE),
-                budget=Budget(minutes=options.minutes),
+                budget=options.budget,
                 seed=seed,
                 device="cuda",
             ).folder
@@ -114,7 +114,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "data": options.data.name if options.data else f"parts: {options.kind}",
         "size": _SIZE,
         "detector": options.detector,
-        "minutes": options.minutes,
+        "budget": str(options.budget),
         "steps": steps,
         "seeds": [seed],
         "quick": options.quick,

@@ -229,6 +229,7 @@ class Bundle:
                 steps=report.steps,
                 seconds=report.seconds,
                 device=detector.device,
+                precision=report.precision,
                 data_fingerprint=data_fingerprint,
                 defects=defects or DefectsUsed(),
                 training_set=training_set,

@@ -16,6 +16,8 @@ _WEIGHTS = {
     "model": "those of another model",
 }
 
+_PRECISIONS = {"bf16-mixed": "products in bfloat16", "32-true": "all in float32"}
+
 VIEWS = {"whole": "the whole picture", "part": "the part, cut out of its picture"}
 """What a detector sees of a picture, by ``Preprocessing.view``."""
 
@@ -38,7 +40,8 @@ def model_card(manifest: Manifest, promise: Promise, value: float) -> str:
         "Backbone": backbone,
         "Images": f"{shape.channels} × {shape.height} × {shape.width}, {shape.depth} bit",
         "View": VIEWS[shape.view] + (", turned by its main axis" if shape.part and shape.part.turn else ""),
-        "Training": f"{manifest.steps} steps in {manifest.seconds:.0f} s, seed {manifest.seed}, on {manifest.device}",
+        "Training": f"{manifest.steps} steps in {manifest.seconds:.0f} s, seed {manifest.seed}, on {manifest.device}"
+        + (f", {_PRECISIONS[manifest.precision]}" if manifest.precision else ""),
         "Machine": f"{manifest.machine.cpu}, {manifest.machine.threads} threads, torch {manifest.machine.torch}",
         "Data": f"`{manifest.data_fingerprint[:16]}`",
         **({"Training set": f"`{manifest.training_set.name}`"} if manifest.training_set else {}),

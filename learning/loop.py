@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from learning.detectors.base import Budget
+from learning.machine import cpu_name
 from learning.prefetch import alone, makers, prefetch, step_generator
 from learning.progress import Progress, silent
 
@@ -45,10 +46,12 @@ class LoopReport:
         seconds: Wall-clock time, that before an interruption included.
         losses: Mean of every loss over each twentieth of the run or less.
         waited: Seconds since the last interruption in which nothing was done but wait for the next batch.
+        precision: What was computed in; see ``precision``.
     """
 
     steps: int
     seconds: float
+    precision: str
     losses: dict[str, list[float]] = field(default_factory=dict)
     waited: float = 0.0
 
@@ -96,11 +99,18 @@ class Callback(Protocol):
 
 
 def precision(device: str) -> str:
-    """``bf16-mixed`` where the hardware computes in bfloat16, else ``32-true``."""
+    """``bf16-mixed`` where steps are faster in bfloat16, else ``32-true``; see ``benchmarks.precision``.
+
+    It follows from the hardware alone: by a trial of speed, the same command could give other weights.
+    """
     if device.startswith("cuda"):
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    # Without these instructions bfloat16 is emulated, and slower than float32.
-    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+    # Without any of these instructions bfloat16 is emulated. Intel's AVX-512 multiplies it no faster than float32, and
+    # has to convert it as well: a step takes 1.4 times as long. With AMX, or on AMD's, it takes half or less.
+    faster = torch.cpu._is_amx_tile_supported() or (
+        torch.cpu._is_avx512_bf16_supported() and not cpu_name().startswith("Intel")
+    )
+    return "bf16-mixed" if faster else "32-true"
 
 
 @contextmanager
@@ -156,13 +166,15 @@ def train(
     Returns:
         Steps, seconds, and the losses over the run.
     """
-    fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=precision(device))  # type: ignore[arg-type]
+    computed_in = precision(device)
+    fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=computed_in)  # type: ignore[arg-type]
     optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.peak, betas=betas, weight_decay=weight_decay)
     averaged = deepcopy(model)
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
     averaged.to(fabric.device).eval()
 
-    state = _Checkpoint(checkpoint, model, averaged, optimizer, callback, _fingerprint(seed, budget, model, callback))
+    fingerprint = _fingerprint(seed, budget, computed_in, model, callback)
+    state = _Checkpoint(checkpoint, model, averaged, optimizer, callback, fingerprint)
     step, before = state.restore()
     started = saved = time.monotonic()
 
@@ -214,7 +226,7 @@ def train(
     state.remove()
     model.load_state_dict(averaged.state_dict())
     model.eval()
-    return LoopReport(step, elapsed(), history, waited)
+    return LoopReport(step, elapsed(), computed_in, history, waited)
 
 
 class _Interrupt:
@@ -249,12 +261,12 @@ def _average(averaged: nn.Module, model: nn.Module, decay: float) -> None:
             mean.copy_(value)
 
 
-def _fingerprint(seed: int, budget: Budget, model: nn.Module, callback: Callback | None) -> str:
+def _fingerprint(seed: int, budget: Budget, computed_in: str, model: nn.Module, callback: Callback | None) -> str:
     """What has to be the same for a checkpoint to be gone on from."""
     state = model.state_dict() | (callback.state_dict() if callback else {})
     shapes = ",".join(f"{name}:{tuple(value.shape)}" for name, value in state.items())
     # Minutes are what is left after reading the data, which differs from run to run.
-    return f"{seed}|{budget.steps}|{shapes}"
+    return f"{seed}|{budget.steps}|{computed_in}|{shapes}"
 
 
 class _Checkpoint:

@@ -1,7 +1,6 @@
 """What a bundle says of itself in ``bundle.json``."""
 
 import os
-import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +14,7 @@ from learning.config import TrainConfig
 from learning.defects import bank_digest
 from learning.export.record import Exported
 from learning.images.preprocessing import Preprocessing
-from learning.machine import installed_versions
+from learning.machine import cpu_name, installed_versions
 from learning.sealed import seal
 from synth.sources.defects import DefectBank
 
@@ -39,7 +38,7 @@ class Machine(BaseModel):
     def here(cls) -> "Machine":
         """Describe this one."""
         return cls(
-            cpu=_cpu(),
+            cpu=cpu_name(),
             cores=os.cpu_count() or 1,
             threads=torch.get_num_threads(),
             torch=torch.__version__,
@@ -114,6 +113,8 @@ class Manifest(BaseModel):
         steps: Optimiser steps; a run by minutes can be repeated with them.
         seconds: Wall-clock time of the training.
         device: ``cpu`` or ``cuda``.
+        precision: What training computed in, as the machine has it: ``bf16-mixed`` or ``32-true``; None where nothing
+            took steps, and of older bundles.
         machine: Where it was trained.
         data_fingerprint: SHA-256 over the training images, their parts and groups.
         defects: Confirmed defects that flaws were made from.
@@ -147,6 +148,7 @@ class Manifest(BaseModel):
     steps: int
     seconds: float
     device: str
+    precision: str | None = None
     machine: Machine = Field(default_factory=Machine.here)
     data_fingerprint: str
     defects: DefectsUsed = DefectsUsed()
@@ -180,13 +182,3 @@ class Manifest(BaseModel):
             identity["weights"] = {name: digest for name, digest in self.files.items() if name.startswith("model.")}
             identity["export"] = [self.export.format, self.export.precision, self.export.mirrors]
         return f"{self.detector}-{seal(identity)[:16]}"
-
-
-def _cpu() -> str:
-    """The processor's name, as the kernel gives it, else its architecture."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as stream:  # noqa: PTH123
-            names = [line.split(":", 1)[1].strip() for line in stream if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.machine()

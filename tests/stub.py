@@ -45,6 +45,7 @@ class StubDetector(Detector):
             history={"loss": [0.5]},
             selection={"auroc": 0.9},
             choices={"hypothesis": "manifold"},
+            precision="32-true",
         )
 
     def predict(self, images: Tensor) -> Prediction:

@@ -74,6 +74,7 @@ class FitReport:
         waited: Seconds of them in which training did nothing but wait for the next batch.
         selection: Figures on held-out good parts and synthetic flaws; what selects is not what trained.
         choices: What was chosen from the good parts where the configuration left it open, by the name of the option.
+        precision: What an optimiser's steps were computed in, ``bf16-mixed`` or ``32-true``; None without an optimiser.
     """
 
     steps: int
@@ -85,6 +86,7 @@ class FitReport:
     waited: float = 0.0
     selection: dict[str, float] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
+    precision: str | None = None
 
 
 class Traceable(nn.Module):

@@ -72,13 +72,14 @@ class Similarity:
 
     def grid(self, places: Tensor) -> Tensor:
         """Where places ``[h, w, 2]`` are, for ``grid_sample``: ``[B, h, w, 2]``."""
-        cos, sin, x, y = (part[:, None, None] for part in (self.cos, self.sin, self.x, self.y))
-        across, down = places.unbind(dim=-1)
         height, width = places.shape[:2]
-        shorter = min(height, width)
-        columns = (cos * across - sin * down + x) * (shorter / width)
-        rows = (sin * across + cos * down + y) * (shorter / height)
-        return torch.stack([columns, rows], dim=-1)
+        sides = places.new_tensor([min(height, width) / width, min(height, width) / height])
+        # Both coordinates at once: OpenVINO lays columns and rows side by side element by element.
+        across, down = (place.expand_as(places) for place in places.split(1, dim=-1))
+        right = torch.stack([self.cos, self.sin], dim=-1)[:, None, None]
+        below = torch.stack([-self.sin, self.cos], dim=-1)[:, None, None]
+        shift = torch.stack([self.x, self.y], dim=-1)[:, None, None]
+        return (right * across + below * down + shift) * sides
 
 
 class _Level:

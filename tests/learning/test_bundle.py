@@ -50,6 +50,7 @@ def test_the_manifest_says_how_it_came_to_be(bundle: Bundle) -> None:
     assert manifest["config"]["detector_config"] == {"gain": 1.0}
     assert manifest["weights"] == "scratch"
     assert manifest["steps"] == 1
+    assert manifest["precision"] == "32-true"
     assert manifest["machine"]["threads"] == torch.get_num_threads()
     assert set(manifest["files"]) == {
         "weights.safetensors",

@@ -19,6 +19,7 @@ from learning.export.record import Format
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
+from learning.loop import precision
 from synth.families.base import Context
 from synth.image_level import Recipe, Synthesizer
 from synth.regions import Regions, Shape
@@ -75,6 +76,7 @@ def fitted(name: str, parts: list[Path], seed: int = 0, budget: Budget | None = 
     report = detector.fit(train, selection, seed, budget or Budget(steps=2), sources=sources_for(name))
     assert report.weights in ("scratch", "random", "pretrained", "file")
     assert report.steps >= 1
+    assert report.precision == (precision(device) if report.history else None)
     assert budget is not None or report.steps == 2
     return detector
 

@@ -132,6 +132,49 @@ def test_a_budget_is_minutes_or_steps(given: dict[str, int]) -> None:
         Budget(**given)
 
 
+@pytest.mark.parametrize(
+    ("tiles", "vectors", "cpu", "expected"),
+    [
+        (True, True, "Intel(R) Xeon(R) Processor", "bf16-mixed"),
+        (False, True, "Intel(R) Xeon(R) Gold 6348H", "32-true"),
+        (False, True, "AMD EPYC 9554 64-Core Processor", "bf16-mixed"),
+        (False, False, "AMD EPYC 7763 64-Core Processor", "32-true"),
+    ],
+)
+def test_bfloat16_is_taken_where_it_is_faster(
+    monkeypatch: pytest.MonkeyPatch, tiles: bool, vectors: bool, cpu: str, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: vectors)
+    monkeypatch.setattr(loop, "cpu_name", lambda: cpu)
+    assert loop.precision("cpu") == expected
+
+
+@pytest.mark.parametrize("name", ["bf16-mixed", "32-true"])
+def test_in_either_precision_an_interrupted_run_ends_like_one_that_was_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setattr(loop, "precision", lambda device: name)
+    whole, resumed = model(), model()
+    report = train(whole, batch, losses, Budget(steps=STEPS), 0, Schedule(1e-2))
+    assert report.precision == name
+    with pytest.raises(KeyboardInterrupt):
+        run(model(), checkpoint=tmp_path, progress=StopAt(5))
+    run(resumed, checkpoint=tmp_path)
+    assert weights(whole) == weights(resumed)
+
+
+def test_a_checkpoint_in_another_precision_is_not_gone_on_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(loop, "precision", lambda device: "bf16-mixed")
+    with pytest.raises(KeyboardInterrupt):
+        run(model(), checkpoint=tmp_path, progress=StopAt(5))
+    monkeypatch.setattr(loop, "precision", lambda device: "32-true")
+    whole, fresh = model(), model()
+    run(whole)
+    run(fresh, checkpoint=tmp_path)
+    assert weights(whole) == weights(fresh)
+
+
 def test_denormals_are_flushed_while_training_and_not_after() -> None:
     tiny = float(torch.finfo(torch.float32).tiny)
     with _flush_denormals():

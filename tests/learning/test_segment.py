@@ -8,9 +8,10 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from learning.detectors.inputs import standardise
-from learning.detectors.segment.detector import SegmentConfig, _score
+from learning.detectors.segment.detector import SegmentConfig
 from learning.detectors.segment.losses import compute_losses, image_loss, pixel_loss
 from learning.detectors.segment.network import UNet
+from learning.detectors.segment.scores import image_scores, means_by_halving, means_by_sorting
 from learning.detectors.surface import is_surface
 
 
@@ -140,7 +141,7 @@ def test_the_score_sees_flaws_of_any_size_alike() -> None:
     large[..., :40, :50] = 0.3
     gross[..., :40, :50] = 0.9
     shares = SegmentConfig().score_shares
-    sound, spot, haze, hole = (float(_score(maps, shares)) for maps in (quiet, small, large, gross))
+    sound, spot, haze, hole = (float(image_scores(maps, shares)) for maps in (quiet, small, large, gross))
     assert sound == pytest.approx(0.02, abs=1e-6)
     assert sound < spot < hole
     assert sound < haze < hole
@@ -149,7 +150,29 @@ def test_the_score_sees_flaws_of_any_size_alike() -> None:
 
 
 def test_odds_of_maps_without_any_doubt_are_finite() -> None:
-    assert 0 < float(_score(torch.zeros(1, 1, 8, 8), (0.1,))) < float(_score(torch.ones(1, 1, 8, 8), (0.1,))) < 1
+    assert (
+        0
+        < float(image_scores(torch.zeros(1, 1, 8, 8), (0.1,)))
+        < float(image_scores(torch.ones(1, 1, 8, 8), (0.1,)))
+        < 1
+    )
+
+
+@pytest.mark.parametrize("kind", ["noise", "doubtless", "flat", "nothing", "one spot", "two values"])
+def test_halving_gives_what_sorting_gives(kind: str) -> None:
+    values = {
+        "noise": rand(3, 5000),
+        "doubtless": (30 * (rand(3, 5000) - 0.8)).sigmoid(),
+        "flat": torch.full((3, 5000), 0.02),
+        "nothing": torch.zeros(3, 5000),
+        "one spot": torch.cat([torch.full((3, 4990), 1e-4), torch.full((3, 10), 0.9)], dim=1),
+        "two values": torch.cat([torch.full((3, 3500), 0.01), torch.full((3, 1500), 0.3)], dim=1),
+    }[kind]
+    counts = (10, 100, 1000)
+    halved, sorted_out = means_by_halving(values, counts), means_by_sorting(values, counts)
+    assert halved.shape == (3, 3)
+    # 1.4e-6, times how many more values than are counted are alike: 150 times in the last case.
+    torch.testing.assert_close(halved, sorted_out, rtol=2e-4, atol=1e-9)
 
 
 def test_bundles_from_before_score_as_they_did() -> None:
@@ -158,4 +181,4 @@ def test_bundles_from_before_score_as_they_did() -> None:
     assert before.loss_share == 0.01
     maps = torch.rand(3, 1, 40, 40, generator=torch.Generator().manual_seed(0))
     highest = maps.flatten(1).topk(16, dim=1).values.mean(dim=1)
-    torch.testing.assert_close(_score(maps, before.score_shares), highest)
+    torch.testing.assert_close(image_scores(maps, before.score_shares), highest)

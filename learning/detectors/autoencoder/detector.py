@@ -95,6 +95,7 @@ class ConvolutionalAutoencoder(Detector):
             history=report.losses,
             waited=report.waited,
             selection=describe_divide(self._scores(held.good), self._scores(held.flawed)),
+            precision=report.precision,
         )
 
     @torch.inference_mode()

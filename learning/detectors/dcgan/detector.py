@@ -94,6 +94,7 @@ class Dcgan(Patchwise):
             | {f"mean score of the {by} on good parts": float(good[by].mean()) for by in Score}
             | describe_divide(good[score], flawed[score]),
             choices={"score": str(score)},
+            precision=report.precision,
         )
 
     @torch.inference_mode()

@@ -95,6 +95,7 @@ class Flow(FrozenFeatures):
             backbone_sha256=backbone.sha256,
             history=report.losses,
             waited=report.waited,
+            precision=report.precision,
         )
 
     @torch.inference_mode()

@@ -49,7 +49,14 @@ class Ganomaly(Patchwise):
         """
         self.refuse_sources(sources)
         report = self.train_networks(train, selection, seed, budget, progress, checkpoint)
-        return FitReport(report.steps, report.seconds, weights="scratch", history=report.losses, waited=report.waited)
+        return FitReport(
+            report.steps,
+            report.seconds,
+            weights="scratch",
+            history=report.losses,
+            waited=report.waited,
+            precision=report.precision,
+        )
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:

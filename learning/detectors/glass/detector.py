@@ -97,6 +97,7 @@ class Glass(Detector):
             selection=choice.evidence(),
             choices={"hypothesis": str(choice.hypothesis)},
             waited=report.waited,
+            precision=report.precision,
         )
 
     @torch.inference_mode()

@@ -1,7 +1,7 @@
 """Segmentation of synthetic flaws as anomaly detection: no weights, no defects, minutes of training."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -18,6 +18,7 @@ from learning.detectors.reference import Reference, fit_reference, is_explained
 from learning.detectors.segment.batches import Batch, Shares, make_batch, share_mixed
 from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
+from learning.detectors.segment.scores import image_scores
 from learning.detectors.weights import read_weights, restore, write_weights
 from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
 
 Share = Annotated[float, Field(gt=0, le=1)]
-
-_LEAST_PROBABILITY = 1e-4
-"""Smaller ones, and those as close to one, count as this: odds without an end would decide alone."""
 
 _GENTLER = 0.25
 """Learning rate of a network that goes on from weights that are there, as a share of that from scratch."""
@@ -168,6 +166,7 @@ class Segment(Detector):
             history=report.losses,
             waited=report.waited,
             choices=choices,
+            precision=report.precision,
         )
 
     def go_on_from(self, start: Detector) -> None:
@@ -187,7 +186,7 @@ class Segment(Detector):
         else:
             found = tuple(self._probabilities(some) for some in mirrored)
         maps = torch.stack([some.flip(view) for some, view in zip(found, views, strict=True)]).mean(dim=0)
-        return Prediction(_score(maps, self.config.score_shares).float(), maps[:, 0].float())
+        return Prediction(image_scores(maps, self.config.score_shares).float(), maps[:, 0].float())
 
     @torch.inference_mode()
     def embed(self, images: Tensor) -> Tensor:
@@ -280,15 +279,6 @@ class Segment(Detector):
         logits: Tensor = self.network(self._inputs(images))
         # Of bfloat16, probabilities next to one would be one.
         return logits[..., :height, :width].float().sigmoid()
-
-
-def _score(maps: Tensor, shares: Sequence[float]) -> Tensor:
-    """``[B]`` in 0..1, from maps ``[B, 1, h, w]`` of probabilities."""
-    flat = maps.flatten(1)
-    counts = [max(1, round(flat.shape[1] * share)) for share in shares]
-    highest = flat.topk(max(counts), dim=1).values
-    means = torch.stack([highest[:, :count].mean(dim=1) for count in counts])
-    return torch.logit(means, eps=_LEAST_PROBABILITY).mean(dim=0).sigmoid()
 
 
 def _compute_losses(

@@ -133,6 +133,7 @@ class Supervised(Detector):
             history=report.losses,
             waited=report.waited,
             selection={"loss on held-out parts": plateau.least, "last learning rate": plateau.rate(1.0)},
+            precision=report.precision,
         )
 
     @torch.inference_mode()
