@@ -59,7 +59,7 @@ class Bite(Family[BiteParameters]):
     parameters_class = BiteParameters
     at_contour = True
 
-    def __init__(self, size: tuple[float, float] = (0.02, 0.3), brightness: tuple[float, float] = (0.12, 0.6)) -> None:
+    def __init__(self, size: tuple[float, float] = (0.008, 0.3), brightness: tuple[float, float] = (0.06, 0.6)) -> None:
         self.size = size
         self.brightness = brightness
 
@@ -69,10 +69,10 @@ class Bite(Family[BiteParameters]):
         return BiteParameters(
             **draw_place(draws, self.size, aspect=(0.3, 1.0), roughness=(0.08, 0.35)),
             brightness=draws.signed(*self.brightness, negative=0.5),
-            facets=draws.strong(0.1, 0.6),
+            facets=draws.strong(0.05, 0.6),
             grain=draws.uniform(0.1, 0.4),
             through=np.where(draws.chance(0.5), draws.uniform(0.15, 0.6), draws.uniform(1.0, 2.0)),
-            opacity=draws.strong(0.8, 1.0),
+            opacity=np.minimum(draws.strong(0.2, 5.0), 1),
         )
 
     def reach(self, parameters: BiteParameters, size: tuple[int, int]) -> Numbers:

@@ -99,9 +99,9 @@ class Crack(Family[CrackParameters]):
 
     def __init__(
         self,
-        length: tuple[float, float] = (0.08, 1.2),
+        length: tuple[float, float] = (0.015, 1.2),
         width: tuple[float, float] = (0.004, 0.02),
-        depth: tuple[float, float] = (0.2, 0.95),
+        depth: tuple[float, float] = (0.06, 0.95),
     ) -> None:
         self.length = length
         self.width = width
@@ -110,7 +110,7 @@ class Crack(Family[CrackParameters]):
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> CrackParameters:
         """Draw a crack per image; four in five are dark, and so are the open ones, which are two in five."""
         draws = Draws(generator, count, severity)
-        length, width, depth = (draws.sized(*self.length), draws.sized(*self.width), draws.signed(*self.depth, 0.8))
+        length, width, depth = draws.sized(*self.length, 0.6), draws.sized(*self.width), draws.signed(*self.depth, 0.8)
         is_open, crossing = draws.chance(0.4), draws.chance(0.5) & (length > _LONG)
         return CrackParameters(
             severity=draws.severity,
