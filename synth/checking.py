@@ -10,6 +10,7 @@ from synth.families.base import SMALLEST_SIDE
 from synth.files import sha256_of
 from synth.journal import JOURNAL, LOCK, Entry
 from synth.pictures import check_picture
+from synth.sources.defects import DefectBank
 
 CHECKSUMS = "checksums.sha256"
 
@@ -32,6 +33,26 @@ def check_good(images: Sequence[Path], progress: Told) -> None:
                 )
                 raise SynthError(msg)
             progress(done, len(images), "looking at the good images")
+
+
+def check_sources(textures: Sequence[Path], defects: DefectBank | None, progress: Told) -> None:
+    """Look whether all textures can be read, and every confirmed defect has something to show, likewise.
+
+    Args:
+        textures: Files; all of them, as which ones are drawn depends on the image.
+        defects: None where there are none.
+        progress: Told the number of textures that were looked at.
+
+    Raises:
+        SynthError: Naming the first that cannot be used.
+    """
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for done, _ in enumerate(pool.map(check_picture, textures), start=1):
+            progress(done, len(textures), "looking at the textures")
+    for defect in defects.defects if defects else ():
+        if not defect.mask.any() or not all(bool(part.isfinite().all()) for part in (defect.pixels, defect.mask)):
+            msg = f"the confirmed defect {defect.name} is empty or damaged; take it out of its bank, or make that again"
+            raise SynthError(msg)
 
 
 def check_journal(folder: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
-from synth.checking import CHECKSUMS, check_good, check_journal, find_lost
+from synth.checking import CHECKSUMS, check_good, check_journal, check_sources, find_lost
 from synth.contact import write_overview
 from synth.draws import DRAWS
 from synth.errors import SynthError
@@ -115,9 +115,9 @@ def write_dataset(
         progress: Told how far it is.
 
     Raises:
-        SynthError: If an image cannot be used, which is looked at before anything is made; if ``out`` holds something
-            else; if its journal is damaged, or what was lost cannot be made as it was; or if the disk does not take the
-            files.
+        SynthError: If an image, a texture or a confirmed defect cannot be used, which is looked at before anything is
+            made; if ``out`` holds something else; if its journal is damaged, or what was lost cannot be made as it was;
+            or if the disk does not take the files.
     """
     settings = settings or SynthesisSettings()
     if not images:
@@ -139,6 +139,7 @@ def write_dataset(
         check_journal(out)
         with _begun_with(journal):
             check_good(paths, progress)
+            check_sources(maker.textures.files if maker.textures else [], defects, progress)
         lost = find_lost(out, journal.entries(), len(journal.done), progress)
         with answered(out):
             (out / CHECKSUMS).unlink(missing_ok=True)

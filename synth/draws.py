@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from synth.noise import Numbers
 
-DRAWS = 2
+DRAWS = 3
 """Raised when the same seed gives other flaws than it gave before, so that a set is not gone on with in another way."""
 
 _BLOCK = 48
@@ -22,7 +22,7 @@ class Draws:
     """Draws ``count`` rows of whatever is asked for.
 
     Severity says how visible a flaw is, and size and contrast share it: of two flaws of one severity, one may be small
-    and strong and the other large and faint.
+    and strong and the other large and faint. At 0 a flaw is as small and faint as its family makes them, at 1 neither.
 
     Args:
         generator: On the CPU; the same state gives the same draws.
@@ -38,9 +38,9 @@ class Draws:
         self.count = count
         self._block: Numbers = np.empty(0, np.float32)
         self.severity: Numbers = self._rolls() if severity is None else severity.float().cpu().numpy()
-        trade = self.uniform(-0.5, 0.5)
-        self._size = np.minimum(np.maximum(self.severity + trade, 0), 1)
-        self._contrast = np.minimum(np.maximum(self.severity - trade, 0), 1)
+        trade = self.uniform(-1, 1) * np.minimum(self.severity, 1 - self.severity)
+        self._size = self.severity + trade
+        self._contrast = self.severity - trade
 
     def sized(self, low: float, high: float, exponent: float = 1.0) -> Numbers:
         """A length that grows with the flaw's size, evenly in the logarithm from the least to the greatest.
@@ -48,7 +48,7 @@ class Draws:
         Args:
             low: The least, above 0.
             high: The greatest.
-            exponent: Above 1 small values are more frequent.
+            exponent: Above 1 small values are more frequent, below 1 large ones.
         """
         return low * (high / low) ** (self._size if exponent == 1 else self._size**exponent)
 

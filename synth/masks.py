@@ -141,26 +141,34 @@ def region(parameters: RegionParameters, window: Window, smallest: float = 1.5) 
     return _inside(parameters, window, smallest, 1 / edge, 0.5, cut=True)
 
 
-def inwardness(parameters: RegionParameters, window: Window, smallest: float = 1.5) -> Tensor:
+def inwardness(parameters: RegionParameters, window: Window, smallest: float = 1.5, octaves: int = 1) -> Tensor:
     """How far inside a region pixels are: about 1 in the middle, 0 on the outline, below it outside; ``[B, 1, h, w]``.
 
     Args:
         parameters: One region for each image.
         window: Where to evaluate it.
         smallest: Least half axis in pixels.
+        octaves: Of the noise that bends the outline: more make it ragged.
     """
-    return _inside(parameters, window, smallest, np.ones_like(parameters.size), 0.0)
+    return _inside(parameters, window, smallest, np.ones_like(parameters.size), 0.0, octaves=octaves)
 
 
 def _inside(
-    parameters: RegionParameters, window: Window, smallest: float, scale: Numbers, start: float, *, cut: bool = False
+    parameters: RegionParameters,
+    window: Window,
+    smallest: float,
+    scale: Numbers,
+    start: float,
+    *,
+    cut: bool = False,
+    octaves: int = 1,
 ) -> Tensor:
     """``inwardness`` times a scale ``[B]``, from a start on, cut to 0..1 if wanted."""
     longer, shorter = half_axes(parameters, window.size, smallest)
     cos, sin = np.cos(parameters.angle), np.sin(parameters.angle)
     along, across = scale / longer, scale / shorter
     if usable(window.images):
-        field = bumps(parameters, window, smallest)
+        field = bumps(parameters, window, smallest, octaves)
         frames = np.empty((len(cos), 9))
         frames[:, 0], frames[:, 1] = window.left - window.centre[:, 0], window.top - window.centre[:, 1]
         frames[:, 2], frames[:, 3], frames[:, 4], frames[:, 5] = cos * along, sin * along, -sin * across, cos * across
@@ -174,7 +182,7 @@ def _inside(
     if box is not None:
         # One or the other, as torch.where, which takes several times as long.
         distance.lerp_(box, window.column(parameters.square))
-    noise = bumps(parameters, window, smallest).mul_(window.column(parameters.roughness * scale))
+    noise = bumps(parameters, window, smallest, octaves).mul_(window.column(parameters.roughness * scale))
     inside = noise.sub_(distance).add_(window.column(scale + start))
     return inside.clamp_(0, 1) if cut else inside
 

@@ -17,8 +17,6 @@ def extent(radii: Numbers) -> Numbers:
 def stamp(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers, strength: Numbers) -> None:
     """Draw dots, soft over a pixel at the edge, in place; where several meet, the strongest counts.
 
-    Dots of about one size are drawn together, as a dot costs the pixels of the largest beside it.
-
     Args:
         canvas: ``[L, h, w]``.
         layers: ``[N]`` int64, which layer of the canvas each dot is drawn on.
@@ -26,10 +24,22 @@ def stamp(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers, stre
         radii: ``[N]`` in pixels, above 0.
         strength: ``[N]`` value in the middle of a dot.
     """
-    reach = extent(radii)
+    _draw(canvas, layers, points, extent(radii), np.ones(len(radii), np.float32), strength)
+
+
+def stamp_cones(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers) -> None:
+    """As ``stamp``, dots that fall off evenly from 1 in the middle to 0 at their radius."""
+    _draw(canvas, layers, points, radii, 1 / radii, np.ones(len(radii), np.float32))
+
+
+def _draw(canvas: Tensor, layers: Numbers, points: Numbers, reach: Numbers, steep: Numbers, strength: Numbers) -> None:
+    """Draw dots that reach so far and fall off so steeply, for a pixel.
+
+    Dots of about one size are drawn together, as a dot costs the pixels of the largest beside it.
+    """
     if usable(canvas):
-        points, strength = (np.ascontiguousarray(values, np.float32) for values in (points, strength))
-        kernels().draw_dots(layers.astype(np.int64), points, reach, strength, canvas.numpy())
+        floats = (np.ascontiguousarray(values, np.float32) for values in (points, reach, steep, strength))
+        kernels().draw_dots(layers.astype(np.int64), *floats, canvas.numpy())
         return
     size = np.array([canvas.shape[2], canvas.shape[1]])
     seen = np.flatnonzero(((points > -reach[:, None] - 1) & (points < size + reach[:, None])).all(axis=1))
@@ -39,10 +49,18 @@ def stamp(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers, stre
         at_once = max(1, together(canvas.device) // (2 * half + 1) ** 2)
         for first in range(0, len(alike), at_once):
             some = alike[first : first + at_once]
-            _stamp(canvas, layers[some], points[some], reach[some], strength[some], half)
+            _stamp(canvas, layers[some], points[some], reach[some], steep[some], strength[some], half)
 
 
-def _stamp(canvas: Tensor, layers: Numbers, points: Numbers, reach: Numbers, strength: Numbers, half: int) -> None:
+def _stamp(
+    canvas: Tensor,
+    layers: Numbers,
+    points: Numbers,
+    reach: Numbers,
+    steep: Numbers,
+    strength: Numbers,
+    half: int,
+) -> None:
     """Draw dots that reach at most ``half`` pixels."""
     _, height, width = canvas.shape
     device = canvas.device
@@ -51,10 +69,15 @@ def _stamp(canvas: Tensor, layers: Numbers, points: Numbers, reach: Numbers, str
     x, y = (middles[:, i, None].round().long() + shifts for i in (0, 1))
     dx, dy = (((place - middles[:, i, None]) ** 2).float() for i, place in enumerate((x, y)))
     values = (dy[:, :, None] + dx[:, None, :]).sqrt_().neg_()
-    values.add_(onto(reach, device)[:, None, None]).clamp_(0, 1)
+    values.add_(_column(reach, device)).mul_(_column(steep, device)).clamp_(0, 1)
     # Dots that stick out of the canvas draw nothing there.
     rows = ((y >= 0) & (y < height)) * onto(strength.astype(np.float32), device)[:, None]
     values.mul_(rows[:, :, None]).mul_(((x >= 0) & (x < width))[:, None, :])
     lines = (onto(layers, device)[:, None] * height + y.clamp(0, height - 1)) * width
     index = lines[:, :, None] + x.clamp(0, width - 1)[:, None, :]
     canvas.view(-1).scatter_reduce_(0, index.flatten(), values.flatten().to(canvas), "amax", include_self=True)
+
+
+def _column(values: Numbers, device: torch.device) -> Tensor:
+    """A number for each dot, ``[N, 1, 1]``."""
+    return onto(values.astype(np.float32), device)[:, None, None]

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 import torch
@@ -305,12 +304,30 @@ def _widened(boxes: Numbers, width: int, height: int, size: tuple[int, int]) -> 
 
 
 def _tiles(cutter: "Cutter", flaws: Numbers, box: list[int], margin: int) -> Iterator[Cut]:
-    if margin:
-        cutter.keep()
+    """Tiles of a box. Their margins show what was there before: strips of what is painted already are kept for that."""
     left, top, width, height = box
-    for down, across in product(range(0, height, _TILE), range(0, width, _TILE)):
-        inner = [left + across, top + down, min(_TILE, width - across), min(_TILE, height - down)]
-        yield Cut(flaws, cutter.window([with_margin(inner, margin, cutter.ground.size)]), [inner])
+    # What is painted with a margin takes more memory for its size.
+    side = max(_TILE // 2, margin) if margin else _TILE
+    first, _, wide, _ = with_margin([left, top, width, 1], margin, cutter.ground.size)
+    above = beside = None
+    for down in range(0, height, side):
+        high = min(side, height - down)
+        if 0 < margin <= high:
+            below = cutter.pixels([first, top + down + high - margin, wide, margin])
+        for across in range(0, width, side):
+            inner = [left + across, top + down, min(side, width - across), high]
+            outer = with_margin(inner, margin, cutter.ground.size)
+            window = cutter.window([outer])
+            x, y = inner[0] - outer[0], inner[1] - outer[1]
+            if above is not None:
+                window.images[..., :y, :] = above[..., outer[0] - first : outer[0] - first + outer[2]]
+            if beside is not None and across:
+                window.images[..., y : y + high, :x] = beside
+            if 0 < margin <= inner[2]:
+                beside = window.images[..., y : y + high, x + inner[2] - margin : x + inner[2]].clone()
+            yield Cut(flaws, window, [inner])
+        if margin:
+            above = below
 
 
 def with_margin(box: list[int], margin: int, size: tuple[int, int]) -> list[int]:
@@ -346,12 +363,9 @@ class Cutter:
             self.background = self.has_background = level[:, :0]
             self.inward = np.zeros(len(rows))
 
-    def keep(self) -> None:
-        """Cut from the pictures as they are now: tiles with a margin must not see what was painted beside them."""
-        self.images, self.rows = (
-            self.images[onto(self.rows, self.images.device)],
-            np.arange(len(self.rows)),
-        )
+    def pixels(self, box: list[int]) -> Tensor:
+        """What is in a box now, a copy, ``[1, C, h, w]``."""
+        return _cut(self.images, self.rows, np.array([box]))
 
     def window(self, boxes: list[list[int]]) -> Window:
         """The window in boxes of one size."""

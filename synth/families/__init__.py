@@ -20,6 +20,7 @@ from synth.families.poisson import Poisson
 from synth.families.ripple import Ripple
 from synth.families.scratch import Scratch
 from synth.families.smooth import Smooth
+from synth.families.spall import Spall
 from synth.families.stain import Stain
 from synth.families.uneven import Uneven
 
@@ -43,6 +44,7 @@ FAMILIES: dict[str, type[Family[Any]]] = {
         Ripple,
         Scratch,
         Smooth,
+        Spall,
         Stain,
         Uneven,
     )
@@ -74,6 +76,7 @@ __all__ = [
     "Ripple",
     "Scratch",
     "Smooth",
+    "Spall",
     "Stain",
     "Uneven",
 ]

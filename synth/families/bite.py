@@ -17,6 +17,15 @@ from synth.windows import Window
 
 _FACETS = 5
 
+_GRAINS = 8.0
+"""Cells of the broken surface's grain along the shorter half axis."""
+
+_UNEVEN = 0.12
+"""How far the grain moves the outline of what goes right through, in half axes."""
+
+_OCTAVES = 4
+"""Of the noise that the outline is broken by, and of the broken surface's grain."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BiteParameters(PlacedParameters):
@@ -50,7 +59,7 @@ class Bite(Family[BiteParameters]):
     parameters_class = BiteParameters
     at_contour = True
 
-    def __init__(self, size: tuple[float, float] = (0.02, 0.3), brightness: tuple[float, float] = (0.12, 0.6)) -> None:
+    def __init__(self, size: tuple[float, float] = (0.008, 0.3), brightness: tuple[float, float] = (0.06, 0.6)) -> None:
         self.size = size
         self.brightness = brightness
 
@@ -58,12 +67,12 @@ class Bite(Family[BiteParameters]):
         """Draw a bite per image; half are brighter than the part, as fresh breaks are, and half go right through."""
         draws = Draws(generator, count, severity)
         return BiteParameters(
-            **draw_place(draws, self.size, aspect=(0.3, 1.0), roughness=(0.05, 0.22)),
+            **draw_place(draws, self.size, aspect=(0.3, 1.0), roughness=(0.08, 0.35)),
             brightness=draws.signed(*self.brightness, negative=0.5),
-            facets=draws.strong(0.1, 0.6),
+            facets=draws.strong(0.05, 0.6),
             grain=draws.uniform(0.1, 0.4),
             through=np.where(draws.chance(0.5), draws.uniform(0.15, 0.6), draws.uniform(1.0, 2.0)),
-            opacity=draws.strong(0.8, 1.0),
+            opacity=np.minimum(draws.strong(0.2, 5.0), 1),
         )
 
     def reach(self, parameters: BiteParameters, size: tuple[int, int]) -> Numbers:
@@ -79,23 +88,24 @@ class Bite(Family[BiteParameters]):
         hollow = np.where(there[:, None], background, spots.level * np.float32(0.15))
         surface = relative(spots, p.brightness).astype(np.float32, copy=False)
         table = spots.table(*place_columns(p), p.facets, p.grain, p.through, p.opacity)
-        paint("paint_bites", spots, surface, hollow, _FACETS, table, flat_table(), *directions())
+        surfaces = surface, hollow, _FACETS, _OCTAVES, _GRAINS, _UNEVEN
+        paint("paint_bites", spots, *surfaces, table, flat_table(), *directions())
         return NO_FLAWS
 
     def paint(self, window: Window, parameters: BiteParameters, context: Context) -> Tensor:
         """Replace what was broken out."""
         inside, shade = _facets(window, parameters)
         _, shorter = half_axes(parameters, window.size)
-        grain = perlin(parameters.seed + 1, 4 * np.array(window.size) / shorter[:, None], window)
-        shade.mul_(window.column(parameters.facets)).add_(grain.mul_(window.column(parameters.grain)))
+        grain = perlin(parameters.seed + 1, _GRAINS * np.array(window.size) / shorter[:, None], window, _OCTAVES)
+        shade.mul_(window.column(parameters.facets)).addcmul_(grain, window.column(parameters.grain))
         # Deep places get less light; the edge that the break runs out in catches some.
         shade.sub_(inside.clamp(0, 1).mul_(0.4)).add_(1)
+        gone = grain.mul_(_UNEVEN).add_(inside).sub_(window.column(parameters.through))
         content = window.colours(relative(window, parameters.brightness)) * shade
         hollow = window.colours(np.where(window.has_background[:, None], window.background, window.level * 0.15))
         # As soft as a pixel, in half axes.
         edge = window.column(1 / shorter)
-        through = (inside - window.column(parameters.through)).div_(edge).add_(0.5).clamp_(0, 1)
-        content = torch.lerp(content, hollow, through)
+        content = torch.lerp(content, hollow, gone.div_(edge).add_(0.5).clamp_(0, 1))
         return torch.lerp(
             window.images, content, inside.div_(edge).add_(0.5).clamp_(0, 1).mul_(window.column(parameters.opacity))
         )
@@ -105,7 +115,7 @@ def _facets(window: Window, parameters: BiteParameters) -> tuple[Tensor, Tensor]
     """The bite as a hollow between planes: how far inside, in half axes, and how bright the facet is, -1..1."""
     longer, shorter = half_axes(parameters, window.size)
     cos, sin = np.cos(parameters.angle), np.sin(parameters.angle)
-    uneven = bumps(parameters, window, octaves=2).mul_(window.column(parameters.roughness))
+    uneven = bumps(parameters, window, octaves=_OCTAVES).mul_(window.column(parameters.roughness))
     rolls = uniforms(parameters.seed + 2, 3 * _FACETS).reshape(-1, _FACETS, 3)
     inside = shade = None
     for i in range(_FACETS):

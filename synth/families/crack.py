@@ -1,22 +1,27 @@
-"""Cracks: branching walks of varying width, mostly darker than the surface."""
+"""Cracks: branching walks of varying width: dark or bright lines, or open, with walls that are lit or in shadow."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
 from synth.draws import Draws
-from synth.families.base import Context, Family
-from synth.families.shading import brightens, shade
+from synth.families.base import Context, Family, select
+from synth.families.shading import brightens, light, mixed, shade, sunken
 from synth.masks import FlawParameters
-from synth.noise import Numbers, normals, uniforms
+from synth.noise import Numbers, normals, perlin, uniforms
 from synth.spots import Spots, paint
-from synth.stamps import extent, stamp
+from synth.stamps import extent, stamp, stamp_cones
 from synth.windows import Window, run
+
+Put = Callable[[Tensor, Numbers, Numbers, Numbers], None]
+"""Draws dots: canvas, layers, places and radii; see ``synth.stamps``."""
 
 _KNOTS = 40
 _BRANCHES = 3
@@ -25,6 +30,20 @@ _MOST_RADIUS = 6
 
 _APART = 0.8
 """Distance of neighbouring dots in pixels, at most."""
+
+_AROUND = 1.5
+"""How far open cracks are known, in half widths: noise moves their rim by no more."""
+
+_FINER = 2
+_ASIDE = 0.12
+"""How far knots in between are moved aside, over the distance of those beside them."""
+
+_CRUMBS = 12
+_LARGEST_CRUMB = 2.4
+"""How far a piece that broke out of the rim reaches from the middle of the crack, in half widths."""
+
+_LONG = 0.5
+"""Lengths from which on half the cracks go on to the picture's border, as a fraction of its shorter side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +59,12 @@ class CrackParameters(FlawParameters):
         width: ``[B]`` full width where it is widest, as a fraction of the image's shorter side.
         depth: ``[B]`` change of brightness; negative is darker.
         branches: ``[B]`` int64, 0..3.
+        crossing: ``[B]`` bool, it goes on from its start both ways, beyond the picture's borders, whatever its length.
+        wall: ``[B]`` width of the walls of an open crack, in half widths; 0 is a flat line, as a hairline crack is.
+        light: ``[B]`` direction that the light comes from, radians; of open cracks, as what follows.
+        relief: ``[B]`` change of brightness on the steepest walls, 0..1.
+        ragged: ``[B]`` how far noise moves the rim, in half widths.
+        crumbs: ``[B]`` int64, 0..12, pieces that broke out of the rim.
         seed: ``[B]`` int64, of the walk.
     """
 
@@ -51,6 +76,12 @@ class CrackParameters(FlawParameters):
     width: Numbers
     depth: Numbers
     branches: Numbers
+    crossing: Numbers
+    wall: Numbers
+    light: Numbers
+    relief: Numbers
+    ragged: Numbers
+    crumbs: Numbers
     seed: Numbers
 
 
@@ -59,7 +90,7 @@ class Crack(Family[CrackParameters]):
 
     Args:
         length: Range of the length, as a fraction of the image's shorter side.
-        width: Range of the greatest width, in the same unit.
+        width: Range of the greatest width, in the same unit; open ones are up to three times as wide.
         depth: Range of the change of brightness, without its sign.
     """
 
@@ -68,27 +99,35 @@ class Crack(Family[CrackParameters]):
 
     def __init__(
         self,
-        length: tuple[float, float] = (0.08, 1.2),
+        length: tuple[float, float] = (0.015, 1.2),
         width: tuple[float, float] = (0.004, 0.02),
-        depth: tuple[float, float] = (0.2, 0.95),
+        depth: tuple[float, float] = (0.06, 0.95),
     ) -> None:
         self.length = length
         self.width = width
         self.depth = depth
 
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> CrackParameters:
-        """Draw a crack per image; four in five are dark."""
+        """Draw a crack per image; four in five are dark, and so are the open ones, which are two in five."""
         draws = Draws(generator, count, severity)
+        length, width, depth = draws.sized(*self.length, 0.6), draws.sized(*self.width), draws.signed(*self.depth, 0.8)
+        is_open, crossing = draws.chance(0.4), draws.chance(0.5) & (length > _LONG)
         return CrackParameters(
             severity=draws.severity,
             start=draws.uniform(0, 1, 2),
             angle=draws.uniform(0, 2 * np.pi),
-            length=draws.sized(*self.length),
-            wander=draws.uniform(0.1, 2.0),
+            length=length,
+            wander=draws.uniform(0.1, 2.0) * np.where(crossing, np.float32(0.4), np.float32(1)),
             jitter=draws.uniform(0.05, 0.6),
-            width=draws.sized(*self.width),
-            depth=draws.signed(*self.depth, negative=0.8),
+            width=np.where(is_open, width * draws.sized(1.0, 3.0), width),
+            depth=np.where(is_open, -np.abs(depth), depth),
             branches=np.maximum(draws.integers(0, 2 * _BRANCHES) - _BRANCHES, 0),
+            crossing=crossing,
+            wall=draws.uniform(0.15, 0.65) * is_open,
+            light=draws.uniform(0, 2 * np.pi),
+            relief=draws.strong(0.2, 0.9),
+            ragged=draws.uniform(0.2, 0.6),
+            crumbs=np.maximum(draws.integers(-_CRUMBS // 2, _CRUMBS), 0) * is_open,
             seed=draws.seeds(),
         )
 
@@ -99,13 +138,14 @@ class Crack(Family[CrackParameters]):
     def reach(self, parameters: CrackParameters, size: tuple[int, int]) -> Numbers:
         """As far as the farthest point of the walks."""
         points, radii = _knots(parameters, size)
-        return ((np.abs(points) + radii[..., None] + 1) * (radii > 0)[..., None]).max(axis=(1, 2))
+        across = radii * np.where(parameters.wall > 0, _LARGEST_CRUMB, 1)[:, None, None]
+        return ((np.abs(points) + across[..., None] + 1) * (radii > 0)[..., None]).max(axis=(1, 2))
 
     def paint_in_place(self, spots: Spots, parameters: CrackParameters, context: Context) -> Numbers:
-        """In one loop over the pixels."""
+        """In one loop over the pixels, but for open cracks and thick ones."""
         points, radii = _knots(parameters, spots.size)
-        thick = radii.max(axis=(1, 2)).astype(int) // _MOST_RADIUS > 1
-        left, here = np.flatnonzero(thick), np.flatnonzero(~thick)
+        others = (parameters.wall > 0) | (radii.max(axis=(1, 2)).astype(int) // _MOST_RADIUS > 1)
+        left, here = np.flatnonzero(others), np.flatnonzero(~others)
         if not len(here):
             return left
         some, amount = spots.some(here), parameters.depth[here]
@@ -118,8 +158,59 @@ class Crack(Family[CrackParameters]):
         return left
 
     def paint(self, window: Window, parameters: CrackParameters, context: Context) -> Tensor:
-        """Darken or brighten the images along the walks."""
-        return shade(window, _draw(window, *_knots(parameters, window.size)), parameters.depth)
+        """Darken or brighten the images along the walks, or open them."""
+        painted = torch.empty_like(window.images, memory_format=torch.contiguous_format)
+        for kind, rows in ((_line, parameters.wall == 0), (_open, parameters.wall > 0)):
+            some = np.flatnonzero(rows)
+            if len(some):
+                painted[run(some)] = kind(window.rows(some), select(parameters, some))
+        return painted
+
+
+def _line(window: Window, parameters: CrackParameters) -> Tensor:
+    """A crack seen from above: nothing but its colour."""
+    points, radii = _knots(parameters, window.size)
+    return shade(window, _draw(window, points, radii, np.empty((len(points), 0, 3)), _stamp_flat), parameters.depth)
+
+
+def _open(window: Window, parameters: CrackParameters) -> Tensor:
+    """A crack that light falls into: what it does not reach is dark, one wall is lit and the other in shadow."""
+    p = parameters
+    points, radii = _knots(p, window.size)
+    half = np.maximum(radii.max(axis=(1, 2)), 1)
+    step = np.stack([np.cos(p.light), np.sin(p.light)], axis=1) * np.maximum(0.5 * p.wall * half, 0.75)[:, None]
+    inside, towards = (_gap(there, p, points, radii, half) for there in (window, window.moved(step)))
+    wall = window.column(p.wall)
+    slope = sunken(towards, wall).sub_(sunken(inside, wall))
+    # Beyond the walls no light gets in.
+    dark = (inside / wall).sub_(0.4).clamp_(0, 1)
+    target = brightens(window, p.depth).astype(np.float32)[:, None].repeat(window.level.shape[1], axis=1)
+    broken = mixed(window, dark, target, np.minimum(1.3 * np.abs(p.depth), 0.97))
+    broken = light(broken, slope.mul_(window.column(2 * p.relief)).mul_(1 - dark).clamp_(-1, 1))
+    return torch.lerp(window.images, broken, inside.mul_(window.column(half)).add_(0.5).clamp_(0, 1))
+
+
+def _gap(window: Window, parameters: CrackParameters, points: Numbers, radii: Numbers, half: Numbers) -> Tensor:
+    """How far inside the rim pixels are, in half widths: 1 in the middle, below 0 outside; ``[B, 1, h, w]``."""
+    crumbs = _crumbs(parameters, points, radii)
+    crumbs[..., 2] *= _AROUND
+    around = _draw(window, points, _AROUND * radii, crumbs, stamp_cones)
+    cells = np.array(window.size) / (1.2 * half)[:, None]
+    rough = perlin(parameters.seed + 2, cells, window, octaves=3).mul_(window.column(parameters.ragged))
+    # Noise takes hold towards the rim, so that nothing opens where no crack is near.
+    return rough.mul_((3 * around).clamp_(max=1)).add_(around.mul_(_AROUND)).sub_(_AROUND - 1)
+
+
+def _crumbs(parameters: CrackParameters, points: Numbers, radii: Numbers) -> Numbers:
+    """Pieces that broke out of the rim of main walks: (x, y) from their start and radius, in pixels, ``[B, C, 3]``."""
+    rolls = uniforms(parameters.seed + 3, 3 * _CRUMBS).reshape(-1, _CRUMBS, 3)
+    rows, knot = np.arange(len(points))[:, None], (rolls[..., 0] * (points.shape[2] - 1)).astype(np.int64)
+    here, there, wide = points[:, 0][rows, knot], points[:, 0][rows, knot + 1], radii[:, 0][rows, knot]
+    along = (there - here) / np.maximum(np.linalg.norm(there - here, axis=-1, keepdims=True), 1e-6)
+    side = np.stack([-along[..., 1], along[..., 0]], axis=-1) * np.sign(rolls[..., 1:2] - 0.5)
+    drawn = np.arange(_CRUMBS) < parameters.crumbs[:, None]
+    radius = wide * (0.4 + 0.5 * rolls[..., 2]) * drawn
+    return np.concatenate([here + side * wide[..., None], radius[..., None]], axis=-1)
 
 
 def _knots(parameters: CrackParameters, size: tuple[int, int]) -> tuple[Numbers, Numbers]:
@@ -134,21 +225,45 @@ def _knots(parameters: CrackParameters, size: tuple[int, int]) -> tuple[Numbers,
     drift = parameters.wander[:, None, None] * rolls[:, :, 0].cumsum(axis=2) / np.float32(_KNOTS**0.5)
     turns = drift + parameters.jitter[:, None, None] * rolls[:, :, 1]
 
-    length = parameters.length * min(size)
+    side = min(size)
+    length = np.where(parameters.crossing, 2 * math.hypot(*size), parameters.length * side)
     start = np.zeros((len(length), 1, 2), np.float32)
     main = _walk(start, (parameters.angle[:, None] + turns[:, 0])[:, None], length[:, None])
-    widths = (parameters.width * min(size))[:, None, None] * _taper(rolls[:, :, 2])
+    main -= main[:, :, _KNOTS // 2, None] * parameters.crossing[:, None, None, None]
+    widths = (parameters.width * side)[:, None, None] * _uneven(rolls[:, :, 2])
+    # One that goes on beyond the picture has its ends there.
+    widths[:, 1:] *= _opening()
+    widths[:, 0] *= np.where(parameters.crossing[:, None], 1, _opening())
 
     where, aside, share = chances.transpose(2, 0, 1)
     knot = (where * np.float32(0.8 * _KNOTS)).astype(np.int64)
     rows = np.arange(len(length))[:, None]
     across = np.sign(rolls[:, 1:, 0, 0]) * (0.4 + 0.8 * aside)
     angle = parameters.angle[:, None] + drift[:, 0][rows, knot] + across
-    branches = _walk(main[:, 0][rows, knot], angle[..., None] + turns[:, 1:], length[:, None] * (0.15 + 0.4 * share))
-    thinner = 0.7 * widths[:, 0][rows, knot] / widths[:, 0, :1]
+    far = np.minimum(length, 1.2 * side)[:, None] * (0.15 + 0.4 * share)
+    branches = _walk(main[:, 0][rows, knot], angle[..., None] + turns[:, 1:], far)
+    thinner = 0.8 * widths[:, 0][rows, knot] / (parameters.width * side)[:, None]
     drawn = np.arange(_BRANCHES) < parameters.branches[:, None]
     radii = np.concatenate([widths[:, :1], widths[:, 1:] * (thinner * drawn)[..., None]], axis=1) / 2
-    return np.concatenate([main, branches], axis=1), radii
+    return _broken(np.concatenate([main, branches], axis=1), radii, parameters.seed + 4)
+
+
+def _broken(points: Numbers, radii: Numbers, seeds: Numbers) -> tuple[Numbers, Numbers]:
+    """Walks with knots in between, moved aside at random: a crack is crooked at every scale (midpoint displacement)."""
+    for finer in range(_FINER):
+        steps = np.diff(points, axis=2)
+        aside = np.stack([-steps[..., 1], steps[..., 0]], axis=-1)
+        rolls = normals(seeds + finer, math.prod(radii.shape[1:])).reshape(radii.shape)[:, :, 1:, None]
+        points = _with_middles(points, (points[:, :, :-1] + points[:, :, 1:]) / 2 + _ASIDE * rolls * aside)
+        radii = _with_middles(radii, (radii[:, :, :-1] + radii[:, :, 1:]) / 2)
+    return points, radii
+
+
+def _with_middles(values: Numbers, middles: Numbers) -> Numbers:
+    """Values ``[B, W, K, ...]`` of knots, and those in between them."""
+    both = np.empty((*values.shape[:2], 2 * values.shape[2] - 1, *values.shape[3:]), np.float32)
+    both[:, :, ::2], both[:, :, 1::2] = values, middles
+    return both
 
 
 def _walk(start: Numbers, angles: Numbers, length: Numbers) -> Numbers:
@@ -164,37 +279,63 @@ def _opening() -> Numbers:
     return np.minimum(0.4 + 6 * along, 1) * (1 - 0.75 * along**2)
 
 
-def _taper(rolls: Numbers) -> Numbers:
-    """Relative width along walks ``[B, W, K]``: uneven, and thin at the ends."""
+def _uneven(rolls: Numbers) -> Numbers:
+    """Relative width along walks ``[B, W, K]``."""
     padded = np.concatenate([rolls[..., :1], rolls[..., :1], rolls, rolls[..., -1:], rolls[..., -1:]], axis=-1)
     smooth = sum(padded[..., i : i + _KNOTS] for i in range(5)) / 5
-    return _opening() * (0.75 + 0.6 * smooth).clip(0.25, 1.4)
+    return np.asarray((0.75 + 0.6 * smooth).clip(0.25, 1.4))
 
 
-def _draw(window: Window, points: Numbers, radii: Numbers) -> Tensor:
-    """Draw walks, the widest counting where they meet; ``[B, 1, h, w]`` in 0..1, soft over a pixel at the edges.
+def _draw(window: Window, points: Numbers, radii: Numbers, crumbs: Numbers, put: Put) -> Tensor:
+    """Draw walks and dots beside them, the highest counting where they meet; ``[B, 1, h, w]`` in 0..1.
 
-    Thick ones are drawn smaller and enlarged, as dots of many pixels cost too much.
+    Thick ones are drawn smaller and enlarged, as dots of many pixels cost too much; on lines and columns that are
+    the same for the whole picture, so that tiles fit.
     """
     height, width = window.shape
-    origin = np.stack([window.left, window.top], axis=1) - window.centre
-    knots = (points - origin[:, None, None]).astype(np.float32)
+    corner = np.stack([window.left, window.top], axis=1)
     shrinks = np.maximum(radii.max(axis=(1, 2)).astype(int) // _MOST_RADIUS, 1)
-    drawn = window.images.new_empty(len(knots), 1, height, width)
+    drawn = window.images.new_empty(len(points), 1, height, width)
     for shrink in np.unique(shrinks).tolist():
         rows = np.flatnonzero(shrinks == shrink)
-        places = (knots[rows] + np.float32(0.5)) / np.float32(shrink) - np.float32(0.5)
-        walks = zip(places, radii[rows] / np.float32(shrink), strict=True)
-        dots = [_along(one[width[:, 0] > 0], width[width[:, 0] > 0]) for one, width in walks]
+        margin = shrink > 1
+        whole = np.floor(corner[rows])
+        cells = np.floor(whole / shrink) - margin
+        # What is between whole pixels moves the dots.
+        origin = cells * shrink + (corner[rows] - whole) - window.centre[rows]
+        walks = zip(points[rows] - origin[:, None, None], radii[rows], crumbs[rows] - _beside(origin), strict=True)
+        dots = [_all_dots(*one, shrink) for one in walks]
         layers = np.arange(len(rows)).repeat([len(some) for some in dots])
-        all_dots = np.concatenate(dots)
-        small = window.images.new_zeros(len(rows), -(-height // shrink), -(-width // shrink))
-        stamp(small, layers, all_dots[:, :2], all_dots[:, 2], np.ones(len(all_dots), np.float32))
-        large = small[:, None]
-        if shrink > 1:
-            large = functional.interpolate(large, scale_factor=float(shrink), mode="bilinear")
-        drawn[run(rows)] = large[..., :height, :width]
+        places = np.concatenate(dots)
+        sides = (-(-length // shrink) + 3 * margin for length in (height, width))
+        canvas = window.images.new_zeros(len(rows), *sides)
+        put(canvas, layers, places[:, :2], places[:, 2])
+        if not margin:
+            drawn[run(rows)] = canvas[:, None]
+            continue
+        for row, plane, (left, top) in zip(rows, canvas, (whole - cells * shrink).astype(int).tolist(), strict=True):
+            large = functional.interpolate(plane[None, None], scale_factor=float(shrink), mode="bilinear")
+            drawn[row] = large[0, :, top : top + height, left : left + width]
     return drawn
+
+
+def _beside(origin: Numbers) -> Numbers:
+    """What is taken from dots ``[B, C, 3]`` so that they are counted from an origin; their radii stay."""
+    return np.concatenate([origin, np.zeros((len(origin), 1))], axis=1)[:, None]
+
+
+def _all_dots(knots: Numbers, radii: Numbers, crumbs: Numbers, shrink: int) -> Numbers:
+    """Places and radii ``[N, 3]`` of the dots of one crack, in pixels of a picture that is so many times smaller."""
+    walks = radii[:, 0] > 0
+    places = ((knots[walks] + 0.5) / shrink - 0.5).astype(np.float32)
+    beside = crumbs[crumbs[:, 2] > 0]
+    beside = np.concatenate([(beside[:, :2] + 0.5) / shrink - 0.5, beside[:, 2:] / shrink], axis=1)
+    return np.concatenate([_along(places, radii[walks] / np.float32(shrink)), beside]).astype(np.float32)
+
+
+def _stamp_flat(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers) -> None:
+    """Dots that are 1 inside."""
+    stamp(canvas, layers, points, radii, np.ones(len(radii), np.float32))
 
 
 def _along(knots: Numbers, radii: Numbers) -> Numbers:

@@ -61,7 +61,7 @@ class ForeignBody(Family[ForeignBodyParameters]):
     parameters_class = ForeignBodyParameters
 
     def __init__(
-        self, size: tuple[float, float] = (0.012, 0.2), brightness: tuple[float, float] = (0.08, 0.85)
+        self, size: tuple[float, float] = (0.006, 0.2), brightness: tuple[float, float] = (0.06, 0.85)
     ) -> None:
         self.size = size
         self.brightness = brightness
@@ -75,9 +75,9 @@ class ForeignBody(Family[ForeignBodyParameters]):
         return ForeignBodyParameters(
             **region,
             light=draws.uniform(0, 2 * np.pi),
-            relief=draws.strong(0.15, 0.9),
+            relief=draws.strong(0.08, 0.9),
             height=draws.uniform(0.1, 0.6),
-            shadow=draws.strong(0.1, 0.7),
+            shadow=draws.strong(0.06, 0.7),
             borrowed=draws.chance(0.33),
             source=draws.uniform(0, 1),
             shift=draws.uniform(0.1, 0.9, 2),
@@ -85,7 +85,7 @@ class ForeignBody(Family[ForeignBodyParameters]):
             grain=draws.log_uniform(0.004, 0.04),
             stretch=draws.log_uniform(0.2, 5.0),
             contrast=draws.uniform(0.02, 0.25),
-            opacity=draws.strong(0.8, 1.0),
+            opacity=np.minimum(draws.strong(0.25, 4.0), 1),
         )
 
     def reach(self, parameters: ForeignBodyParameters, size: tuple[int, int]) -> Numbers:

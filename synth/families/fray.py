@@ -60,7 +60,7 @@ class Fray(Family[FrayParameters]):
     parameters_class = FrayParameters
     at_contour = True
 
-    def __init__(self, extent: tuple[float, float] = (0.02, 0.3), depth: tuple[float, float] = (0.01, 0.06)) -> None:
+    def __init__(self, extent: tuple[float, float] = (0.012, 0.3), depth: tuple[float, float] = (0.006, 0.06)) -> None:
         self.extent = extent
         self.depth = depth
 
@@ -76,7 +76,7 @@ class Fray(Family[FrayParameters]):
             angle=draws.uniform(-0.7, 0.7),
             wave=draws.uniform(0.0, 1.5),
             brightness=np.where(draws.chance(0.6), draws.uniform(-0.9, -0.4), draws.uniform(0.2, 0.7)),
-            opacity=draws.strong(0.3, 1.0),
+            opacity=np.minimum(draws.strong(0.15, 2.0), 1),
             loose=draws.strong(0.05, 0.5),
             seed=draws.seeds(),
         )

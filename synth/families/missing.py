@@ -66,7 +66,7 @@ class Missing(Family[MissingParameters]):
     name: ClassVar[str] = "missing"
     parameters_class = MissingParameters
 
-    def __init__(self, size: tuple[float, float] = (0.02, 0.14), share: tuple[float, float] = (0.4, 1.0)) -> None:
+    def __init__(self, size: tuple[float, float] = (0.008, 0.14), share: tuple[float, float] = (0.2, 1.0)) -> None:
         self.size = size
         self.share = share
 

@@ -54,8 +54,8 @@ class Patch(Family[PatchParameters]):
 
     def __init__(
         self,
-        size: tuple[float, float] = (0.02, 0.4),
-        opacity: tuple[float, float] = (0.4, 1.0),
+        size: tuple[float, float] = (0.008, 0.4),
+        opacity: tuple[float, float] = (0.25, 1.0),
         turned: float = 0.4,
     ) -> None:
         self.size = size

@@ -72,3 +72,14 @@ def light(images: Tensor, slope: Tensor) -> Tensor:
         slope: ``[B, 1, h, w]``, -1..1: 1 faces the light, 0 is as flat as the surface around.
     """
     return torch.lerp(images, (slope > 0).to(slope), slope.abs())
+
+
+def sunken(inside: Tensor, wall: Tensor) -> Tensor:
+    """Depth of a break: 0 on its rim and towards 1 in the middle; steep walls, and a floor that is never quite flat.
+
+    Args:
+        inside: How far inside the rim pixels are; 0 or below is outside.
+        wall: How far inside half the depth is reached; of a shape that fits.
+    """
+    inside = inside.clamp_min(0)
+    return inside / (inside + wall)

@@ -140,6 +140,9 @@ def paint_bites(
     surfaces: Numbers,
     hollows: Numbers,
     facets: int,
+    octaves: int,
+    finest: float,
+    unevenness: float,
     table: Numbers,
     flat: Numbers,
     cosines: Numbers,
@@ -151,7 +154,7 @@ def paint_bites(
         left, top, width, height = boxes[n]
         numbers, row = table[n], rows[n]
         longer, shorter = half_axes(numbers, size)
-        seed, cells, grains = np.int64(numbers[6]), 1.2 / (0.5 * (longer + shorter)), 4 / shorter
+        seed, cells, grains = np.int64(numbers[6]), 1.2 / (0.5 * (longer + shorter)), finest / shorter
         cos, sin, rough = np.cos(numbers[4]), np.sin(numbers[4]), numbers[5]
         planes = np.empty((facets, 5), np.float32)
         for i in range(facets):
@@ -161,7 +164,7 @@ def paint_bites(
             planes[i, 0], planes[i, 1] = sin * across - cos * along, -sin * along - cos * across
             planes[i, 2], planes[i, 3], planes[i, 4] = 0.55 + 0.3 * apart, (0.6 + 0.8 * bright) * rough, 2 * bright - 1
         facet, grain, through = np.float32(numbers[7]), np.float32(numbers[8]), np.float32(numbers[9])
-        opacity, steep = np.float32(numbers[10]), np.float32(shorter)
+        opacity, steep, moved = np.float32(numbers[10]), np.float32(shorter), np.float32(unevenness)
         lines = max(1, min(BAND // width, height))
         uneven, rough_grain = np.empty((lines, width), np.float32), np.empty((lines, width), np.float32)
         shade, gone, share = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
@@ -169,8 +172,9 @@ def paint_bites(
         for first in range(0, height, lines):
             here = min(lines, height - first)
             box = np.float64(top + first), np.float64(left)
-            fill_noise(seed, cells * size[0], cells * size[1], 2, box, size, cosines, sines, uneven[:here])
-            fill_noise(seed + 1, grains * size[0], grains * size[1], 1, box, size, cosines, sines, rough_grain[:here])
+            fill_noise(seed, cells * size[0], cells * size[1], octaves, box, size, cosines, sines, uneven[:here])
+            spare = rough_grain[:here]
+            fill_noise(seed + 1, grains * size[0], grains * size[1], octaves, box, size, cosines, sines, spare)
             for y in range(here):
                 dy, x0 = np.float32(box[0] + y - numbers[1]), np.float32(left - numbers[0])
                 for x in range(width):
@@ -185,7 +189,8 @@ def paint_bites(
                         inside = min(inside, plane)
                     light = light * facet + rough_grain[y, x] * grain
                     shade[x] = light - min(max(inside, ZERO), ONE) * SHADED + ONE
-                    gone[x] = min(max((inside - through) * steep + HALF, ZERO), ONE)
+                    bent = rough_grain[y, x] * moved
+                    gone[x] = min(max((bent + inside - through) * steep + HALF, ZERO), ONE)
                     share[x] = min(max(inside * steep + HALF, ZERO), ONE) * opacity
                 for c in range(channels):
                     old = images[row, c, top + first + y, left : left + width]

@@ -168,8 +168,10 @@ def inside_regions(frames: Numbers, cut: bool, field: Numbers) -> None:
 
 
 @compiled
-def draw_dots(layers: Numbers, points: Numbers, reach: Numbers, strength: Numbers, canvas: Numbers) -> None:
-    """See ``synth.stamps.stamp``; ``reach [N]`` is where a dot has run out."""
+def draw_dots(
+    layers: Numbers, points: Numbers, reach: Numbers, steep: Numbers, strength: Numbers, canvas: Numbers
+) -> None:
+    """See ``synth.stamps``; ``reach [N]`` is where a dot has run out, and ``steep [N]`` its slope, for a pixel."""
     height, width = canvas.shape[1:]
     for n in range(len(layers)):
         px, py, far = points[n, 0], points[n, 1], reach[n]
@@ -178,7 +180,7 @@ def draw_dots(layers: Numbers, points: Numbers, reach: Numbers, strength: Number
             dy = np.float32(y) - py
             for x in range(max(int(np.floor(px - far)), 0), min(int(np.ceil(px + far)) + 1, width)):
                 dx = np.float32(x) - px
-                value = min(max(far - np.sqrt(dx * dx + dy * dy), ZERO), ONE) * strength[n]
+                value = min(max((far - np.sqrt(dx * dx + dy * dy)) * steep[n], ZERO), ONE) * strength[n]
                 plane[y, x] = max(plane[y, x], value)
 
 

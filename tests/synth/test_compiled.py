@@ -62,7 +62,7 @@ def test_other_devices_get_the_same_pixels_within_a_level(
     assert not torch.equal(compiled, images)
 
 
-@pytest.mark.parametrize("name", ["bite", "blob", "dent", "perlin", "stain", "uneven"])
+@pytest.mark.parametrize("name", ["bite", "blob", "crack", "dent", "perlin", "spall", "stain", "uneven"])
 def test_large_flaws_are_painted_band_by_band(name: str, by_torch: Callable[[Callable[[], Any]], Any]) -> None:
     images = parts(3, 1, (300, 260))
     family = FAMILIES[name]()

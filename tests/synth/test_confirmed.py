@@ -292,7 +292,8 @@ def test_large_flaws_are_painted_by_pieces_as_they_would_be_whole(
 ) -> None:
     # Without grain of its own, whose size is measured where the pieces are and not all over the window.
     images = (plates(8, 3, grain=0) + 0.2 * torch.linspace(-1, 1, 96)).to(dtype)
-    parameters = family.draw(Generator().manual_seed(3), 8)
+    # Several reach further than a piece.
+    parameters = family.draw(Generator().manual_seed(4), 8)
     foreground = None if part is None else part.float().expand(8, 1, -1, -1)
     context = Context(foreground, images.flip(0), defects=marked(3))
     whole, masks = family.apply(images, parameters, context)
