@@ -19,8 +19,8 @@ def read_table(file: Path) -> list[ImageRecord]:
     """Read a data set from a CSV, separated by commas or semicolons.
 
     Columns are image and mask (paths, relative to the CSV's folder; Windows' separators will do), label (``good``, a
-    defect class, or empty for ``unlabelled``), part (images of one part get one decision), group (what is independent; by default the part),
-    lot, camera, time (ISO 8601), and split (``train``, ``test`` or empty).
+    defect class, or empty for ``unlabelled``), part (images of one part get one decision), group (what is independent;
+    by default the part), lot, camera, time (ISO 8601), and split (``train``, ``test`` or empty).
 
     Raises:
         DataError: If the file is not such a CSV, names an image twice or images that do not exist, or a time is none.
