@@ -144,6 +144,8 @@ def find_more(ledger: Ledger, image_id: str, count: int = 25) -> list[Lookalike]
     """
     seen = _seen_with(ledger, image_id)
     ids = [key for key in seen.embedded.ids if key != image_id]
+    if not ids:
+        return []
     distances = 1 - seen.unusual(ids) @ seen.unusual([image_id])[0]
     nearest = np.argsort(distances, kind="stable")[:count]
     found = {ids[row]: max(float(distances[row]), 0.0) for row in nearest}
