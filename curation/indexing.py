@@ -10,7 +10,6 @@ import numpy as np
 
 from curation.connection import database_errors, dataset_lock, require_database
 from curation.errors import DatabaseError, LedgerError
-from curation.likeness import Seen
 from curation.samples import Dataset, held_by, open_dataset
 from learning.progress import Progress, silent
 
@@ -28,10 +27,10 @@ def index_similarity(
 ) -> FaissSimilarityIndex:
     """Make or bring up to date the similarity index of a data set from the ledger's embeddings. Repeatable.
 
-    What is indexed is what is unusual about them beside good parts (``curation.likeness``), as everywhere. So it is
-    made anew where new verdicts or parts say otherwise what is usual; a damaged or lost index is built anew too. It
-    answers the App's sort by similarity and ``dataset.sort_by_similarity(sample_id, brain_key="similar")``: exactly up
-    to 10,000 images, by 4-bit codes above, as hard as it takes for a measured recall.
+    Only embeddings that changed are indexed, but where any did all files are written anew; a damaged or lost index is
+    built anew. It answers the App's sort by similarity and
+    ``dataset.sort_by_similarity(sample_id, brain_key="similar")``: exactly up to 10,000 images, by 4-bit codes above,
+    as hard as it takes for a measured recall.
 
     Args:
         ledger: The truth.
@@ -46,7 +45,7 @@ def index_similarity(
     """
     require_database()
     models = [models] if isinstance(models, str) else list(models)
-    image_ids, embeddings = _side_by_side([_unusual(ledger, model) for model in models])
+    image_ids, embeddings = _side_by_side([ledger.embeddings(model) for model in models])
     with database_errors(), dataset_lock(name):
         dataset = open_dataset(name)
         held = held_by(dataset)
@@ -80,12 +79,6 @@ def search_errors(dataset: Dataset) -> Iterator[None]:
     except (ValueError, RuntimeError) as error:
         msg = f"The search failed: {error}. If files are damaged, flawsmith curate sync mends them"
         raise DatabaseError(msg) from error
-
-
-def _unusual(ledger: Ledger, model: str) -> tuple[list[str], np.ndarray]:
-    """Images that a model saw, and what is unusual about each, ``[N, D]`` of length 1."""
-    seen = Seen(ledger, model)
-    return seen.embedded.ids, seen.unusual(seen.embedded.ids)
 
 
 def _side_by_side(parts: Sequence[tuple[list[str], np.ndarray]]) -> tuple[list[str], np.ndarray]:

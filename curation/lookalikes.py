@@ -29,8 +29,8 @@ class Lookalike:
     Attributes:
         image_id: The ledger's id.
         path: Its file.
-        distance: 1 - cosine, 0 to 2, of what is unusual about embeddings beside good parts (``curation.likeness``); 1
-            is nothing in common.
+        distance: 1 - cosine, 0 to 2: of the embeddings where ``find_more`` found it, else of what is unusual about
+            them beside good parts (``curation.likeness``), where 1 is nothing in common.
         verdict: ``good``, ``defect``, ``unresolved``, or None where nobody has said anything.
         decision: ``accept`` or ``reject``, by the model.
     """
@@ -132,8 +132,6 @@ def _line(what: str, one: Lookalike | None) -> str:
 def find_more(ledger: Ledger, image_id: str, count: int = 25) -> list[Lookalike]:
     """The images most like one, among all that the model that saw it last has seen, the nearest first.
 
-    Those of its own group count too: what is asked for is more of the same, and no second opinion.
-
     Args:
         ledger: With embeddings.
         image_id: To what; itself left out.
@@ -142,14 +140,15 @@ def find_more(ledger: Ledger, image_id: str, count: int = 25) -> list[Lookalike]
     Raises:
         LedgerError: The image is unknown, or has no embedding.
     """
-    seen = _seen_with(ledger, image_id)
-    ids = [key for key in seen.embedded.ids if key != image_id]
-    if not ids:
-        return []
-    distances = 1 - seen.unusual(ids) @ seen.unusual([image_id])[0]
-    nearest = np.argsort(distances, kind="stable")[:count]
+    model, ids, vectors = embedded_with(ledger, image_id)
+    own = ids.index(image_id)
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
+    distances = 1 - vectors @ (vectors[own] / lengths[own]) / lengths
+    distances[own] = np.inf
+    nearest = np.argsort(distances, kind="stable")[: min(count, len(ids) - 1)]
     found = {ids[row]: max(float(distances[row]), 0.0) for row in nearest}
-    return described(ledger, found, seen.states, seen.decisions)
+    states = {one.image_id: one.state for one in ledger.resolved(list(found))}
+    return described(ledger, found, states, ledger.decisions(model))
 
 
 def why_decided(ledger: Ledger, image_id: str) -> Reasons:
@@ -164,8 +163,10 @@ def why_decided(ledger: Ledger, image_id: str) -> Reasons:
     """
     score = latest_score(ledger, image_id)
     thresholds = {row.version: row for row in ledger.thresholds(score.model_id)}
-    seen = _seen_with(ledger, image_id)
+    seen = Seen(ledger, score.model_id)
     path = ledger.image(image_id).path
+    if image_id not in seen.embedded:
+        raise LedgerError(_no_embedding(score.model_id, path))
     good, defect = _beside(ledger, seen, [image_id])[image_id]
     return Reasons(
         image_id=image_id,
@@ -243,17 +244,21 @@ def latest_score(ledger: Ledger, image_id: str) -> ScoreRow:
     return scores[-1]
 
 
-def _seen_with(ledger: Ledger, image_id: str) -> Seen:
-    """What the model saw that saw an image last.
+def embedded_with(ledger: Ledger, image_id: str) -> tuple[str, list[str], np.ndarray]:
+    """The model that saw an image last, and all that it saw: image ids and embeddings ``[N, D]``.
 
     Raises:
         LedgerError: The image is unknown, or has no embedding.
     """
-    seen = Seen(ledger, latest_score(ledger, image_id).model_id)
-    if image_id not in seen.embedded:
-        msg = f"model {seen.model_id} has left no embedding of {ledger.image(image_id).path}: score it again"
-        raise LedgerError(msg)
-    return seen
+    model = latest_score(ledger, image_id).model_id
+    ids, vectors = ledger.embeddings(model)
+    if image_id not in ids:
+        raise LedgerError(_no_embedding(model, ledger.image(image_id).path))
+    return model, ids, vectors
+
+
+def _no_embedding(model_id: str, path: Path) -> str:
+    return f"model {model_id} has left no embedding of {path}: score it again"
 
 
 def described(

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from curation.ledger.embedding_files import Embedded
-
 
 @dataclass
 class PlainLedger:
@@ -51,14 +49,8 @@ class PlainLedger:
                 self.tagged.pop((entry.image_id, entry.tag), None)
         return entries
 
-    def embedded(self, model_id: str) -> Embedded:
-        return Embedded([self.vectors[model_id]])
-
-    def groups(self) -> dict[str, str]:
-        return {key: row.group for key, row in self.image_rows.items()}
-
-    def decisions(self, model_id: str) -> dict[str, str]:
-        return {key: row.decision for key, row in self.score_rows.items() if row.model_id == model_id}
+    def embeddings(self, model_id: str) -> tuple[list[str], np.ndarray]:
+        return self.vectors[model_id]
 
     def judge(self, image_id: str, state: str, mask_path: Path | None = None) -> None:
         self.resolutions[image_id] = SimpleNamespace(image_id=image_id, state=state, mask_path=mask_path, verdicts=())
