@@ -1,8 +1,6 @@
 """``python -m benchmarks.sync``: how fast a ledger and a FiftyOne data set are brought together, and what is written.
 
-A real ledger (SQLite) and a real database (mongod) on this machine. Every image has a score, a map, a lot and a time;
-one in ten was asked about and has a verdict, one in fifty a tag. The rows are of as many images as are asked for; their
-files are 100 small PNGs and 100 maps that they share, so that a million files need not lie about.
+The ledger of ``benchmarks.made_ledger`` and a real database (mongod) on this machine.
 """
 
 import argparse
@@ -12,31 +10,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import create_engine
 
 from benchmarks.console import say
 from benchmarks.machine import describe_machine
+from benchmarks.made_ledger import FILES, JUDGED, judge, make_ledger, score
 from benchmarks.workers.jobs import Memory
 from curation.dataset import SyncReport, sync
-from curation.ledger import AskEntry, Ledger, ScoreEntry, TagEntry, VerdictEntry
-from curation.ledger.tables import images
+from curation.ledger import Ledger
 from curation.mongo import MongoServer
 
-FILES = 100
 NAME = "benchmark"
 ADDING, UPDATING = 1_000, 5_000
 """Samples a second that are asked for."""
 OWN = 100
 """Documents that FiftyOne may write about the data set itself."""
-_JUDGED, _TAGGED, _BATCH = 10, 50, 10_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -88,7 +81,7 @@ def measure(folder: Path, count: int, seed: int) -> list[dict[str, Any]]:
         (documents, by mongod's own count), ``expected``, ``peak_mb`` (what the process took more while it ran).
     """
     rng = np.random.default_rng(seed)
-    with Ledger.open(_ledger(folder, count, rng)) as ledger, MongoServer(folder / "fiftyone") as server:
+    with Ledger.open(make_ledger(folder, count, rng)) as ledger, MongoServer(folder / "fiftyone") as server:
         import fiftyone as fo
 
         keys = [image.image_id for image in ledger.images()]
@@ -102,13 +95,13 @@ def measure(folder: Path, count: int, seed: int) -> list[dict[str, Any]]:
         steps = [_timed("first", count, server, bring)]
         steps.append(_timed("nothing changed", 0, server, bring))
         # None that has the same verdict already.
-        some = rng.choice([k for n, k in enumerate(keys) if n % _JUDGED], count // 100, replace=False).tolist()
-        _judge(ledger, some)
+        some = rng.choice([k for n, k in enumerate(keys) if n % JUDGED], count // 100, replace=False).tolist()
+        judge(ledger, some)
         steps.append(_timed("1 % changed: a verdict", len(some), server, bring))
         dataset = fo.load_dataset(NAME)
         dataset.match({"image_id": {"$in": some}}).tag_samples("look again")
         steps.append(_timed("1 % tagged in the App", len(some), server, bring))
-        _score(ledger, keys, folder, 2, rng)
+        score(ledger, keys, folder, 2, rng)
         steps.append(_timed("all changed", count, server, bring))
         fo.delete_dataset(NAME)
         steps.append(_timed("data set deleted in the App", count, server, bring))
@@ -152,74 +145,6 @@ def _cpu_seconds(pid: int | None) -> float:
         return float("nan")
     fields = status.read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _ledger(folder: Path, count: int, rng: np.random.Generator) -> Path:
-    """A ledger of so many images with scores, some of them asked about, judged and tagged."""
-    say(f"making a ledger of {count:,} images")
-    for number in range(FILES):
-        for kind in ("image", "map"):
-            pixels = rng.integers(0, 256, (16, 16), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / f"{kind}{number}.png")
-    place = folder / "ledger.db"
-    keys = [f"{number:032x}" for number in range(count)]
-    with Ledger.open(place) as ledger:
-        # Straight into the table: add_images reads every file, and these are shared.
-        engine = create_engine(f"sqlite:///{place}")
-        with engine.begin() as connection:
-            for start in range(0, count, _BATCH):
-                connection.execute(images.insert(), [_image(folder, keys[n], n) for n in _range(start, count)])
-        engine.dispose()
-        _score(ledger, keys, folder, 1, rng)
-        asked = keys[::_JUDGED]
-        ledger.create_asks([AskEntry(key, "borderline", 0.5, "pps", "model", 1) for key in asked])
-        _judge(ledger, asked)
-        ledger.change_tags([TagEntry(key, "seen", "set", "ann") for key in keys[::_TAGGED]])
-    return place
-
-
-def _image(folder: Path, key: str, number: int) -> dict[str, Any]:
-    time = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
-    return {
-        "image_id": key,
-        "path": str(folder / f"image{number % FILES}.png"),
-        "part": f"part {number // 2}",
-        "group": f"group {number // 4}",
-        "lot": f"lot {number // 1000}",
-        "camera": "top" if number % 2 else "side",
-        "time": time,
-        "added_at": time,
-    }
-
-
-def _score(ledger: Ledger, keys: Sequence[str], folder: Path, version: int, rng: np.random.Generator) -> None:
-    for start in range(0, len(keys), _BATCH):
-        ledger.record_scores(
-            [
-                ScoreEntry(
-                    keys[n],
-                    "model",
-                    version,
-                    score := float(rng.random()),
-                    score,
-                    percentile=100 * score,
-                    decision="reject" if score > 0.95 else "accept",
-                    map_path=folder / f"map{n % FILES}.png",
-                )
-                for n in _range(start, len(keys))
-            ]
-        )
-
-
-def _judge(ledger: Ledger, keys: Sequence[str]) -> None:
-    at = datetime.now(UTC)
-    ledger.record_verdicts(
-        [VerdictEntry(None, key, f"ann {at}", "defect", at, "benchmark", f"{key} {at}", "1") for key in keys]
-    )
-
-
-def _range(start: int, count: int) -> range:
-    return range(start, min(start + _BATCH, count))
 
 
 def _drawn(result: dict[str, Any]) -> Table:

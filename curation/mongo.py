@@ -14,9 +14,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from types import TracebackType
 from typing import IO, Any, Self
 
@@ -29,6 +30,8 @@ EXTERNAL_URI = "FLAWSMITH_MONGO_URI"
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 ANSWER_MS = 5000
+LOOK_SECONDS = 1.0
+"""Between two looks whether our mongod still runs."""
 
 
 def find_mongod() -> Path:
@@ -112,6 +115,40 @@ class MongoServer:
             self._start_own()
         point_fiftyone_at(self.uri, self.folder)
         return self
+
+    @contextmanager
+    def kept_alive(self, told: Callable[[str], None]) -> Iterator[None]:
+        """Start our mongod again, at the same address, whenever it has ended meanwhile: open connections go on.
+
+        Args:
+            told: Called with what happened, from another thread.
+        """
+        over = Event()
+
+        def watch() -> None:
+            said = ""
+            while not over.wait(LOOK_SECONDS):
+                if self.pid is not None:
+                    continue
+                try:
+                    self.start()
+                    text = "the database had ended and was started again; nothing is lost"
+                except DatabaseError as error:
+                    text = str(error)
+                if text != said or "again" in text:
+                    told(text)
+                said = text
+
+        watching = Thread(target=watch, name="keeps mongod alive", daemon=True)
+        # A database of somebody else is not ours to start.
+        if self._users is not None:
+            watching.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if watching.ident is not None:
+                watching.join()
 
     def stop(self) -> None:
         """Leave the database; the last process to leave ends mongod. Does nothing where it was not started."""

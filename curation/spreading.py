@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from curation.errors import LedgerError
 from curation.likeness import Seen, drawn, nearest_other
 from curation.lookalikes import Lookalike, described, latest_score
+from learning.intervals import clopper_pearson
 from learning.tails import FEWEST
 
 if TYPE_CHECKING:
@@ -171,7 +172,9 @@ def limit_of(
     if len(fine):
         last = fine[-1]
         known = f"of {counts[last]} images whose nearest one with a verdict is {verdict} and so near"
-        return Limit(float(away[last]), f"{known}, {errors[last]} are not")
+        _, most = clopper_pearson(int(errors[last]), int(counts[last]))
+        sure = f"{errors[last]} are not, so that up to {100 * most:.0f} % of those proposed may be otherwise"
+        return Limit(float(away[last]), f"{known}, {sure}")
     return Limit(
         float(np.quantile(strangers, _WRONG)),
         "only 1 in 20 images has one of another group so near; there are too few verdicts on near ones to tell more",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 from curation.labels import Found, Reading
 from curation.labels.coco import files_of, read_coco
-from curation.labels.folders import read_folders
-from curation.labels.label import Label
+from curation.labels.folders import class_folders, read_folders
+from curation.labels.label import Label, read_json
 from curation.labels.of_fiftyone import is_export, read_fiftyone
 from curation.labels.yolo import is_yolo, read_yolo
 from integrations.formats import Format
@@ -36,13 +35,22 @@ def format_of(source: str) -> Format:
         Format.COCO: bool(files_of(path)),
         Format.YOLO: is_yolo(path),
         Format.MVTEC: path.suffix.lower() == ".csv"
-        or any((path / folder).is_dir() for folder in (GOOD, f"train/{GOOD}", "test")),
+        or any((path / folder).is_dir() for folder in (GOOD, f"train/{GOOD}", "test"))
+        or bool(class_folders(path, Reading())),
     }
     found = [name for name, here in looks.items() if here]
     if len(found) == 1:
         return found[0]
     known = ", ".join(found or [one for one in Format if one is not Format.AUTO])
-    msg = f"{source} could be {known}: say which with --format" if found else f"{source} is none of {known}"
+    if found:
+        msg = f"{source} could be {known}: say which with --format"
+    elif path.suffix.lower() == ".json":
+        msg = (
+            f"{source} is neither COCO (an object with images and annotations) nor Label Studio's export called JSON "
+            "(a list of tasks with data; JSON-MIN says too little)"
+        )
+    else:
+        msg = f"{source} is none of {known}"
     raise DataError(msg)
 
 
@@ -74,7 +82,7 @@ def read_labels(
     if kind is Format.COCO:
         found = read_coco(path, reading, images)
     elif kind is Format.YOLO:
-        found = read_yolo(path, reading)
+        found = read_yolo(path, reading, images)
     elif kind is Format.LABEL_STUDIO:
         found = read_exported(path, reading, images)
     else:
@@ -99,10 +107,5 @@ def _part(label: Label, root: Path) -> str:
 
 def _refuse_damaged(path: Path) -> None:
     """Say where a JSON file is damaged, instead of that it is of no known format."""
-    if path.suffix.lower() != ".json" or not path.is_file():
-        return
-    try:
-        json.loads(path.read_bytes())
-    except ValueError as error:
-        msg = f"{path} is damaged: {error}"
-        raise DataError(msg) from error
+    if path.suffix.lower() == ".json" and path.is_file():
+        read_json(path)

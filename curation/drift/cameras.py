@@ -16,7 +16,6 @@ from curation.drift.reference import Reference, known_rows
 from curation.drift.series import (
     FIRST,
     WINDOW,
-    WITHIN,
     Known,
     embedding_series,
     statistics_of,
@@ -25,7 +24,7 @@ from curation.drift.series import (
     within_series,
 )
 from curation.drift.states import CameraState, Finding, State
-from curation.drift.units import EMBEDDING, UNSURE, VALUES, UnitKind, Units, lots_of, one_of_each, units_of
+from curation.drift.units import EMBEDDING, UNSURE, VALUES, WITHIN, UnitKind, Units, lots_of, one_of_each, units_of
 from curation.drift.words import advice, plain
 from learning.drift.watching import Track, watch
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from curation.drift.reading import Answer
 from curation.drift.reference import Reference, first_units, known_rows
-from curation.drift.units import EMBEDDING, REJECTED, UNSURE, VALUES, UnitKind, Units, ties_of
+from curation.drift.units import EMBEDDING, REJECTED, UNSURE, VALUES, WITHIN, UnitKind, Units, ties_of
 from learning.drift.capital import Side
 from learning.drift.ranks import ranks_of
 from learning.drift.watching import Series
@@ -24,8 +24,6 @@ FIRST: Mapping[UnitKind, int] = {"group": 50, "lot": 20}
 WINDOW: Mapping[UnitKind, int] = {"group": 8, "lot": 3}
 """Units in a window of embeddings."""
 FIRST_ANSWERS = 20
-WITHIN = " within lots"
-"""Ends the names of statistics that compare a part with earlier ones of its lot."""
 
 UP_ONLY = (REJECTED, UNSURE)
 

@@ -20,6 +20,8 @@ UnitKind = Literal["group", "lot"]
 SCORE, REJECTED, EMBEDDING, UNSURE = "score", "rejected", "embedding", "unsure"
 VALUES = (*LOOKS, SCORE, REJECTED)
 """Statistics that are one number of a unit."""
+WITHIN = " within lots"
+"""Ends the names of statistics that compare a part with earlier ones of its lot."""
 
 PARTS_OF_A_LOT = 5
 """How many of a lot's first parts speak for it, so that it need not be over."""

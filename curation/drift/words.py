@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from curation.drift.series import WITHIN
+from curation.drift.units import WITHIN
 
 NAMES = {
     "brightness": "brightness",

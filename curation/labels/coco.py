@@ -1,29 +1,34 @@
 """COCO's detection format (Lin et al., 2014, arXiv 1405.0312)."""
 
-import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from curation.labels.label import Finder, Found, Label, Reading, Refusal, Region, label_of
+from curation.labels.label import Finder, Found, Label, Reading, Refusal, Region, label_of, read_json
 from curation.labels.shapes import from_box, from_polygons, from_rle
 from learning.errors import DataError
+from learning.images.pixels import read_pixels
+
+_BOX = 4
 
 
 def files_of(source: Path) -> list[Path]:
-    """Annotation files: the source itself, or those in the folder and in its folder ``annotations``."""
+    """Annotation files: the source itself, or those in the folder and in its folder ``annotations``.
+
+    Raises:
+        DataError: One of them is damaged: without it images could be taken for good, or missed.
+    """
     if source.is_file():
-        return [source] if source.suffix.lower() == ".json" and is_coco(source) else []
+        return [source] if source.suffix.lower() == ".json" and _is_coco(source) else []
     found = [file for folder in (source, source / "annotations") for file in sorted(folder.glob("*.json"))]
-    return [file for file in found if is_coco(file)]
+    return [file for file in found if _is_coco(file)]
 
 
-def is_coco(file: Path) -> bool:
+def _is_coco(file: Path) -> bool:
     """Whether a JSON file holds images and annotations."""
-    try:
-        content = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return False
+    content = read_json(file)
     return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
 
 
@@ -36,7 +41,7 @@ def read_coco(source: Path, reading: Reading, images: Path | None) -> Found:
         images: Folder of the images, where they do not lie beside the file.
 
     Raises:
-        DataError: There is no such file.
+        DataError: There is no such file, or it names no images.
     """
     files = files_of(source)
     if not files:
@@ -52,59 +57,112 @@ def read_coco(source: Path, reading: Reading, images: Path | None) -> Found:
 
 
 def _read(file: Path, reading: Reading, finder: Finder) -> Iterator[Label | Refusal]:
-    content = json.loads(file.read_bytes())
+    content = read_json(file)
     for part in ("images", "annotations", "categories"):
         if not isinstance(content.get(part, []), list):
             msg = f"{file} is no COCO file: {part} is no list"
             raise DataError(msg)
-    names = {one["id"]: str(one["name"]) for one in content.get("categories", []) if _has(one, "id", "name")}
-    by_image: dict[Any, list[dict[str, Any]]] = {}
+    if not content["images"]:
+        msg = f"{file} names no images"
+        raise DataError(msg)
+    names = {_key(one["id"]): str(one["name"]) for one in content.get("categories", []) if _has(one, "id", "name")}
+    by_image: dict[str, list[dict[str, Any]]] = {}
     for number, annotation in enumerate(content["annotations"]):
         # One that cannot be read otherwise has its image refused: without it the image could be taken for good.
         if _has(annotation, "image_id"):
-            by_image.setdefault(annotation["image_id"], []).append(annotation)
+            by_image.setdefault(_key(annotation["image_id"]), []).append(annotation)
         else:
             yield Refusal(f"annotation {number} of {file.name}", "it has no image_id")
-    known = set()
+    known = Counter(_key(image["id"]) for image in content["images"] if _has(image, "id", "file_name"))
     for number, image in enumerate(content["images"]):
         if not _has(image, "id", "file_name"):
             yield Refusal(f"image {number} of {file.name}", "it has no id or no file_name")
             continue
-        known.add(image["id"])
-        name = str(image["file_name"])
+        key, name = _key(image["id"]), str(image["file_name"])
+        if known[key] > 1:
+            yield Refusal(name, "several images have its id, so that nobody can tell whose annotations are whose")
+            continue
         path = finder.find(name)
         if path is None:
             yield Refusal(name, "there is no such file, or several: name their folder with --images")
             continue
         try:
-            regions = [_region(one, image, names) for one in by_image.get(image["id"], [])]
-        except (KeyError, TypeError, ValueError) as error:
-            yield Refusal(name, f"an annotation cannot be read: {error!r}")
+            size = _size(image, path)
+            regions = [_region(one, size, names) for one in by_image.get(key, [])]
+        except DataError as error:
+            yield Refusal(name, str(error))
             continue
         yield label_of(path, regions, reading)
-    for key in by_image.keys() - known:
+    for key in sorted(by_image.keys() - known.keys()):
         yield Refusal(f"image {key}", f"{file.name} has annotations of it, and not the image")
 
 
 def _has(entry: Any, *keys: str) -> bool:
     """Whether an entry is an object with these keys, whose values can be looked up."""
-    return isinstance(entry, dict) and all(isinstance(entry.get(key), str | int) for key in keys)
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), str | int | float) for key in keys)
 
 
-def _region(annotation: dict[str, Any], image: dict[str, Any], names: dict[Any, str]) -> Region:
-    name = names.get(annotation["category_id"], str(annotation["category_id"]))
+def _key(number: float | str) -> str:
+    """An id, whether it is written as 7, 7.0 or "7"."""
+    return str(int(number) if isinstance(number, float) and number.is_integer() else number)
+
+
+def _region(annotation: dict[str, Any], size: Callable[[], tuple[int, int]], names: dict[str, str]) -> Region:
+    if not _has(annotation, "category_id"):
+        msg = "an annotation has no category_id"
+        raise DataError(msg)
+    key = _key(annotation["category_id"])
+    if names and key not in names:
+        msg = f"an annotation is of class {key}, which is not among the file's categories"
+        raise DataError(msg)
+    name = names.get(key, key)
     shape = annotation.get("segmentation")
     if not shape:
-        left, top, wide, high = map(float, annotation["bbox"])
-        return Region(name, "boxes", lambda: from_box(left, top, wide, high, *_size(image)))
+        left, top, wide, high = _box(annotation.get("bbox"))
+        return Region(name, "boxes", lambda: from_box(left, top, wide, high, *size()))
     if isinstance(shape, dict):
-        return Region(name, "RLE", lambda: from_rle(shape, *_size(image)))
-    return Region(name, "polygons", lambda: from_polygons(shape, *_size(image)))
+        return Region(name, "RLE", lambda: from_rle(shape, *size()))
+    polygons = [_numbers(one, "a polygon is no list of numbers") for one in _listed(shape)]
+    return Region(name, "polygons", lambda: from_polygons(polygons, *size()))
 
 
-def _size(image: dict[str, Any]) -> tuple[int, int]:
-    try:
-        return int(image["height"]), int(image["width"])
-    except (KeyError, TypeError, ValueError) as error:
-        msg = "the annotation file does not tell the image's height and width"
-        raise DataError(msg) from error
+def _box(values: Any) -> list[float]:
+    box = _numbers(values, "an annotation has neither an outline nor a box")
+    if len(box) != _BOX or min(box[2:]) <= 0:
+        msg = "a box is not of four numbers, of which width and height are above 0"
+        raise DataError(msg)
+    return box
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _numbers(values: Any, otherwise: str) -> list[float]:
+    """A list of finite numbers.
+
+    Raises:
+        DataError: It is none, which is said as given.
+    """
+    if isinstance(values, list) and values and all(isinstance(value, int | float) for value in values):
+        found = [float(value) for value in values]
+        if all(map(isfinite, found)):
+            return found
+    raise DataError(otherwise)
+
+
+def _size(image: dict[str, Any], path: Path) -> Callable[[], tuple[int, int]]:
+    """Height and width as the file has them; where it has none, those of the picture.
+
+    Raises:
+        DataError: They are no numbers.
+    """
+    if "height" not in image and "width" not in image:
+        return lambda: _size_of(path)
+    high, wide = _numbers([image.get("height"), image.get("width")], "its height and width are no numbers")
+    return lambda: (int(high), int(wide))
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    height, width = read_pixels(path).shape[:2]
+    return height, width

@@ -1,12 +1,15 @@
 """Labels by folder, as in MVTec AD, or by a table: whatever training reads."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from curation.labels.label import DEFECT_NAMES, Found, Label, Mask, Reading, Refusal
-from learning.images.readers import list_data, read_mvtec
-from learning.images.records import UNLABELLED, ImageRecord
+from learning.errors import DataError
+from learning.images.pixels import is_image
+from learning.images.readers import find_images, list_data, read_mvtec
+from learning.images.records import GOOD, UNLABELLED, ImageRecord
 
 
 def read_folders(source: Path, reading: Reading, groups: str | None) -> Found:
@@ -20,15 +23,38 @@ def read_folders(source: Path, reading: Reading, groups: str | None) -> Found:
     Raises:
         DataError: It is none of these.
     """
-    only_test = source.is_dir() and (source / "test").is_dir() and not (source / "train").is_dir()
-    records = read_mvtec(source) if only_test else list_data(source, groups)
     found = Found(root=source if source.is_dir() else source.parent)
+    if source.is_dir() and (source / "test").is_dir() and not (source / "train").is_dir():
+        records = read_mvtec(source)
+    elif classes := class_folders(source, reading):
+        records = [ImageRecord(file, folder.name) for folder in classes for file in find_images([folder])]
+    else:
+        records = list_data(source, groups)
+    found.refused.extend(_without_picture(source, records))
     for record in records:
         if record.label == UNLABELLED:
             found.refused.append(Refusal(str(record.path), "it has no label"))
         else:
             found.labels.append(_label(record, reading))
     return found
+
+
+def class_folders(source: Path, reading: Reading) -> list[Path]:
+    """Folders of classes of which one is good under another name than training knows; none in any other layout."""
+    if not source.is_dir() or (source / GOOD).is_dir():
+        return []
+    folders = [
+        folder for folder in sorted(source.iterdir()) if folder.is_dir() and any(map(is_image, folder.rglob("*")))
+    ]
+    return folders if any(reading.is_good(folder.name) for folder in folders) else []
+
+
+def _without_picture(source: Path, records: list[ImageRecord]) -> Iterator[Refusal]:
+    masks = source / "ground_truth"
+    used = {record.mask for record in records}
+    for file in sorted(masks.rglob("*")) if masks.is_dir() else []:
+        if is_image(file) and file not in used:
+            yield Refusal(str(file), "there is no picture to this mask")
 
 
 def _label(record: ImageRecord, reading: Reading) -> Label:
@@ -51,4 +77,8 @@ def _label(record: ImageRecord, reading: Reading) -> Label:
 def _read(path: Path) -> Mask:
     from learning.images.pixels import read_mask
 
-    return np.asarray(read_mask(path).numpy(), dtype=bool)
+    try:
+        return np.asarray(read_mask(path).numpy(), dtype=bool)
+    except DataError as error:
+        msg = "its mask cannot be read: it is damaged, or no image"
+        raise DataError(msg) from error

@@ -1,10 +1,11 @@
 """What a label says of one image, whatever format it came in."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PureWindowsPath
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ Mask = NDArray[np.bool_]
 GOOD_NAMES = ("good", "ok", "normal")
 DEFECT_NAMES = ("defect", "defective", "bad", "ng", "anomaly", "anomalous", "abnormal")
 """Names of classes that say that there is a defect, and not which."""
+UNREADABLE = "the picture cannot be read: it is damaged, or no image"
 NOT_ANNOTATED = "nothing is annotated; say --unannotated good where that means that there is nothing to find"
 
 
@@ -158,11 +160,24 @@ def union(masks: Sequence[Mask]) -> Mask:
     return np.logical_or.reduce(masks)
 
 
+def read_json(file: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        DataError: It is damaged, which says where.
+    """
+    try:
+        return json.loads(file.read_bytes())
+    except ValueError as error:
+        msg = f"{file} is damaged: {error}"
+        raise DataError(msg) from error
+
+
 class Finder:
     """Finds image files that a source names.
 
     Below each root a name is looked for as it is, then in the folders that formats use, then by the file's own name
-    where that is unique.
+    where that is unique, last of all whatever its case. Names may be written as on Windows.
     """
 
     def __init__(self, *roots: Path | None) -> None:
@@ -171,16 +186,20 @@ class Finder:
 
     def find(self, name: str) -> Path | None:
         """The file; None where there is none, or several could be meant."""
-        for root in self._roots:
-            for folder in ("", "images", "data", "../images"):
-                file = root / folder / name
-                if file.is_file():
-                    return file.resolve()
+        for spelled in dict.fromkeys((name, name.replace("\\", "/"))):
+            for root in self._roots:
+                for folder in ("", "images", "data", "../images"):
+                    file = root / folder / spelled
+                    if file.is_file():
+                        return file.resolve()
         if self._by_name is None:
             self._by_name = {}
             for root in self._roots:
                 for file in sorted(root.rglob("*")):
                     if is_image(file):
-                        self._by_name.setdefault(file.name, []).append(file.resolve())
-        found = sorted(set(self._by_name.get(Path(name).name, [])))
+                        self._by_name.setdefault(file.name.casefold(), []).append(file.resolve())
+        # Windows' rules take both separators for one.
+        own = PureWindowsPath(name).name
+        alike = sorted(set(self._by_name.get(own.casefold(), [])))
+        found = [file for file in alike if file.name == own] or alike
         return found[0] if len(found) == 1 else None

@@ -56,8 +56,13 @@ def _opened(source: str) -> Iterator[Any]:
         there = ", ".join(fo.list_datasets()[:5]) or "none"
         msg = f"{source} is neither a data set in FiftyOne (there are: {there}) nor a folder that it exported"
         raise DataError(msg)
-    dataset = fo.Dataset.from_dir(dataset_dir=source, dataset_type=fo.types.FiftyOneDataset, progress=False)
+    dataset = fo.Dataset()
     try:
+        try:
+            dataset.add_dir(dataset_dir=source, dataset_type=fo.types.FiftyOneDataset, progress=False)
+        except (ValueError, KeyError, OSError) as error:
+            msg = f"{source} is a damaged export of FiftyOne: {error}"
+            raise DataError(msg) from error
         yield dataset
     finally:
         dataset.delete()
@@ -93,7 +98,10 @@ def _label(sample: Any, label: Any, reading: Reading) -> Label | Refusal:
         good = reading.is_good(name)
         kind = None if good or name.casefold() in DEFECT_NAMES else name
         return Label(path, "good" if good else "defect", kind, **about)
-    return label_of(path, list(_regions(path, label)), reading, **about)
+    try:
+        return label_of(path, list(_regions(path, label)), reading, **about)
+    except OSError:
+        return Refusal(str(path), "the file of its mask cannot be read")
 
 
 def _regions(path: Path, label: Any) -> Iterator[Region]:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from curation.by_hand import IMPORTED, IMPORTED_SAMPLE
-from curation.labels.label import Found, Label, Refusal
+from curation.labels.label import UNREADABLE, Found, Label, Refusal
 from curation.ledger import ImageEntry, VerdictEntry, image_id_of
 from learning.errors import DataError
 from learning.images.pixels import read_pixels
@@ -172,6 +172,10 @@ def _read(label: Label, origin: Origin) -> _Ready | Refusal:
     try:
         size = read_pixels(label.image).shape[:2]
         image_id = image_id_of(label.image)
+    except (DataError, OSError):
+        # Without its name, so that many are counted in one line.
+        return Refusal(str(label.image), UNREADABLE)
+    try:
         mask = None if label.mask is None else label.mask()
     except (DataError, OSError) as error:
         return Refusal(str(label.image), " ".join(str(error).split()))

@@ -9,6 +9,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from curation.appearance import AMBER, GREEN, RED, SLATE
+from curation.connection import database_errors
 from learning.errors import UserError
 
 NONE = "no verdict"
@@ -40,7 +41,8 @@ class InspectionPanel(foo.Panel, ABC):
     def on_load(self, ctx: Any) -> None:
         """Read what is drawn."""
         try:
-            found = {"content": self.read(ctx), "trouble": ""}
+            with database_errors():
+                found = {"content": self.read(ctx), "trouble": ""}
         except UserError as error:
             found = {"trouble": str(error)}
         for key, value in found.items():

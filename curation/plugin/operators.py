@@ -16,6 +16,7 @@ from fiftyone.operators import types
 
 from curation.actions import mark, send_to_inspection, use_as_source
 from curation.by_choice import make_version
+from curation.connection import database_errors
 from curation.errors import DatabaseError
 from curation.indexing import BRAIN_KEY, search_errors
 from curation.lookalikes import why_decided
@@ -87,7 +88,7 @@ class SelectedOperator(foo.Operator, ABC):
             if not selected:
                 msg = "Select samples first"
                 raise DatabaseError(msg)
-            with ledger_of(ctx.dataset) as ledger:
+            with database_errors(), ledger_of(ctx.dataset) as ledger:
                 answer = self.do(ctx, ledger, image_ids(ctx.dataset, selected))
         except UserError as error:
             ctx.ops.notify(str(error), variant="error")

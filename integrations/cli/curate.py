@@ -275,11 +275,11 @@ def open_(
     from curation.mongo import MongoServer
 
     ends_with_ctrl_c()
-    with MongoServer(home / "fiftyone"):
+    with MongoServer(home / "fiftyone") as server:
         with bar() as progress:
             progress(0, 1, "starting FiftyOne")
             running = open_app(name, port)
-        with running:
+        with server.kept_alive(lambda text: say(escape(text))), running:
             say(f"FiftyOne: [bold]{running.url}[/] (Ctrl-C ends it)")
             try:
                 running.wait()

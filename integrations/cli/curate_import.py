@@ -99,7 +99,7 @@ def import_(
 
     Example: [bold]flawsmith curate import old/annotations.json --images old/pictures --dry-run[/bold]
     """
-    if kind is not Format.FIFTYONE:
+    if kind not in (Format.FIFTYONE, Format.AUTO):
         existing_data(Path(source))
     if images is not None:
         existing_data(images)
@@ -111,6 +111,8 @@ def import_(
 
     kind = format_of(source) if kind is Format.AUTO else kind
     path = Path(source).resolve()
+    if kind is Format.YOLO and path.is_file():
+        path = path.parent
     name = name or (path.stem if path.is_file() else path.name if path.is_dir() else source)
     origin = Origin(kind.value, name, who or name, random_sample)
     reading = Reading(tuple(good or GOOD_NAMES), unannotated is Unannotated.GOOD, boxes)

@@ -57,6 +57,9 @@ def read_exported(file: Path, reading: Reading, images: Path | None) -> Found:
     finder = Finder(images, file.parent)
     found = Found(root=images or file.parent)
     for task in json.loads(file.read_bytes()):
+        if not isinstance(task["data"], dict):
+            found.refused.append(Refusal(f"task {task.get('id')}", "its data is no object"))
+            continue
         for one in _labels(task, reading, finder):
             (found.labels if isinstance(one, Label) else found.refused).append(one)  # type: ignore[arg-type]
     return found
@@ -82,7 +85,8 @@ def _labels(task: dict[str, Any], reading: Reading, finder: Finder) -> Iterator[
         try:
             yield _label(path, annotation, reading)
         except (KeyError, TypeError, ValueError) as error:
-            yield Refusal(what, f"an annotation cannot be read: {error!r}")
+            missing = isinstance(error, KeyError)
+            yield Refusal(what, f"an annotation has no {error.args[0]}" if missing else "an annotation is damaged")
 
 
 def _label(path: Path, annotation: dict[str, Any], reading: Reading) -> Label | Refusal:
@@ -112,7 +116,20 @@ def _regions(result: dict[str, Any]) -> Iterator[Region]:
         return
     names = value[kind] or ["defect"]
     size = int(result["original_height"]), int(result["original_width"])
-    yield Region(str(names[0]), _SHAPES[kind], partial(_mask, kind, result, *size))
+    yield Region(str(names[0]), _SHAPES[kind], partial(_drawn, kind, result, *size))
+
+
+def _drawn(kind: str, result: dict[str, Any], height: int, width: int) -> Mask:
+    """The mask of a region.
+
+    Raises:
+        DataError: The region is damaged.
+    """
+    try:
+        return _mask(kind, result, height, width)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        msg = f"a region ({_SHAPES[kind]}) is damaged"
+        raise DataError(msg) from error
 
 
 def _mask(kind: str, result: dict[str, Any], height: int, width: int) -> Mask:

@@ -18,9 +18,9 @@ _SHOWN = 3
 def read_table(file: Path) -> list[ImageRecord]:
     """Read a data set from a CSV, separated by commas or semicolons.
 
-    Columns are image and mask (paths, relative to the CSV's folder), label (``good``, a defect class, or empty for
-    ``unlabelled``), part (images of one part get one decision), group (what is independent; by default the part),
-    lot, camera, time (ISO 8601), and split (``train``, ``test`` or empty).
+    Columns are image and mask (paths, relative to the CSV's folder; Windows' separators will do), label (``good``, a
+    defect class, or empty for ``unlabelled``), part (images of one part get one decision), group (what is independent;
+    by default the part), lot, camera, time (ISO 8601), and split (``train``, ``test`` or empty).
 
     Raises:
         DataError: If the file is not such a CSV, names an image twice or images that do not exist, or a time is none.
@@ -29,11 +29,11 @@ def read_table(file: Path) -> list[ImageRecord]:
     records: dict[Path, ImageRecord] = {}
     absent: list[str] = []
     for line, row in read_rows(file, required=("image",), accepted=COLUMNS):
-        path = root / row["image"]
+        path = _file(root, row["image"])
         if not row["image"] or path in records:
             msg = f"{file}, line {line}: {'this image is named twice' if row['image'] else 'image is empty'}"
             raise DataError(msg)
-        absent += [name for name in (row["image"], row.get("mask")) if name and not (root / name).is_file()]
+        absent += [name for name in (row["image"], row.get("mask")) if name and not _file(root, name).is_file()]
         records[path] = _record(path, row, f"{file}, line {line}", root)
     if absent:
         more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
@@ -84,13 +84,19 @@ def _record(path: Path, row: dict[str, str], where: str, root: Path) -> ImageRec
         path=path,
         label=row.get("label") or UNLABELLED,
         split=split,
-        mask=root / row["mask"] if row.get("mask") else None,
+        mask=_file(root, row["mask"]) if row.get("mask") else None,
         group=row.get("group", ""),
-        part=row.get("part") or Path(row["image"]).as_posix(),
+        part=row.get("part") or row["image"].replace("\\", "/"),
         lot=row.get("lot") or None,
         camera=row.get("camera") or None,
         time=_time(row.get("time"), where),
     )
+
+
+def _file(root: Path, name: str) -> Path:
+    """The file of a name, which may be written as on Windows."""
+    as_it_is = root / name
+    return as_it_is if as_it_is.is_file() else root / name.replace("\\", "/")
 
 
 def _time(text: str | None, where: str) -> str | None:

@@ -42,6 +42,9 @@ def test_verdicts_say_how_far_twins_may_be(ledger: Ledger, ids: list[str]) -> No
     counted, wrong = map(int, re.findall(r"of (\d+) images whose .* so near, (\d+) are not", known.limit.text)[0])
     assert 20 <= counted <= 30
     assert wrong == 0
+    # How sure that is: the upper end of the exact interval, of 20 to 30 without an error.
+    (most,) = map(int, re.findall(r"up to (\d+) % of those proposed may be otherwise", known.limit.text))
+    assert 11 <= most <= 17
     assert len(known.twins) > len(few.twins)
     assert {one.image_id for one in known.twins} <= set(bad[30:])
     assert [one.distance for one in known.twins] == sorted(one.distance for one in known.twins)

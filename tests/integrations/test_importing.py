@@ -158,7 +158,7 @@ def test_mistakes_are_one_line(pictures: Path, tmp_path: Path) -> None:
     )
     assert "holds no COCO" in mistake("curate", "import", pictures, "--format", "coco", *options)
     (tmp_path / "other.json").write_text("{}")
-    assert "is none of" in mistake("curate", "import", tmp_path / "other.json", *options)
+    assert "is neither COCO" in mistake("curate", "import", tmp_path / "other.json", *options)
 
 
 @pytest.mark.parametrize("options", [(), ("--format", "coco"), ("--format", "label-studio")])
@@ -176,3 +176,35 @@ def test_a_class_of_good_parts_that_nothing_is_of_is_a_mistake(pictures: Path, t
     (pictures / "1.png").rename(tmp_path / "set" / "dent" / "1.png")
     command = ("curate", "import", tmp_path / "set", "--format", "mvtec", "--ledger", tmp_path / "l.db")
     assert "no image is of class nope" in mistake(*command, "--good", "nope")
+
+
+def test_a_damaged_task_ends_nothing_and_is_named_in_words(pictures: Path) -> None:
+    file = pictures.parent / "export.json"
+    brush = {"format": "rle", "rle": [1, 2, 3]}
+    tasks = [
+        _task(0, "C:\\line\\0.png", _choice("good")),
+        _task(1, "1.png", _shape("brushlabels", "dent", **brush)),
+        _task(2, "2.png", {"value": {"points": [[1, 1]], "polygonlabels": ["dent"]}}),
+        _task(3, "3.png", _choice("good"), updated_at="yesterday"),
+        {"id": 4, "data": "4.png", "annotations": []},
+    ]
+    file.write_text(json.dumps(tasks))
+    found = read_exported(file, Reading(), pictures)
+    assert [label.image.name for label in found.labels] == ["0.png", "1.png"]
+    reasons = {one.what: one.reason for one in found.refused}
+    assert reasons == {
+        "2.png": "an annotation has no original_height",
+        "3.png": "an annotation is damaged",
+        "task 4": "its data is no object",
+    }
+    damaged = found.labels[1].mask
+    assert damaged is not None
+    with pytest.raises(DataError, match=r"a region \(RLE\) is damaged"):
+        damaged()
+
+
+def test_a_json_that_is_neither_coco_nor_an_export_is_told_what_these_are(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "min.json").write_text('[{"id": 1, "image": "0.png"}]')
+    assert "JSON-MIN says too little" in mistake(
+        "curate", "import", tmp_path / "min.json", "--ledger", tmp_path / "l.db"
+    )

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -64,6 +66,11 @@ def test_everything_the_ledger_knows_is_shown(ledger: PlainLedger, name: str, tm
     assert numbers == ["percentile", "score"]
     assert config.color_scheme.color_by == "value"
     assert _load(name).persistent
+
+
+def test_what_a_sync_is_made_of_loads_no_torch() -> None:
+    code = "import curation.dataset, curation.drift.tags, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_second_sync_writes_nothing(ledger: PlainLedger, name: str) -> None:

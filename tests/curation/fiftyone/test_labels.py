@@ -74,3 +74,23 @@ def test_unknown_data_sets_and_fields_are_named(dataset: Any) -> None:
     dataset.delete_sample_field("kind")
     with pytest.raises(DataError, match=r"label fields \(none\)"):
         read_fiftyone(dataset.name, Reading(), None)
+
+
+def test_a_mask_without_its_file_and_a_cut_off_export_are_named(dataset: Any, tmp_path: Path) -> None:
+    import fiftyone as fo
+
+    out = tmp_path / "out"
+    dataset.export(export_dir=str(out), dataset_type=fo.types.FiftyOneDataset, progress=False)
+    first = dataset.first()
+    first["area"] = fo.Segmentation(mask_path=str(tmp_path / "gone.png"))
+    first.save()
+    (refused,) = [one for one in read_fiftyone(dataset.name, Reading(), "area").refused if "mask" in one.reason]
+    assert (refused.what, refused.reason) == (first.filepath, "the file of its mask cannot be read")
+    before = fo.list_datasets()
+    for file in (out / "metadata.json", out / "samples.json"):
+        whole = file.read_text()
+        file.write_text(whole[: len(whole) // 2])
+        with pytest.raises(DataError, match="is a damaged export of FiftyOne"):
+            read_fiftyone(str(out), Reading(), None)
+        file.write_text(whole)
+    assert fo.list_datasets() == before

@@ -12,7 +12,7 @@ import pymongo
 import pytest
 
 from curation.errors import DatabaseError
-from curation.mongo import MongoServer
+from curation.mongo import LOOK_SECONDS, MongoServer
 
 pytestmark = pytest.mark.server
 
@@ -55,6 +55,28 @@ def test_killed_server_keeps_its_data_and_its_address(folder: Path) -> None:
         assert server.pid != pid
         assert client["fiftyone"]["things"].estimated_document_count() == 500
     server.stop()
+
+
+def test_while_kept_alive_a_killed_server_is_started_again_where_it_was(folder: Path) -> None:
+    told: list[str] = []
+    with MongoServer(folder) as server:
+        address, killed = server.uri, server.pid
+        assert killed is not None
+        with server.kept_alive(told.append):
+            os.kill(killed, signal.SIGKILL)
+            ends = time.monotonic() + 60
+            while not told:
+                assert time.monotonic() < ends
+                time.sleep(0.1)
+            assert server.alive
+            assert (server.uri, server.pid != killed) == (address, True)
+        assert told == ["the database had ended and was started again; nothing is lost"]
+        again = server.pid
+        assert again is not None
+        os.kill(again, signal.SIGKILL)
+        time.sleep(3 * LOOK_SECONDS)
+        # Nobody looks any more.
+        assert server.pid is None
 
 
 def test_a_data_set_can_be_deleted_after_the_database_came_back_elsewhere(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from PIL import Image
 from curation.labels import Found, Label, Origin, Reading, import_labels
 from curation.labels.coco import read_coco
 from curation.labels.folders import read_folders
+from curation.labels.label import Finder
 from curation.labels.record import Imported
+from curation.labels.shapes import from_rle
 from curation.labels.yolo import read_yolo
 from curation.ledger import Ledger, image_id_of
 from learning.errors import DataError
@@ -245,7 +247,8 @@ def test_yolo_boxes_polygons_and_what_is_neither(pictures: Path) -> None:
         "1": ("defect", ("polygons",), False),
         "2": ("good", (), True),
     }
-    assert sorted(one.what.rpartition("/")[2] for one in found.refused) == ["3.png", "4.png", "5.png"]
+    named = ["3.txt, line 1", "4.png", "5.txt, line 1"]
+    assert sorted(one.what.rpartition("/")[2] for one in found.refused) == named
     boxes = _by_name(read_yolo(folder, Reading(boxes=True)))["0"].mask
     assert boxes is not None
     assert boxes().sum() == 6 * 4
@@ -267,3 +270,131 @@ def test_class_folders_give_good_parts_too(pictures: Path, tmp_path: Path) -> No
         "1": ("defect", None),
         "2": ("defect", "crack"),
     }
+
+
+@pytest.mark.parametrize(
+    "written", ["sub/0.png", "sub\\0.png", "C:\\old\\sub\\0.png", "SUB\\0.PNG", "/gone/sub/0.png", "{root}/sub/0.png"]
+)
+def test_names_of_files_are_found_as_windows_and_other_machines_wrote_them(tmp_path: Path, written: str) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "0.png").touch()
+    assert Finder(tmp_path).find(written.format(root=tmp_path)) == tmp_path / "sub" / "0.png"
+
+
+def test_a_name_that_two_files_have_finds_neither_unless_its_case_tells(tmp_path: Path) -> None:
+    for folder, name in (("a", "0.png"), ("b", "0.PNG"), ("c", "1.png"), ("d", "1.png")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch()
+    finder = Finder(tmp_path)
+    assert finder.find("x/0.PNG") == tmp_path / "b" / "0.PNG"
+    assert finder.find("x/1.png") is None
+
+
+def test_run_lengths_that_are_cut_off_are_refused_and_whole_ones_are_as_pycocotools_has_them() -> None:
+    from pycocotools import mask as coco
+
+    rng = np.random.default_rng(0)
+    for height, width, share in ((40, 60, 0.5), (1, 1, 1.0), (30, 7, 0.02), (20, 30, 0.0)):
+        mask = np.asfortranarray(rng.random((height, width)) < share)
+        code = coco.encode(mask.astype(np.uint8))
+        lengths = np.diff(
+            np.flatnonzero(np.diff(mask.ravel("F"), prepend=False, append=~mask.ravel("F")[-1])), prepend=0
+        )
+        for counts in (code["counts"], code["counts"].decode(), lengths.tolist()):
+            assert np.array_equal(from_rle({"size": [height, width], "counts": counts}, height, width), mask)
+        for cut in range(len(code["counts"])):
+            with pytest.raises(DataError, match="run lengths"):
+                from_rle({"size": [height, width], "counts": code["counts"][:cut]}, height, width)
+    for counts in ([10, 10], [10, -10, 2400], ["x"], None, "~~", 7):
+        with pytest.raises(DataError, match="run lengths"):
+            from_rle({"size": [40, 60], "counts": counts}, 40, 60)
+
+
+def test_coco_ids_sizes_and_classes_may_be_written_otherwise_or_be_missing(pictures: Path) -> None:
+    polygon = [[4, 3, 9, 3, 9, 7]]
+    annotations = [
+        {"image_id": "0", "category_id": 1.0, "segmentation": polygon},
+        {"image_id": 1.0, "category_id": "3", "segmentation": polygon},
+        {"image_id": 2, "category_id": 9, "segmentation": polygon},
+        {"image_id": 3, "category_id": 1, "segmentation": [], "bbox": []},
+        {"image_id": 4, "category_id": 1, "segmentation": [], "bbox": [1, 1, 0, 4]},
+        {"image_id": 5, "category_id": 1, "segmentation": polygon},
+    ]
+    file = _coco(pictures, annotations)
+    content = json.loads(file.read_bytes())
+    del content["images"][0]["height"], content["images"][0]["width"]
+    content["images"].append({**content["images"][5], "file_name": "6.png"})
+    file.write_text(json.dumps(content))
+    found = read_coco(file, Reading(), None)
+    labels = _by_name(found)
+    assert [labels[name].defect_class for name in "01"] == ["dent", "scratch"]
+    mask = labels["0"].mask
+    assert mask is not None
+    assert mask().shape == (20, 30)
+    reasons = {one.what: one.reason for one in found.refused}
+    assert "class 9, which is not among" in reasons["2.png"]
+    assert "neither an outline nor a box" in reasons["3.png"]
+    assert "above 0" in reasons["4.png"]
+    assert "several images have its id" in reasons["5.png"]
+
+
+def test_a_damaged_file_beside_others_ends_the_import(pictures: Path) -> None:
+    _coco(pictures, [])
+    (pictures / "val.json").write_text('{"images": [')
+    with pytest.raises(DataError, match=r"val.json is damaged"):
+        read_coco(pictures, Reading(unannotated_good=True), None)
+
+
+def test_yolo_labels_without_a_picture_in_pixels_or_with_odd_classes_are_named(pictures: Path) -> None:
+    folder = pictures.parent / "set"
+    (folder / "labels").mkdir(parents=True)
+    (folder / "classes.yaml").write_text("\ufeffnames: {0: dent}")
+    lines = {
+        "0": "\ufeff0.0 0.5 0.5 0.2 0.2\r\n",
+        "1": "0 10 10 4 4",
+        "2": "0 0.5 0.5 0 0.2",
+        "3": "dent 0.5 0.5 0.2 0.2",
+        "lost": "0 0.5 0.5 0.2 0.2",
+    }
+    for name, text in lines.items():
+        (folder / "labels" / f"{name}.txt").write_text(text)
+    (folder / "labels" / "4.txt").write_bytes(b"\xff\xfe0")
+    found = read_yolo(folder / "classes.yaml", Reading(unannotated_good=True), pictures)
+    assert _by_name(found)["0"].defect_class == "dent"
+    reasons = {one.what.rpartition("/")[2].partition(".")[0]: one.reason for one in found.refused}
+    for name, text in (
+        ("1", "no fractions"),
+        ("2", "no extent"),
+        ("3", "are numbers"),
+        ("4", "no text"),
+        ("lost", "no picture"),
+    ):
+        assert text in reasons[name], name
+    for text in ("names:", "names: dent", "- dent", "names: {a: dent}"):
+        (folder / "classes.yaml").write_text(text)
+        with pytest.raises(DataError, match=r"names no classes|cannot be read"):
+            read_yolo(folder / "classes.yaml", Reading(), pictures)
+
+
+def test_folders_of_classes_may_call_good_parts_otherwise(pictures: Path) -> None:
+    data = pictures.parent / "classes"
+    for number, name in enumerate(("OK", "NG", "dent")):
+        (data / name).mkdir(parents=True)
+        (pictures / f"{number}.png").rename(data / name / f"{number}.png")
+    labels = _by_name(read_folders(data, Reading(), None))
+    assert {name: (label.verdict, label.defect_class) for name, label in labels.items()} == {
+        "0": ("good", None),
+        "1": ("defect", None),
+        "2": ("defect", "dent"),
+    }
+
+
+def test_a_mask_without_a_picture_is_named(pictures: Path) -> None:
+    data = pictures.parent / "mvtec"
+    for folder in ("test/dent", "ground_truth/dent"):
+        (data / folder).mkdir(parents=True)
+    (pictures / "0.png").rename(data / "test" / "dent" / "0.png")
+    for name in ("0_mask.png", "1_mask.png"):
+        Image.new("L", (30, 20), 255).save(data / "ground_truth" / "dent" / name)
+    found = read_folders(data, Reading(), None)
+    assert [one.what.rpartition("/")[2] for one in found.refused] == ["1_mask.png"]

@@ -1,0 +1,186 @@
+"""``python -m benchmarks.buttons``: how long a person waits for why, similar, spread and inspect, and what they take.
+
+The ledger of ``benchmarks.made_ledger``, in which as many images again have the verdict good, with embeddings of 320
+numbers that are as much alike as those of parts of one kind. Each button is pressed in a process of its own, as the
+commands do: the first time reads whatever it reads, the others follow. FiftyOne has no part in it; showing the answer
+there is not counted.
+"""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.console import say
+from benchmarks.machine import describe_machine
+from benchmarks.made_ledger import FILES, JUDGED, MODEL, judge, make_ledger
+from curation.ledger import Ledger
+
+WIDTH = 320
+"""Numbers in an embedding, as many as ``segment`` gives."""
+AT_ONCE = 20
+"""Images that are sent to inspection at once."""
+_COMMON, _UNUSUAL = 3.0, 0.5
+
+
+def _why(ledger: Ledger, keys: Sequence[str]) -> None:
+    from curation.lookalikes import why_decided
+
+    why_decided(ledger, keys[0])
+
+
+def _similar(ledger: Ledger, keys: Sequence[str]) -> None:
+    from curation.lookalikes import find_more
+
+    find_more(ledger, keys[0])
+
+
+def _spread(ledger: Ledger, keys: Sequence[str]) -> None:
+    from curation.spreading import propose_twins
+
+    propose_twins(ledger, keys[:1])
+
+
+def _inspect(ledger: Ledger, keys: Sequence[str]) -> None:
+    from curation.actions import send_to_inspection
+
+    send_to_inspection(ledger, keys)
+
+
+BUTTONS: dict[str, Callable[[Ledger, Sequence[str]], None]] = {
+    "why": _why,
+    "similar": _similar,
+    "spread": _spread,
+    "inspect": _inspect,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark.
+
+    Args:
+        arguments: Of the command line; by default those of the process.
+    """
+    options = _parse(arguments)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    count = options.count or (10_000 if options.quick else 100_000)
+    machine = {**describe_machine(), "load": os.getloadavg()[0]}
+    with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-", dir=options.folder) as folder:
+        buttons = measure(Path(folder), count, options.times or (5 if options.quick else 20), options.seed)
+    result = {
+        "benchmark": "buttons",
+        "quick": options.quick,
+        "images": count,
+        "judged": 2 * len(range(0, count, JUDGED)),
+        "width": WIDTH,
+        "seed": options.seed,
+        "buttons": buttons,
+        "peak_mb": max(button["peak_mb"] for button in buttons),
+        "machine": machine,
+    }
+    Console(stderr=options.json).print(_drawn(result))
+    if options.json:
+        sys.stdout.write(json.dumps(result) + "\n")
+
+
+def measure(folder: Path, count: int, times: int, seed: int) -> list[dict[str, Any]]:
+    """Press each button.
+
+    Args:
+        folder: For the ledger.
+        count: Of images.
+        times: That each is pressed.
+        seed: Of the ledger, and of the images that are asked about.
+
+    Returns:
+        Of each button: ``button``, ``first_seconds``, ``p50_seconds`` and ``p95_seconds`` (of the others),
+        ``cpu_seconds`` (their median), ``peak_mb`` (of the process, with Python and all that it imports).
+    """
+    rng = np.random.default_rng(seed)
+    place = make_ledger(folder, count, rng)
+    with Ledger.open(place) as ledger:
+        keys = [image.image_id for image in ledger.images()]
+        judge(ledger, keys[1::JUDGED], "good")
+        np.save(folder / "embeddings.npy", _embeddings(count, rng))
+        ledger.record_embeddings(MODEL, folder / "embeddings.npy", keys)
+    # Defects, of which every button has something to say.
+    asked = rng.choice(keys[::JUDGED], (times, min(AT_ONCE, count // JUDGED)))
+    found = []
+    for name in BUTTONS:
+        say(f"  {name}")
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            found.append({"button": name, **process.submit(_pressed, name, place, asked.tolist()).result()})
+    return found
+
+
+def _embeddings(count: int, rng: np.random.Generator) -> np.ndarray:
+    """``[N, D]`` float32: parts that all look alike, with an own direction for those that are called defects."""
+    vectors = rng.normal(size=(count, WIDTH)).astype(np.float32) * np.geomspace(0.05, 1, WIDTH, dtype=np.float32)
+    vectors += _COMMON
+    vectors[::JUDGED] += _UNUSUAL * rng.normal(size=WIDTH).astype(np.float32)
+    return vectors
+
+
+def _pressed(name: str, place: Path, asked: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Press a button, in a process that has done nothing else."""
+    press = BUTTONS[name]
+    seconds, processor = [], []
+    with Ledger.open(place) as ledger:
+        for keys in asked:
+            wall, cpu = time.perf_counter(), time.process_time()
+            press(ledger, keys)
+            seconds.append(time.perf_counter() - wall)
+            processor.append(time.process_time() - cpu)
+    later = seconds[1:] or seconds
+    return {
+        "first_seconds": seconds[0],
+        "p50_seconds": float(np.quantile(later, 0.5)),
+        "p95_seconds": float(np.quantile(later, 0.95)),
+        "cpu_seconds": float(np.median(processor[1:] or processor)),
+        # Kilobytes, as Linux counts.
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+    }
+
+
+def _drawn(result: dict[str, Any]) -> Table:
+    table = Table(title=f"{result['images']:,} images, {result['judged']:,} with a verdict")
+    for heading in ("button", "first, s", "p50, s", "p95, s", "CPU, s", "peak MB"):
+        table.add_column(heading, justify="left" if heading == "button" else "right")
+    for button in result["buttons"]:
+        names = ("first_seconds", "p50_seconds", "p95_seconds", "cpu_seconds")
+        table.add_row(button["button"], *(f"{button[name]:.3f}" for name in names), f"{button['peak_mb']:.0f}")
+    return table
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.buttons", description=__doc__)
+    parser.add_argument("--count", type=int, help="of images; by default 100,000, quick 10,000")
+    parser.add_argument("--times", type=int, help="that each button is pressed; by default 20, quick 5")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="for some 300 MB of files while it runs; by default the system's")
+    parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
+    parser.add_argument("--quick", action="store_true", help="under two minutes: the same code, fewer images")
+    options = parser.parse_args(arguments)
+    if options.count is not None and options.count < FILES:
+        parser.error(f"--count must be at least {FILES}")
+    if options.times is not None and options.times < 1:
+        parser.error("--times must be at least 1")
+    if options.folder and not options.folder.is_dir():
+        parser.error(f"{options.folder} is no folder")
+    return options
+
+
+if __name__ == "__main__":
+    main()
