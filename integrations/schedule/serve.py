@@ -24,6 +24,9 @@ SERVED_BY = "FLAWSMITH_SCHEDULER_PID"
 """Variable with the process without which a run ends: what nobody watches would train beside its own repetition."""
 
 NAME = "line"
+_IDLE = ("LATE_RUNS", "FOREMAN", "TRIGGERS", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP", "EVENT_PERSISTER")
+"""Prefect's services that one flow has no use for; each of them writes to the same SQLite file every few seconds."""
+
 _LONGEST_START = 300.0
 
 
@@ -50,6 +53,7 @@ def settings(home: Path, port: int) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _IDLE},
         SERVED_BY: str(os.getpid()),
     }
 
