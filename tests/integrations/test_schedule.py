@@ -141,7 +141,6 @@ def test_a_run_that_is_killed_goes_on_with_what_it_had_begun(plant: Plant, monke
         begin(run.id)
         after = client.read_flow_run(run.id)
     assert after.state_name == "Completed"
-    assert after.run_count == 2
     assert decides(plant) != plant.bundle.fingerprint
 
 
