@@ -29,14 +29,14 @@ from learning.errors import ConfigError, PromiseError
 from tests.integrations.plant import BLIND, RULES, SHARP, Plant, config
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _prefect() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=120):
+@pytest.fixture(scope="module")
+def prefect() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=280):
         yield
 
 
 @pytest.fixture
-def plant(make: Callable[..., Plant]) -> Plant:
+def plant(prefect: None, make: Callable[..., Plant]) -> Plant:
     return make(BLIND)
 
 
