@@ -9,10 +9,15 @@ from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterExpectedStartTime, FlowRunFilterState
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.flows import Flow
-from prefect.states import AwaitingRetry, Completed, Failed, State
+from prefect.states import AwaitingRetry, Completed, Failed
 
 from integrations.orders import Order, carry_out
 from integrations.orders import is_due as look
@@ -53,9 +58,9 @@ def challenge(order: dict[str, Any]) -> dict[str, Any]:
     return outcome.report() | {"promoted": outcome.promoted, "text": outcome.row.text}
 
 
-def _again(_flow: "Flow[..., Any]", run: FlowRun, _state: "State[Any]") -> None:
+def _again(flow: Flow[..., Any], flow_run: FlowRun, state: "State[Any]") -> None:
     """After a kill the same run goes on."""
-    go_on(run)
+    go_on(flow_run)
 
 
 @flow(name="retrain", on_crashed=[_again], log_prints=False)
@@ -102,7 +107,7 @@ def recover() -> int:
     with get_client(sync_client=True) as client:
         cut = client.read_flow_runs(flow_run_filter=_in(StateType.RUNNING, StateType.PENDING, StateType.CANCELLING))
         missed = _in(StateType.SCHEDULED)
-        missed.expected_start_time = FlowRunFilterExpectedStartTime(before_=datetime.now(UTC))
+        missed.expected_start_time = FlowRunFilterExpectedStartTime.model_validate({"before_": datetime.now(UTC)})
         for run in client.read_flow_runs(flow_run_filter=missed):
             # Of a run that has begun before, what is scheduled is its going on.
             if not run.run_count:
@@ -111,7 +116,7 @@ def recover() -> int:
 
 
 def _in(*types: StateType) -> FlowRunFilter:
-    return FlowRunFilter(state=FlowRunFilterState(type={"any_": list(types)}))
+    return FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))))
 
 
 def _end_with(scheduler: str | None) -> None:
