@@ -16,6 +16,7 @@ from integrations.cli.options import (
     HomeOption,
     LedgerOption,
     SeedOption,
+    absolute_ledger,
     existing_data,
     existing_ledger,
     resolve_device,
@@ -77,7 +78,8 @@ def serve(
 
     order = Order(
         data=data.resolve(),
-        ledger=ledger,
+        # A run that was killed may go on from another folder.
+        ledger=absolute_ledger(ledger),
         home=home.resolve(),
         bundle=bundle and bundle.resolve(),
         rules=rules and rules.resolve(),
