@@ -49,6 +49,8 @@ def settings(home: Path, port: int) -> dict[str, str]:
         "PREFECT_API_AUTH_STRING": word,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
+        # As there is no page, lines in the log name none.
+        "PREFECT_UI_URL": "",
         # Prefect tells its makers of uses, by the server and by the SDK, unless it is told not to.
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
