@@ -136,7 +136,7 @@ def serve(order: Order, tell: Callable[[str], None], *, cron: str | None = None,
         tell(f"[bold]{url}[/] is Prefect's scheduler, on this computer only (Ctrl-C ends it)")
         begun = recover()
         if begun:
-            tell(f"{begun} of its runs were killed, and go on")
+            tell(f"runs that were killed and go on: {begun}")
         retrain.serve(
             NAME,
             schedule=schedule,
