@@ -34,7 +34,7 @@ env: .venv/.installed .venv-label-studio/.installed  ## make the two environment
 .venv/.installed: pyproject.toml constraints.txt .tools/.uv-$(UV_VERSION)
 	[ -x $(BIN)/python ] || $(UV) venv --quiet --python $(PYTHON) .venv
 	$(UV) pip install --python $(BIN)/python $(OFFLINE_UV) \
-		--constraints constraints.txt --build-constraints constraints.txt --group dev --editable '.[export,mlflow]'
+		--constraints constraints.txt --build-constraints constraints.txt --group dev --editable '.[export,mlflow,prefect]'
 	touch $@
 
 # Label Studio's server pins versions that the rest cannot live with.

@@ -7,25 +7,38 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from benchmarks.review_line import answer_at_once, count_tasks, fill_ledger, lost_and_doubled, make_annotators
+from benchmarks.review_line import (
+    annotations_of,
+    answer_at_once,
+    count_tasks,
+    fill_ledger,
+    lost_and_doubled,
+    make_annotators,
+)
+from benchmarks.workers.push_and_pull import PULL_STEPS, PUSH_STEPS, run
 from curation.ledger import Ledger
 from integrations.label_studio import LabelStudioServer, ensure_project, pull, push
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+
     from label_studio_sdk import LabelStudio
 
 _TASKS, _ANNOTATORS = 1000, 50
@@ -37,11 +50,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
     parser.add_argument(
-        "--quick", action="store_true", help="300 answers; 150 asks under 4 kills of ours and 2 of the server"
+        "--quick", action="store_true", help="300 answers; 150 asks under a kill of ours at each step, and 2 at random"
     )
     parser.add_argument("--asks", type=int, default=10_000, help="pushed and pulled while things are killed")
-    parser.add_argument("--kills", type=int, default=24, help="kills of ours, half at push and half at pull")
-    parser.add_argument("--server-kills", type=int, default=6, help="kills of the server, likewise")
+    parser.add_argument("--step-kills", type=int, default=2, help="kills of ours at each step")
+    parser.add_argument("--server-step-kills", type=int, default=1, help="kills of the server at each step of ours")
+    parser.add_argument("--kills", type=int, default=24, help="of ours at random times, half at push and half at pull")
+    parser.add_argument("--server-kills", type=int, default=6, help="of the server, likewise")
     parser.add_argument("--annotators", type=int, default=_ANNOTATORS, help="who answer at once; 0: nobody does")
     parser.add_argument(
         "--server", type=Path, help="folder of a server that is kept: it starts in a quarter of the time"
@@ -50,7 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     if options.quick:
-        options.asks, options.kills, options.server_kills = 150, 4, 2
+        options.asks, options.step_kills, options.server_step_kills = 150, 1, 0
+        options.kills, options.server_kills = 2, 2
     with tempfile.TemporaryDirectory(prefix="flawsmith-review-") as name:
         folder = Path(name)
         began = time.monotonic()
@@ -126,10 +142,10 @@ def measure_speed(
 def measure_crashes(
     folder: Path, server: LabelStudioServer, annotators: list[LabelStudio], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Kill ours and the server at random times of push and pull, and count what is lost or doubled in the end.
+    """Kill ours and the server at every step of push and pull, and at random times; count what is lost or doubled.
 
     Returns:
-        Kills that hit a running push or pull, and asks and answers that were lost and doubled.
+        Kills that hit a running push or pull, by where, and asks and answers that were lost and doubled.
     """
     folder.mkdir()
     rng = np.random.default_rng(options.seed)
@@ -141,13 +157,27 @@ def measure_crashes(
         result["push_kills"] = _batter("push", folder, server, project, rng, options)
         push(ledger, server.client(), project, server.images_root)
         result["tasks"] = lost_and_doubled(count_tasks(server.client(), project), asks)
+        tasks_of = {ask.ask_id: ask.task_id for ask in ledger.asks("pushed") if ask.project_id == project}
+        result["tasks_in_ledger"] = lost_and_doubled(Counter(tasks_of.keys()), asks)
         _say(result)
         answer_at_once(server.client(), annotators, project, truth, options.asks)
         result["pull_kills"] = _batter("pull", folder, server, project, rng, options)
         pull(ledger, server.client(), project, folder / "masks", everything=True)
-        answered = {(verdict.ask_id or "", verdict.inspector) for verdict in ledger.verdicts()}
-        found = Counter(ask for ask, _ in answered)
-        result["answers"] = lost_and_doubled(found, asks)
+        said = [verdict for verdict in ledger.verdicts() if verdict.ask_id]
+        answered = {(verdict.ask_id or "", verdict.inspector) for verdict in said}
+        result["answers"] = lost_and_doubled(Counter(ask for ask, _ in answered), asks)
+        revisions = Counter((verdict.external_id, verdict.revision) for verdict in said)
+        # What the server itself stores twice has an annotation of its own, so that it is no double of ours.
+        result["revisions"] = lost_and_doubled(
+            {f"{key} {revision}": count for (key, revision), count in revisions.items()},
+            annotations_of(server.client(), project),
+        )
+        result["verdicts_right"] = sum(truth[verdict.ask_id or ""].verdict == verdict.verdict for verdict in said)
+        result["verdicts"] = len(said)
+        result["masks_missing"] = sum(
+            verdict.verdict == "defect" and not (verdict.regions_mask and verdict.regions_mask.is_file())
+            for verdict in said
+        )
     return result
 
 
@@ -158,30 +188,79 @@ def _batter(
     project: int,
     rng: np.random.Generator,
     options: argparse.Namespace,
-) -> dict[str, int]:
-    """Kill so many pushes or pulls, and the server under so many; those that had ended before are not counted."""
-    hit = {"ours": 0, "server": 0}
+) -> dict[str, Any]:
+    """Kill pushes or pulls, and the server under them; those that had ended before are not counted.
+
+    Returns:
+        ``at_steps``: by step how often ours and the server were killed there; ``at_random``: likewise at random times.
+    """
+    places = {"ledger": str(folder / "ledger.db"), "url": server.url, "token": server.token}
+    places |= {"images_root": str(server.images_root), "masks": str(folder / "masks")}
+    # A hundredth in each import, so that there is work left for the last kill.
+    given = (what, places, project, max(2, options.asks // 100))
+    at_random = {"ours": 0, "server": 0}
     plan = ["ours"] * (options.kills // 2) + ["server"] * (options.server_kills // 2)
     for victim in rng.permutation(plan):
-        places = [server.url, server.token, str(project), str(server.images_root), str(folder / "masks")]
-        command = [sys.executable, "-m", "benchmarks.workers.push_and_pull", what, str(folder / "ledger.db"), *places]
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert worker.stdout
-        worker.stdout.readline()
-        # From the first request to about where a tenth of a whole run is done, so that many kills find work.
-        time.sleep(float(rng.uniform(0.0, 0.5 + options.asks / 5000)))
-        alive = worker.poll() is None
-        hit[str(victim)] += alive
-        if victim == "ours":
-            worker.kill()
-            worker.wait()
-            continue
-        assert server.pid is not None
-        os.killpg(server.pid, signal.SIGKILL)
-        worker.wait(_LONGEST)
-        server.stop()
-        server.start()
-    return hit
+        with _worker(*given) as (worker, pipe):
+            # From the first request to about where a tenth of a whole run is done, so that many kills find work.
+            time.sleep(float(rng.uniform(0.0, 0.5 + options.asks / 5000)))
+            at_random[str(victim)] += worker.is_alive()
+            _kill(str(victim), worker, pipe, server)
+    at_steps: dict[str, dict[str, int]] = {}
+    for step in PUSH_STEPS if what == "push" else PULL_STEPS:
+        hit = at_steps.setdefault(step, {"ours": 0, "server": 0})
+        for victim in ["ours"] * options.step_kills + ["server"] * options.server_step_kills:
+            # What is done once in a run is halted at the first time; of what is repeated, at one of the first.
+            once = "looking" in step or "looked" in step or "page" in step or "cursor" in step
+            turn = 1 if once else int(rng.integers(1, 3))
+            with _worker(*given, (step, turn)) as (worker, pipe):
+                hit[victim] += _hears(pipe) == f"at {step}"
+                _kill(victim, worker, pipe, server)
+    return {"at_steps": at_steps, "at_random": at_random}
+
+
+@contextmanager
+def _worker(
+    what: str, places: dict[str, str], project: int, chunk: int, halt: tuple[str, int] = ("", 1)
+) -> Iterator[tuple[BaseProcess, Connection]]:
+    """A push or a pull that has begun, and the line to it; it has ended in the end."""
+    context = multiprocessing.get_context("forkserver")
+    # Imported once, as each process would take longer for it than for its work.
+    context.set_forkserver_preload(["benchmarks.workers.push_and_pull"])
+    ours, its = context.Pipe()
+    worker = context.Process(target=run, args=(what, places, project, chunk, halt, its))
+    worker.start()
+    its.close()
+    try:
+        _hears(ours)
+        yield worker, ours
+    finally:
+        worker.kill()
+        worker.join()
+        ours.close()
+
+
+def _hears(pipe: Connection) -> str:
+    """What a worker says next; nothing where it has ended."""
+    try:
+        return str(pipe.recv())
+    except EOFError:
+        return ""
+
+
+def _kill(victim: str, worker: BaseProcess, pipe: Connection, server: LabelStudioServer) -> None:
+    """Kill a worker; or the server under it, which is started again when the worker has ended."""
+    if victim == "ours":
+        worker.kill()
+        worker.join()
+        return
+    assert server.pid is not None
+    os.killpg(server.pid, signal.SIGKILL)
+    with suppress(BrokenPipeError):  # it may have ended already
+        pipe.send("go on")
+    worker.join(_LONGEST)
+    server.stop()
+    server.start()
 
 
 def _say(results: dict[str, Any]) -> None:

@@ -135,6 +135,13 @@ def count_tasks(owner: LabelStudio, project: int) -> Counter[str]:
     return Counter(task.data["external_id"] for task in list_tasks(owner, project, "id,data", page_size=1000))
 
 
+def annotations_of(owner: LabelStudio, project: int) -> list[str]:
+    """Id and revision of every annotation that the server has, as the ledger names them."""
+    fields = "id,data,annotations,updated_at"
+    tasks = list_tasks(owner, project, fields, page_size=1000)
+    return [f"{a['id']} {a['updated_at']}" for task in tasks for a in task.annotations or []]
+
+
 def lost_and_doubled(found: Mapping[str, int], expected: Sequence[str]) -> dict[str, int]:
     """How many of the expected are missing, and how many are there more than once."""
     return {

@@ -112,8 +112,8 @@ def folder_of(ledger: "Ledger", model_id: str) -> Path:
     return Path(path)
 
 
-def _say_nothing(text: str) -> None:
-    pass
+def say_nothing(text: str) -> None:
+    """Tell nobody."""
 
 
 def challenge(
@@ -127,7 +127,7 @@ def challenge(
     champion: Path | None = None,
     promote: bool = True,
     progress: Progress = silent,
-    tell: Callable[[str], None] = _say_nothing,
+    tell: Callable[[str], None] = say_nothing,
 ) -> Outcome:
     """Train a challenger on all that is confirmed, judge it beside the champion, and promote it if it wins.
 

@@ -18,6 +18,7 @@ from integrations.cli import (
     review,
     review_backend,
     review_inspectors,
+    schedule,
     score,
     synth,
     threshold,
@@ -57,6 +58,7 @@ review_backend.add_to(review.app)
 review_inspectors.add_to(review.app)
 app.add_typer(review.app, name="review", rich_help_panel="Ask and improve")
 challenger.add_to(retrain.app)
+schedule.add_to(retrain.app)
 app.add_typer(retrain.app, name="retrain", rich_help_panel="Ask and improve")
 app.command("drift", rich_help_panel="Ask and improve")(drift.drift)
 app.command("explain", rich_help_panel="Ask and improve")(explain.explain)

@@ -102,23 +102,30 @@ def challenger(
     """
     existing_ledger(ledger)
     existing_data(data)
-    budget = _budget(minutes, steps)
-    from learning.challenge import ChallengeConfig, load_challenge
-    from learning.config import load_config
+    check_budget(minutes, steps)
+    from integrations.orders import Order, carry_out, is_due
 
-    asked = load_challenge(rules) if rules else ChallengeConfig()
-    if start:
-        asked = asked.model_copy(update={"start": start})
-    training = load_config(config) if config else None
-
-    from curation.ledger import Ledger
-    from curation.triggers import challenger_due
-    from integrations.challengers import Options
-    from integrations.succession import challenge
-
-    if if_new or if_drift:
-        with Ledger.open(ledger) as opened, bar() as progress:
-            due = challenger_due(opened, camera or "", if_new=if_new, if_drift=if_drift, progress=progress)
+    order = Order(
+        data=data,
+        ledger=ledger,
+        home=home,
+        bundle=bundle,
+        rules=rules,
+        config=config,
+        start=start,
+        minutes=minutes or DEFAULT_MINUTES,
+        steps=steps,
+        if_new=if_new,
+        if_drift=if_drift,
+        promote=not judge_only,
+        groups=groups,
+        camera=camera or "",
+        seed=seed,
+        device=resolve_device(device),
+    )
+    if order.conditional:
+        with bar() as progress:
+            due = is_due(order, progress)
         if not due.due:
             if as_json:
                 print_json({"trained": False, "new": due.new, "drift": list(due.drift)})
@@ -126,24 +133,8 @@ def challenger(
             return
         if not as_json:
             say(due.text)
-
-    options = Options(budget, training, seed, resolve_device(device), groups)
-    with (
-        Ledger.open(ledger) as opened,
-        bar("the champion decides as before; the same command goes on from where it was") as progress,
-    ):
-        outcome = challenge(
-            opened,
-            data,
-            home,
-            options,
-            asked,
-            camera=camera or "",
-            champion=bundle,
-            promote=not judge_only,
-            progress=progress,
-            tell=lambda text: None if as_json else say(text),
-        )
+    with bar("the champion decides as before; the same command goes on from where it was") as progress:
+        outcome = carry_out(order, progress, lambda text: None if as_json else say(text))
     if as_json:
         print_json(outcome.report())
     else:
@@ -339,13 +330,22 @@ def publish(
     )
 
 
-def _budget(minutes: float | None, steps: int | None) -> "Budget":
+def check_budget(minutes: float | None, steps: int | None) -> None:
+    """Refuse minutes beside steps, and no time at all.
+
+    Raises:
+        ConfigError: Saying which.
+    """
     if minutes is not None and steps is not None:
         msg = "--minutes and --steps exclude each other: give one of them"
         raise ConfigError(msg)
     if minutes is not None and minutes <= 0:
         msg = f"--minutes must be above 0; got {minutes:g}"
         raise ConfigError(msg)
+
+
+def _budget(minutes: float | None, steps: int | None) -> "Budget":
+    check_budget(minutes, steps)
     from learning.detectors import Budget
 
     return Budget(steps=steps) if steps else Budget(minutes=minutes or DEFAULT_MINUTES)

@@ -102,6 +102,12 @@ def is_there(url: str) -> bool:
     return "://" in plain or Path(plain).is_file()
 
 
+def absolute_ledger(url: str) -> str:
+    """The same ledger from whatever folder it is opened; of a server it is as it was."""
+    plain = url.removeprefix("sqlite:///")
+    return url if "://" in plain else str(Path(plain).resolve())
+
+
 def resolve_device(device: Device) -> str:
     """Turn ``auto`` into what this machine has.
 

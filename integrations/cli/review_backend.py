@@ -98,13 +98,13 @@ def backend(
         connect_backend,
         make_app,
         origins_of,
-        serving,
     )
     from integrations.label_studio.client import url_of
     from integrations.label_studio.gallery import SignedPictures
     from integrations.label_studio.project import ensure_project, inspectors_of
     from integrations.label_studio.pull import pull
     from integrations.label_studio.server import label_studio
+    from integrations.serving import serving
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("integrations").setLevel(logging.INFO)

@@ -51,7 +51,7 @@ def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    heavy = "torch fiftyone label_studio_sdk mlflow pandas sqlalchemy timm kornia lightning"
+    heavy = "torch fiftyone label_studio_sdk mlflow prefect pandas sqlalchemy timm kornia lightning"
     code = (
         "import sys; from integrations.cli import app\n"
         "try: app(['--help'])\n"

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from integrations.label_studio import pull
-from integrations.label_studio.backend import Errands, Predictor, connect_backend, make_app, origins_of, serving
+from integrations.label_studio.backend import Errands, Predictor, connect_backend, make_app, origins_of
 from integrations.label_studio.gallery import SignedPictures
+from integrations.serving import serving
 
 from .conftest import Review
 

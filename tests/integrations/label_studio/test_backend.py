@@ -16,12 +16,13 @@ from PIL import Image
 
 from curation.ledger import AskEntry, ImageEntry, Ledger, VerdictEntry
 from integrations.errors import ServerError
-from integrations.label_studio.backend import EnoughNew, Errands, Predictor, Retraining, make_app, origins_of, serving
+from integrations.label_studio.backend import EnoughNew, Errands, Predictor, Retraining, make_app, origins_of
 from integrations.label_studio.gallery import LIFETIME, SignedPictures
 from integrations.label_studio.masks import decoded
 from integrations.label_studio.page import IMAGE, OVERLAY
 from integrations.label_studio.signing import Signer, key_file, read_key
 from integrations.recording import record_model
+from integrations.serving import serving
 from learning.bundle import Bundle
 from learning.config import TrainConfig
 from learning.detectors import DETECTORS, Budget

@@ -1,63 +1,18 @@
-"""The server in this process, and Label Studio told of it."""
+"""Label Studio told of the backend."""
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from integrations.errors import ServerError
 from integrations.label_studio.backend.app import ANSWERS
 from integrations.label_studio.client import ONCE, is_loopback, server_errors, url_of
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
     from label_studio_sdk import LabelStudio
 
 TITLE = "flawsmith"
 """Of the backend in Label Studio; a project of this model version shows what the backend predicts."""
-
-_LONGEST_START = 30.0
-
-
-@contextmanager
-def serving(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serve until the end of the block, from a thread.
-
-    Args:
-        app: What is served.
-        host: Address to listen on.
-        port: 0 takes any that is free.
-
-    Yields:
-        Its address.
-
-    Raises:
-        ServerError: If the port is taken, or is not this machine's.
-    """
-    import uvicorn
-
-    listening = _listen(host, port)
-    # No log of requests: their addresses are what lets people see pictures.
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="backend", daemon=True)
-    thread.start()
-    try:
-        until = time.monotonic() + _LONGEST_START
-        while not server.started:
-            if not thread.is_alive() or time.monotonic() > until:
-                msg = f"the server does not start on {host}:{port}"
-                raise ServerError(msg)
-            time.sleep(0.02)
-        yield f"http://{host}:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
 
 
 def connect_backend(client: LabelStudio, project: int, url: str) -> None:
@@ -103,15 +58,3 @@ def origins_of(url: str) -> list[str]:
     port = f":{parts.port}" if parts.port else ""
     names = ["127.0.0.1", "localhost"] if is_loopback(url) else [str(parts.hostname)]
     return [f"{parts.scheme}://{name}{port}" for name in names]
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except (OSError, OverflowError) as error:
-        listening.close()
-        msg = f"cannot listen on {host}:{port} ({error}); give another --port"
-        raise ServerError(msg) from error
-    return listening
