@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from curation.by_hand import MARKED
 from curation.ledger import Ledger
 from curation.ports import free_port
 from tests.browser import open_page, picture, until
@@ -109,40 +108,6 @@ def test_a_data_team_finds_sends_and_weighs(address: str, line: Line) -> None:
         picture(page, "app-map")
         _lasso_the_left_half(page)
         page.get_by_text("30 samples").wait_for(state="hidden")
-        _close(page)
-        page.locator("[data-cy=btn-clear-view-bar]").click()
-        page.wait_for_selector("text=30 samples")
-
-        _fiftyones_own_search_finds_the_same(page)
-        _a_killed_database_comes_back(page, line)
-
-
-def _fiftyones_own_search_finds_the_same(page: Any) -> None:
-    """Its button sorts by the same index: the sample itself comes first."""
-    score = _select(page, 3)
-    page.locator("[data-cy=action-sort-by-similarity]").click()
-    page.get_by_text("Show similar samples", exact=True).click()
-    page.wait_for_selector("text=25 samples")
-    until(lambda: _score(page, 0) == score)
-    picture(page, "app-own-similarity")
-    page.reload()
-    page.wait_for_selector("text=30 samples")
-
-
-def _a_killed_database_comes_back(page: Any, line: Line) -> None:
-    """The command that opened the App starts it again; what is marked meanwhile is in the ledger."""
-    page.wait_for_selector(SAMPLES)
-    _select(page, 4)
-    killed = _database(line)
-    os.kill(killed, signal.SIGKILL)
-    _press(page, "mark_good", "Mark as good", "1 marked as good")
-    with Ledger.open(line.ledger) as ledger:
-        marked = [row for row in ledger.verdicts() if row.source == MARKED]
-    assert [row.verdict for row in marked] == ["good"]
-    assert _database(line) != killed
-    page.reload()
-    page.wait_for_selector(SAMPLES)
-    page.wait_for_selector("text=30 samples")
 
 
 def _the_map_lies_over_the_pictures(page: Any) -> None:
