@@ -309,7 +309,8 @@ def _tiles(cutter: "Cutter", flaws: Numbers, box: list[int], margin: int) -> Ite
     # What is painted with a margin takes more memory for its size.
     side = max(_TILE // 2, margin) if margin else _TILE
     first, _, wide, _ = with_margin([left, top, width, 1], margin, cutter.ground.size)
-    above = beside = None
+    # Of a box that is lower than its margin there is no strip, and no row below that would need one.
+    above = below = beside = None
     for down in range(0, height, side):
         high = min(side, height - down)
         if 0 < margin <= high:

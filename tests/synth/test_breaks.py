@@ -9,6 +9,8 @@ from torch import Generator, Tensor
 
 from synth.families import FAMILIES, Crack, Spall
 from synth.families.crack import CrackParameters
+from synth.ground import Ground
+from synth.windows import cuts
 
 
 def open_cracks(count: int, width: float, crossing: bool) -> CrackParameters:
@@ -80,3 +82,15 @@ def test_spalls_grow_from_two_percent_of_the_picture_to_more_than_a_quarter() ->
         widths.append(float(columns[columns > 0].median()) / 256)
     assert widths[0] < 0.08
     assert widths[1] > 0.25
+
+
+def test_a_flat_piece_is_cut_in_tiles_though_its_margin_is_higher() -> None:
+    images, ground = torch.rand(1, 1, 40, 1500, generator=Generator().manual_seed(0)), Ground(None, (40, 1500))
+    box = np.array([[0, 10, 1500, 8]])
+    centre = np.array([[750.0, 14.0]])
+    seen = torch.zeros_like(images)
+    for cut in cuts(images, images, ground, np.zeros(1, np.int64), centre, box, box, 20, contour=False):
+        ((left, top, width, height),) = cut.boxes
+        seen[..., top : top + height, left : left + width] += 1
+    assert seen[..., 10:18, :].eq(1).all()
+    assert seen.sum() == 8 * 1500
