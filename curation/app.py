@@ -81,12 +81,25 @@ def open_app(name: str, port: int = DEFAULT_PORT, address: str = "127.0.0.1") ->
         _silence_retries()
         _wait_for_server()
         try:
-            session = fo.launch_app(fo.load_dataset(name), port=port, address=address, auto=False)
+            _start_server(port, address)
         except ServiceListenTimeout as error:
             minutes = START_SECONDS // 60
             msg = f"The App's server did not answer within {minutes} minutes, perhaps as the machine is busy: try again"
             raise DatabaseError(msg) from error
+        session = fo.launch_app(fo.load_dataset(name), port=port, address=address, auto=False)
     return App(f"http://{address}:{port}/", session)
+
+
+def _start_server(port: int, address: str) -> None:
+    """Start the App's server where FiftyOne's session looks for one.
+
+    A session that starts it itself has set off its client's thread before, which nobody could end if the server failed.
+    """
+    import fiftyone as fo
+    from fiftyone.core.service import ServerService
+    from fiftyone.core.session.session import _server_services
+
+    _server_services[port] = ServerService(port, address=address, do_not_track=fo.config.do_not_track)
 
 
 def _wait_for_server() -> None:

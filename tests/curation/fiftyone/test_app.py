@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -58,12 +59,14 @@ def test_a_server_that_does_not_start_is_one_clear_sentence(dataset: Any, monkey
         raise ServiceListenTimeout(name, port)
 
     waited: list[float] = []
+    before = set(threading.enumerate())
     monkeypatch.setattr(Service, "_wait_for_child_port", wait)
     monkeypatch.setattr(ServerService, "start", lambda self: self._wait_for_child_port(port=self._port))
     monkeypatch.setattr(ServerService, "stop", lambda _: None)
     with pytest.raises(DatabaseError, match="did not answer within 5 minutes"):
         open_app(dataset.name, port=_free_port())
     assert waited == [START_SECONDS]
+    assert not [thread.name for thread in threading.enumerate() if thread not in before and "run_client" in thread.name]
 
 
 @pytest.mark.slow
