@@ -91,13 +91,25 @@ def roles_of(version: SetVersion) -> Roles:
 
 
 def new_since_last(ledger: Ledger, camera: str = "") -> int:
-    """Number of images about which something else is confirmed than when a challenger of a camera was last judged."""
-    judged = ledger.challenges(camera)
-    known: set[tuple[str, tuple[int, ...]]] = set()
-    if judged:
-        names = [name for name in (judged[-1].training_set, judged[-1].frozen_set) if name is not None]
-        known = {(one.image_id, one.verdicts) for name in names for one in ledger.set_version(name).members}
-    return sum((one.image_id, one.verdicts) not in known for one in resolved_members(ledger, camera))
+    """Number of images about which something else is confirmed than when a challenger of a camera last learnt from it.
+
+    What was said before its training set was made is not new, nor, in groups that are held back, what was said before
+    it was judged: of those, groups that have trained a model and images chosen by hand are in no frozen set either.
+    """
+    resolved = resolved_members(ledger, camera)
+    learnt = [one for one in ledger.challenges(camera) if one.training_set is not None]
+    if not learnt:
+        return len(resolved)
+    training, frozen = (ledger.set_version(str(name)) for name in (learnt[-1].training_set, learnt[-1].frozen_set))
+    known = {(one.image_id, one.verdicts) for one in (*training.members, *frozen.members)}
+    held = held_back(ledger)
+    last_said = {verdict.image_id: verdict.recorded_at for verdict in ledger.verdicts()}
+
+    def is_new(member: SetMember) -> bool:
+        seen = learnt[-1].at if held is not None and member.group in held else training.row.created_at
+        return (member.image_id, member.verdicts) not in known and last_said[member.image_id] > seen
+
+    return sum(map(is_new, resolved))
 
 
 def make_training_set(

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from curation.by_hand import MARKED
-from curation.frozen import freeze, frozen_members, held_back, held_back_groups, place_of
+from curation.frozen import freeze, frozen_members, held_back, held_back_groups, place_of, resolved_members
 from curation.ledger import (
     ChallengeEntry,
     ImageEntry,
@@ -23,7 +23,7 @@ from curation.ledger import (
     VerdictEntry,
 )
 from curation.regressions import add_returned, standing_cases, withdraw_returned
-from curation.set_versions import compare, make_training_set, roles_of
+from curation.set_versions import compare, make_training_set, new_since_last, roles_of
 from learning.errors import DataError
 from learning.images.records import ImageRecord
 
@@ -162,6 +162,33 @@ def test_a_judgement_is_recorded_once(ledger: Ledger) -> None:
     other = ledger.record_challenge(replace(entry, challenger_threshold=3, wins=False))
     assert [row.number for row in ledger.challenges("")] == [first.number, other.number]
     assert ledger.challenges("top") == []
+
+
+def test_what_a_challenger_could_have_learnt_is_not_new(ledger: Ledger, line: list[str]) -> None:
+    def judge(training: str | None, frozen: str, threshold: int) -> None:
+        entry = ChallengeEntry("", "a", 1, "b", threshold, training, frozen, "0" * 64, False, "refused", "{}")
+        ledger.record_challenge(entry)
+
+    assert new_since_last(ledger) == 60
+    held_groups = sorted({m.group for m in resolved_members(ledger) if place_of(m.group) < 0.4})
+    # Half of what is held back has taught the champion, so that no set has it.
+    frozen = freeze(ledger, frozen_members(ledger, 0.4, learnt_from=held_groups[::2]), 0.4)
+    judge(None, frozen.name, 1)
+    assert new_since_last(ledger) == 60  # trained elsewhere: it learnt nothing of them
+    training, _ = make_training_set(ledger, [])
+    judge(training.name, frozen.name, 2)
+    assert new_since_last(ledger) == 0
+    groups = {member.image_id: member.group for member in resolved_members(ledger)}
+    held = next(key for key in line if groups[key] in held_groups[::2])
+    free = next(key for key in line if groups[key] not in held_groups)
+    say(ledger, held, "defect", "bob", "2")  # who may disagree: then it is unresolved, and not new
+    say(ledger, held, ledger.verdicts(image_id=held)[0].verdict, "bob", "3")
+    assert new_since_last(ledger) == 1
+    say(ledger, free, ledger.verdicts(image_id=free)[0].verdict, "bob")
+    assert new_since_last(ledger) == 2
+    # The same training set again, judged later: what is held back has been seen, what would train has not.
+    judge(training.name, frozen.name, 3)
+    assert new_since_last(ledger) == 1
 
 
 def test_comparisons_in_the_shadow_are_recorded_once(ledger: Ledger, image_ids: list[str]) -> None:
