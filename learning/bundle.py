@@ -168,6 +168,7 @@ class Bundle:
         config: TrainConfig,
         seed: int,
         data_fingerprint: str,
+        trained_on: int,
         defects: DefectsUsed | None = None,
         training_set: TrainingSet | None = None,
         started: Started | None = None,
@@ -189,6 +190,7 @@ class Bundle:
             config: What it was told.
             seed: Of the run.
             data_fingerprint: SHA-256 over the training images.
+            trained_on: Number of good images that trained; as many as there was time for have embeddings.
             defects: Confirmed defects that flaws were made from.
             training_set: The version in a ledger that it was trained on.
             started: The model whose weights it went on from.
@@ -235,7 +237,7 @@ class Bundle:
                 training_set=training_set,
                 started=started,
                 images={
-                    "train": len(embeddings["train"][0]) if "train" in embeddings else 0,
+                    "train": trained_on,
                     "selection": len(selection.image),
                     "calibration": len(calibration.image),
                 },

@@ -210,6 +210,7 @@ def train_on_records(
         config=config,
         seed=seed,
         data_fingerprint=fingerprint,
+        trained_on=len(parts["train"]),
         defects=DefectsUsed.of(defects, left_out, len(shown)),
         training_set=training_set,
         started=started_from(start) if start else None,

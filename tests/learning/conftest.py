@@ -89,6 +89,7 @@ def make_bundle(stub: type[StubDetector], data: Path, tmp_path: Path) -> Callabl
             config=TrainConfig(detector="stub"),
             seed=seed,
             data_fingerprint="0" * 64,
+            trained_on=12,
             calibration=calibration,
             selection=scores("selection"),
             embeddings=embeddings,

@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from learning import training
 from learning.bundle import Bundle, PartScores
 from learning.card import model_card
+from learning.config import TrainConfig
+from learning.detectors import Budget
 from learning.errors import BundleError
 from learning.images.preprocessing import PartView
+from learning.images.readers import read_data
 from learning.sealed import read_sealed, seal, write_sealed
 from learning.thresholds import Threshold
+from tests.stub import StubDetector
 
 MakeBundle = Callable[..., Bundle]
 
@@ -37,6 +42,17 @@ def test_a_bundle_comes_back_as_it_was(bundle: Bundle) -> None:
     assert current.promise.groups == 8
     with pytest.raises(BundleError, match="calibration, selection, train"):
         again.embeddings("test")
+
+
+def test_the_manifest_counts_what_trained_not_what_was_embedded(
+    stub: type[StubDetector], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "_MOST_EMBEDDED", 3)
+    made = training.train_bundle(data, tmp_path / "made", config=TrainConfig(detector="stub"), budget=Budget(steps=1))
+    good = [record for record in read_data(data) if record.split == "train"]
+    assert len(made.embeddings("train")[0]) == 3
+    assert sum(made.manifest.images.values()) == len(good)
+    assert made.manifest.images["train"] > 3
 
 
 def test_whoever_may_read_the_folder_may_read_its_files(bundle: Bundle) -> None:
