@@ -75,6 +75,7 @@ class Plan:
         steps: Of each short training.
         every_family: Whether the memory of every family is measured at the largest size.
         parts: Of ``PARTS``, what is measured.
+        generators: Of flawsmith, whose speed is measured.
     """
 
     size: int
@@ -88,6 +89,7 @@ class Plan:
     steps: int
     every_family: bool
     parts: tuple[str, ...] = PARTS
+    generators: tuple[str, ...] = _OWN
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,7 @@ def _speeds(rates: Rates, cpu_times: Rates, painted: dict[str, float], first: st
         "ratio_of_cpu_time_perlin": ratio(cpu_times, PERLIN, first),
         "ratio_of_cpu_time_mix": ratio(cpu_times, MIX, first),
         "images_per_second": {name: {d: median(v) for d, v in by.items()} for name, by in rates.items()},
+        "images_per_cpu_second": {name: {d: median(v) for d, v in by.items()} for name, by in cpu_times.items()},
         "images_per_second_range": {name: {d: [min(v), max(v)] for d, v in by.items()} for name, by in rates.items()},
         "painted": painted,
     }
@@ -198,7 +201,7 @@ def profiles(plan: Plan) -> list[Profile]:
     """Profile all of flawsmith's generators, one after another, on one thread."""
     pixels = torch.from_numpy(good_pictures(plan.size, plan.seed))[:, None].float() / 255
     job = Job("", plan.images, _BATCH, plan.size, seed=plan.seed)
-    return [profile_generator(replace(job, generator=name), pixels, make) for name in _OWN]
+    return [profile_generator(replace(job, generator=name), pixels, make) for name in plan.generators]
 
 
 def ratio(rates: Rates, name: str, device: str) -> float | None:
@@ -210,7 +213,7 @@ def ratio(rates: Rates, name: str, device: str) -> float | None:
         device: On which both are compared.
     """
     peers = [rates[peer][device] for peer in PEERS if peer in rates]
-    if not peers:
+    if not peers or name not in rates:
         return None
     fastest = [max(both) for both in zip(*peers, strict=True)]
     return median(own / other for own, other in zip(rates[name][device], fastest, strict=True))
@@ -230,7 +233,7 @@ def measure_rates(setting: Setting, plan: Plan) -> tuple[Rates, Rates, dict[str,
     if torch.cuda.is_available():
         on_gpu = Job("", 0, 0, plan.size, threads=plan.threads[-1], device="cuda")
         jobs += [replace(on_gpu, batch=batch, images=2 * batch) for batch in _GPU_BATCHES]
-    with _workers(setting) as workers:
+    with _workers(setting, plan.generators) as workers:
         # Rehearsed on one number of threads; of the other devices a round is enough, as nothing is compiled there.
         rehearsal = [(number, jobs[:1], False) for number in range(plan.rounds)] + [(0, jobs[1:], False)]
         for number, turns, counts in [*rehearsal, *((number, jobs, True) for number in range(plan.rounds))]:
@@ -316,10 +319,10 @@ def measure_memory(setting: Setting, plan: Plan) -> dict[str, Any]:
 
 
 @contextmanager
-def _workers(setting: Setting) -> Iterator[dict[str, tuple[Worker, str]]]:
+def _workers(setting: Setting, generators: Sequence[str]) -> Iterator[dict[str, tuple[Worker, str]]]:
     """Every generator with the worker that has it, in the order of their turns."""
     with setting.own() as own:
-        mine = {name: (own, name) for name in _OWN}
+        mine = {name: (own, name) for name in generators}
         if setting.peer is None:
             yield mine
             return
@@ -388,6 +391,7 @@ def _plan(options: argparse.Namespace) -> Plan:
             steps=6,
             every_family=False,
             parts=options.parts,
+            generators=options.generators,
         )
     return Plan(
         size=options.size,
@@ -401,6 +405,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         steps=40,
         every_family=True,
         parts=options.parts,
+        generators=options.generators,
     )
 
 
@@ -423,6 +428,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=PARTS,
         help=f"what is measured, by commas; some of {', '.join(PARTS)}",
     )
+    parser.add_argument(
+        "--generators",
+        type=lambda text: tuple(text.split(",")),
+        default=_OWN,
+        help=f"whose speed or profile is measured, by commas; families, {MIX} or {FOREGROUND} (default: all)",
+    )
     parser.add_argument("--alone", action="store_true", help="leave anomalib out, which needs a network at first")
     parser.add_argument("--profile", action="store_true", help="only say where the time goes, as Markdown")
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
@@ -434,6 +445,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--images is {options.images}; it takes a multiple of {_BATCH}")
     if not options.parts:
         parser.error(f"--parts takes some of {', '.join(PARTS)}")
+    unknown = set(options.generators) - set(_OWN)
+    if unknown:
+        parser.error(f"there is no generator {', '.join(sorted(unknown))}; choose from {', '.join(_OWN)}")
     if min(options.threads) < 1 or options.rounds < 1:
         parser.error("--threads and --rounds take numbers from 1 upwards")
     return options

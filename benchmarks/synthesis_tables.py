@@ -4,8 +4,6 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.workers.flawsmith import MIX
-
 
 def tables(result: dict[str, Any]) -> list[Table]:
     """Draw the figures, as far as they were measured."""
@@ -17,13 +15,14 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 def _rates_table(result: dict[str, Any]) -> Table:
     speed = Table(title=f"images per second at {result['size']}² RGB, median and range of {result['rounds']} rounds")
-    devices = list(result["images_per_second"][MIX])
-    for heading in ("generator", *devices, "painted"):
+    devices = list(max(result["images_per_second"].values(), key=len))
+    for heading in ("generator", *devices, f"processor time, {devices[0]}", "painted"):
         speed.add_column(heading, justify="left" if heading == "generator" else "right")
     for name, rates in result["images_per_second"].items():
         ranges = result["images_per_second_range"][name]
         cells = [f"{rates[d]:.0f} ({ranges[d][0]:.0f}–{ranges[d][1]:.0f})" if d in rates else "–" for d in devices]
-        speed.add_row(name, *cells, f"{100 * result['painted'][name]:.0f} %")
+        by_processor = f"{result['images_per_cpu_second'][name][devices[0]]:.0f}"
+        speed.add_row(name, *cells, by_processor, f"{100 * result['painted'][name]:.0f} %")
     return speed
 
 

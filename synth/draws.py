@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from synth.noise import Numbers
 
-DRAWS = 3
+DRAWS = 4
 """Raised when the same seed gives other flaws than it gave before, so that a set is not gone on with in another way."""
 
 _BLOCK = 48
@@ -52,13 +52,13 @@ class Draws:
         """
         return low * (high / low) ** (self._size if exponent == 1 else self._size**exponent)
 
-    def strong(self, low: float, high: float) -> Numbers:
-        """An amount that grows with the flaw's contrast, evenly in the logarithm from the least to the greatest."""
-        return low * (high / low) ** self._contrast
+    def strong(self, low: float, high: float, exponent: float = 1.0) -> Numbers:
+        """An amount that grows with the flaw's contrast, as ``sized`` does with its size."""
+        return low * (high / low) ** (self._contrast if exponent == 1 else self._contrast**exponent)
 
-    def signed(self, low: float, high: float, negative: float) -> Numbers:
+    def signed(self, low: float, high: float, negative: float, exponent: float = 1.0) -> Numbers:
         """As ``strong``, with a minus sign with probability ``negative``."""
-        return np.where(self.chance(negative), np.float32(-1), np.float32(1)) * self.strong(low, high)
+        return np.where(self.chance(negative), np.float32(-1), np.float32(1)) * self.strong(low, high, exponent)
 
     def uniform(self, low: float, high: float, *shape: int) -> Numbers:
         """Uniform between two numbers, ``[count, *shape]`` float32."""

@@ -20,6 +20,9 @@ _FACETS = 5
 _GRAINS = 8.0
 """Cells of the broken surface's grain along the shorter half axis."""
 
+_SOONER = 0.6
+"""Of the severity, so that more than a notch is seen of middling bites: half of each lies outside the part."""
+
 _UNEVEN = 0.12
 """How far the grain moves the outline of what goes right through, in half axes."""
 
@@ -59,20 +62,21 @@ class Bite(Family[BiteParameters]):
     parameters_class = BiteParameters
     at_contour = True
 
-    def __init__(self, size: tuple[float, float] = (0.008, 0.3), brightness: tuple[float, float] = (0.06, 0.6)) -> None:
+    def __init__(self, size: tuple[float, float] = (0.008, 0.3), brightness: tuple[float, float] = (0.07, 0.6)) -> None:
         self.size = size
         self.brightness = brightness
 
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> BiteParameters:
         """Draw a bite per image; half are brighter than the part, as fresh breaks are, and half go right through."""
         draws = Draws(generator, count, severity)
+        place = draw_place(draws, self.size, aspect=(0.3, 1.0), roughness=(0.08, 0.35))
         return BiteParameters(
-            **draw_place(draws, self.size, aspect=(0.3, 1.0), roughness=(0.08, 0.35)),
-            brightness=draws.signed(*self.brightness, negative=0.5),
-            facets=draws.strong(0.05, 0.6),
+            **{**place, "size": draws.sized(*self.size, _SOONER)},
+            brightness=draws.signed(*self.brightness, 0.5, _SOONER),
+            facets=draws.strong(0.08, 0.6, _SOONER),
             grain=draws.uniform(0.1, 0.4),
             through=np.where(draws.chance(0.5), draws.uniform(0.15, 0.6), draws.uniform(1.0, 2.0)),
-            opacity=np.minimum(draws.strong(0.2, 5.0), 1),
+            opacity=np.minimum(draws.strong(0.2, 12.0), 1),
         )
 
     def reach(self, parameters: BiteParameters, size: tuple[int, int]) -> Numbers:

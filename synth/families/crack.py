@@ -11,11 +11,12 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from synth.compiled import kernels
 from synth.draws import Draws
 from synth.families.base import Context, Family, select
 from synth.families.shading import brightens, light, mixed, shade, sunken
 from synth.masks import FlawParameters
-from synth.noise import Numbers, normals, perlin, uniforms
+from synth.noise import Numbers, directions, normals, perlin, uniforms
 from synth.spots import Spots, paint
 from synth.stamps import extent, stamp, stamp_cones
 from synth.windows import Window, run
@@ -33,6 +34,12 @@ _APART = 0.8
 
 _AROUND = 1.5
 """How far open cracks are known, in half widths: noise moves their rim by no more."""
+
+_RIM = 2
+"""Added to the seed for the noise of the rim."""
+
+_OCTAVES = 3
+"""Of that noise."""
 
 _FINER = 2
 _ASIDE = 0.12
@@ -142,20 +149,15 @@ class Crack(Family[CrackParameters]):
         return ((np.abs(points) + across[..., None] + 1) * (radii > 0)[..., None]).max(axis=(1, 2))
 
     def paint_in_place(self, spots: Spots, parameters: CrackParameters, context: Context) -> Numbers:
-        """In one loop over the pixels, but for open cracks and thick ones."""
+        """In one loop over the pixels for lines and one for open cracks, but for thick ones."""
         points, radii = _knots(parameters, spots.size)
-        others = (parameters.wall > 0) | (radii.max(axis=(1, 2)).astype(int) // _MOST_RADIUS > 1)
-        left, here = np.flatnonzero(others), np.flatnonzero(~others)
-        if not len(here):
-            return left
-        some, amount = spots.some(here), parameters.depth[here]
-        places = (points + spots.centre[:, None, None]).astype(np.float32)
-        walks = zip(places[here], radii[here], np.abs(amount).tolist(), strict=True)
-        dots = [_dots(knots[width[:, 0] > 0], width[width[:, 0] > 0], depth) for knots, width, depth in walks]
-        colours = np.repeat(brightens(some, amount), spots.images.shape[1]).reshape(1, len(here), -1).repeat(2, axis=0)
-        ends = np.cumsum([len(some_dots) for some_dots in dots])
-        paint("paint_dots", some, ends, np.concatenate(dots), colours.astype(np.float32))
-        return left
+        is_open = parameters.wall > 0
+        thick = _shrinks(radii * np.where(is_open, np.float32(_AROUND), np.float32(1))[:, None, None]) > 1
+        for kind, rows in ((_paint_lines, ~is_open & ~thick), (_paint_openings, is_open & ~thick)):
+            here = np.flatnonzero(rows)
+            if len(here):
+                kind(spots.some(here), select(parameters, here), points[here], radii[here])
+        return np.flatnonzero(thick)
 
     def paint(self, window: Window, parameters: CrackParameters, context: Context) -> Tensor:
         """Darken or brighten the images along the walks, or open them."""
@@ -165,6 +167,30 @@ class Crack(Family[CrackParameters]):
             if len(some):
                 painted[run(some)] = kind(window.rows(some), select(parameters, some))
         return painted
+
+
+def _paint_lines(spots: Spots, parameters: CrackParameters, points: Numbers, radii: Numbers) -> None:
+    """As ``_line``, in place."""
+    amount = parameters.depth
+    laid, ends = _dots((points + spots.centre[:, None, None]).astype(np.float32), radii)
+    dots = np.zeros((len(laid), 5), np.float32)
+    dots[:, :2], dots[:, 2] = laid[:, :2], extent(laid[:, 2])
+    dots[:, 3] = np.abs(amount).repeat(np.diff(ends, prepend=0))
+    colours = np.repeat(brightens(spots, amount), spots.images.shape[1]).reshape(1, len(ends), -1).repeat(2, axis=0)
+    paint("paint_dots", spots, ends, dots, colours.astype(np.float32))
+
+
+def _paint_openings(spots: Spots, parameters: CrackParameters, points: Numbers, radii: Numbers) -> None:
+    """As ``_open``, in place."""
+    p = parameters
+    crumbs = _crumbs(p, points, radii).astype(np.float32)
+    laid, ends = _dots(points, radii)
+    # Crumbs stand behind the dots of their crack.
+    dots = np.insert(laid, ends.repeat(_CRUMBS), crumbs.reshape(-1, 3), axis=0)
+    dots[:, 2] *= np.float32(_AROUND)
+    ends = ends + _CRUMBS * np.arange(1, len(ends) + 1)
+    table = spots.table(_half(radii), p.depth, p.wall, p.light, p.relief, p.ragged, p.seed + _RIM)
+    paint("paint_openings", spots, spots.level, _AROUND, _OCTAVES, ends, dots, table, *directions())
 
 
 def _line(window: Window, parameters: CrackParameters) -> Tensor:
@@ -177,7 +203,7 @@ def _open(window: Window, parameters: CrackParameters) -> Tensor:
     """A crack that light falls into: what it does not reach is dark, one wall is lit and the other in shadow."""
     p = parameters
     points, radii = _knots(p, window.size)
-    half = np.maximum(radii.max(axis=(1, 2)), 1)
+    half = _half(radii)
     step = np.stack([np.cos(p.light), np.sin(p.light)], axis=1) * np.maximum(0.5 * p.wall * half, 0.75)[:, None]
     inside, towards = (_gap(there, p, points, radii, half) for there in (window, window.moved(step)))
     wall = window.column(p.wall)
@@ -196,9 +222,14 @@ def _gap(window: Window, parameters: CrackParameters, points: Numbers, radii: Nu
     crumbs[..., 2] *= _AROUND
     around = _draw(window, points, _AROUND * radii, crumbs, stamp_cones)
     cells = np.array(window.size) / (1.2 * half)[:, None]
-    rough = perlin(parameters.seed + 2, cells, window, octaves=3).mul_(window.column(parameters.ragged))
+    rough = perlin(parameters.seed + _RIM, cells, window, _OCTAVES).mul_(window.column(parameters.ragged))
     # Noise takes hold towards the rim, so that nothing opens where no crack is near.
     return rough.mul_((3 * around).clamp_(max=1)).add_(around.mul_(_AROUND)).sub_(_AROUND - 1)
+
+
+def _half(radii: Numbers) -> Numbers:
+    """Half the greatest width of cracks ``[B]``, in pixels; at least 1."""
+    return np.maximum(radii.max(axis=(1, 2)), 1)
 
 
 def _crumbs(parameters: CrackParameters, points: Numbers, radii: Numbers) -> Numbers:
@@ -294,7 +325,7 @@ def _draw(window: Window, points: Numbers, radii: Numbers, crumbs: Numbers, put:
     """
     height, width = window.shape
     corner = np.stack([window.left, window.top], axis=1)
-    shrinks = np.maximum(radii.max(axis=(1, 2)).astype(int) // _MOST_RADIUS, 1)
+    shrinks = _shrinks(radii)
     drawn = window.images.new_empty(len(points), 1, height, width)
     for shrink in np.unique(shrinks).tolist():
         rows = np.flatnonzero(shrinks == shrink)
@@ -302,14 +333,17 @@ def _draw(window: Window, points: Numbers, radii: Numbers, crumbs: Numbers, put:
         whole = np.floor(corner[rows])
         cells = np.floor(whole / shrink) - margin
         # What is between whole pixels moves the dots.
-        origin = cells * shrink + (corner[rows] - whole) - window.centre[rows]
-        walks = zip(points[rows] - origin[:, None, None], radii[rows], crumbs[rows] - _beside(origin), strict=True)
-        dots = [_all_dots(*one, shrink) for one in walks]
-        layers = np.arange(len(rows)).repeat([len(some) for some in dots])
-        places = np.concatenate(dots)
+        origin = (cells * shrink + (corner[rows] - whole) - window.centre[rows])[:, None]
+        places = ((points[rows] - origin[:, None] + 0.5) / shrink - 0.5).astype(np.float32)
+        dots, ends = _dots(places, radii[rows] / np.float32(shrink))
+        crumb, of = crumbs[rows], np.arange(len(rows))
+        beside = np.concatenate([(crumb[..., :2] - origin + 0.5) / shrink - 0.5, crumb[..., 2:] / shrink], axis=-1)
+        there = beside[..., 2] > 0
+        layers = np.concatenate([of.repeat(np.diff(ends, prepend=0)), of.repeat(there.sum(axis=1))])
+        dots = np.concatenate([dots, beside[there].astype(np.float32)])
         sides = (-(-length // shrink) + 3 * margin for length in (height, width))
         canvas = window.images.new_zeros(len(rows), *sides)
-        put(canvas, layers, places[:, :2], places[:, 2])
+        put(canvas, layers, dots[:, :2], dots[:, 2])
         if not margin:
             drawn[run(rows)] = canvas[:, None]
             continue
@@ -319,18 +353,9 @@ def _draw(window: Window, points: Numbers, radii: Numbers, crumbs: Numbers, put:
     return drawn
 
 
-def _beside(origin: Numbers) -> Numbers:
-    """What is taken from dots ``[B, C, 3]`` so that they are counted from an origin; their radii stay."""
-    return np.concatenate([origin, np.zeros((len(origin), 1))], axis=1)[:, None]
-
-
-def _all_dots(knots: Numbers, radii: Numbers, crumbs: Numbers, shrink: int) -> Numbers:
-    """Places and radii ``[N, 3]`` of the dots of one crack, in pixels of a picture that is so many times smaller."""
-    walks = radii[:, 0] > 0
-    places = ((knots[walks] + 0.5) / shrink - 0.5).astype(np.float32)
-    beside = crumbs[crumbs[:, 2] > 0]
-    beside = np.concatenate([(beside[:, :2] + 0.5) / shrink - 0.5, beside[:, 2:] / shrink], axis=1)
-    return np.concatenate([_along(places, radii[walks] / np.float32(shrink)), beside]).astype(np.float32)
+def _shrinks(radii: Numbers) -> Numbers:
+    """By how much smaller cracks are drawn, ``[B]`` int64."""
+    return np.maximum(radii.max(axis=(1, 2)).astype(np.int64) // _MOST_RADIUS, 1)
 
 
 def _stamp_flat(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers) -> None:
@@ -338,23 +363,17 @@ def _stamp_flat(canvas: Tensor, layers: Numbers, points: Numbers, radii: Numbers
     stamp(canvas, layers, points, radii, np.ones(len(radii), np.float32))
 
 
-def _along(knots: Numbers, radii: Numbers) -> Numbers:
-    """Places and radii ``[N, 3]`` of dots along walks ``[W, K, 2]`` with radii ``[W, K]``, in pixels."""
-    steps = np.diff(knots, axis=1)
-    between = max(2, math.ceil(float(np.sqrt((steps**2).sum(axis=-1).max())) / _APART))
-    return _resample(np.concatenate([knots, radii[..., None]], axis=-1), between).reshape(-1, 3)
+def _dots(points: Numbers, radii: Numbers) -> tuple[Numbers, Numbers]:
+    """Dots along walks ``[B, W, K, 2]`` with radii ``[B, W, K]``, in pixels, float32; those of a crack are as dense.
 
-
-def _dots(knots: Numbers, radii: Numbers, strength: float) -> Numbers:
-    """Dots along the walks ``[W, K, 2]`` of one crack with radii ``[W, K]``, for ``synth.kernels.paint_dots``."""
-    places = _along(knots, radii)
-    dots = np.zeros((len(places), 5), np.float32)
-    dots[:, :2], dots[:, 2], dots[:, 3] = places[:, :2], extent(places[:, 2]), strength
-    return dots
-
-
-def _resample(values: Numbers, between: int) -> Numbers:
-    """Put ``between`` points between neighbouring knots of ``[W, K, D]``."""
-    steps = (np.arange(between, dtype=np.float32) / np.float32(between))[:, None]
-    start, end = values[:, :-1, None], values[:, 1:, None]
-    return (start + steps * (end - start)).reshape(len(values), -1, values.shape[2]).astype(np.float32)
+    Returns:
+        Places and radii ``[D, 3]``, and where those of each crack end, ``[B]`` int64.
+    """
+    drawn = radii[:, :, 0] > 0
+    steps = np.diff(points, axis=2)
+    farthest = np.sqrt(((steps**2).sum(axis=-1).max(axis=2) * drawn).max(axis=1)).astype(np.float64)
+    between = np.maximum(np.ceil(farthest / _APART), 2).astype(np.int64)
+    ends = (drawn.sum(axis=1) * steps.shape[2] * between).cumsum()
+    dots = np.empty((ends[-1], 3), np.float32)
+    kernels().lay_dots(np.concatenate([points, radii[..., None]], axis=-1), between, dots)
+    return dots, ends

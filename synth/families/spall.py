@@ -10,8 +10,9 @@ from torch import Generator, Tensor
 from synth.draws import Draws
 from synth.families.base import Context, Family
 from synth.families.shading import light, relative, sunken
-from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_reach
-from synth.noise import Numbers, grain
+from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_columns, region_reach
+from synth.noise import Numbers, directions, flat_table, grain
+from synth.spots import NO_FLAWS, Spots, paint
 from synth.windows import Window
 
 _OCTAVES = 5
@@ -88,6 +89,14 @@ class Spall(Family[SpallParameters]):
         """As far as the rim."""
         return region_reach(parameters, size) * (1 + 0.3 * parameters.roughness)[:, None] + 1
 
+    def paint_in_place(self, spots: Spots, parameters: SpallParameters, context: Context) -> Numbers:
+        """In one loop over the pixels."""
+        p = parameters
+        table = spots.table(*region_columns(p), p.grain, p.grit, p.light, p.relief, p.opacity)
+        constants = _OCTAVES, _COARSER, _STEEPEST
+        paint("paint_spalls", spots, _floors(spots, p), *constants, table, flat_table(), *directions())
+        return NO_FLAWS
+
     def paint(self, window: Window, parameters: SpallParameters, context: Context) -> Tensor:
         """Replace what was broken out by the floor and its walls."""
         p = parameters
@@ -100,15 +109,20 @@ class Spall(Family[SpallParameters]):
         wall = window.column(p.softness)
         slope = sunken(towards, wall).sub_(sunken(inside, wall))
 
-        colours = relative(window, p.brightness)
-        grey = colours.mean(axis=1, keepdims=True)
-        floor = window.colours(colours + p.fade[:, None] * (grey - colours)) * _grains(window, p)
+        floor = window.colours(_floors(window, p)) * _grains(window, p)
         floor = light(floor.clamp_(0, 1), slope.mul_(window.column(_STEEPEST * p.relief)).clamp_(-1, 1))
         return torch.lerp(
             window.images,
             floor,
             inside.mul_(window.column(shorter)).add_(0.5).clamp_(0, 1).mul_(window.column(p.opacity)),
         )
+
+
+def _floors(window: Window | Spots, parameters: SpallParameters) -> Numbers:
+    """Colours of the floors, ``[B, C]`` float32."""
+    colours = relative(window, parameters.brightness)
+    grey = colours.mean(axis=1, keepdims=True)
+    return (colours + parameters.fade[:, None] * (grey - colours)).astype(np.float32, copy=False)
 
 
 def _grains(window: Window, parameters: SpallParameters) -> Tensor:

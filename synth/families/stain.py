@@ -19,6 +19,15 @@ _MOST_RUNS = 3
 _RIM = 0.05
 """Standard deviation of the drying rim, in half axes; it is at least half a pixel."""
 
+_OCTAVES = 4
+"""Of the noise that the outline is bent by."""
+
+_CREEP = 0.3
+"""How much farther a stain creeps where the surface is black, in half axes; where it is bright, as much less far."""
+
+_SOAKED = 0.8
+"""How much denser it is there."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StainParameters(RegionParameters):
@@ -28,6 +37,8 @@ class StainParameters(RegionParameters):
         density: ``[B]`` share of the brightness taken (below 0), or of what is missing to white (above 0).
         rim: ``[B]`` density of the drying rim, over ``density``.
         cloud: ``[B]`` how far the density varies inside, 0..1.
+        soak: ``[B]`` how far outline and density follow the surface, 0..1: dark places, as pores and joints, take more
+            of the liquid, and bright ones less.
         tint: ``[B, 3]`` share of the density in red, green and blue, 0..1; grey images take the strongest.
         runs: ``[B]`` int64, drips that run out of it, 0..3.
         down: ``[B]`` direction in which they run, radians; pi / 2 is down the picture.
@@ -37,6 +48,7 @@ class StainParameters(RegionParameters):
     density: Numbers
     rim: Numbers
     cloud: Numbers
+    soak: Numbers
     tint: Numbers
     runs: Numbers
     down: Numbers
@@ -69,7 +81,8 @@ class Stain(Family[StainParameters]):
             **draw_region(draws, self.size, aspect=(0.4, 1.0), softness=(0.1, 0.9), square=0.0),
             density=draws.signed(*self.density, negative=0.75),
             rim=draws.uniform(0.2, 1.2) * draws.chance(0.7),
-            cloud=draws.uniform(0.0, 0.8),
+            cloud=draws.uniform(0.2, 1.0),
+            soak=draws.uniform(0.2, 1.0),
             tint=tint / tint.max(axis=1, keepdims=True),
             runs=np.maximum(draws.integers(0, 3 * _MOST_RUNS - 1) - 2 * _MOST_RUNS + 1, 0),
             down=draws.uniform(-0.4, 0.4) + np.float32(np.pi / 2) * (1 + _turns(draws)),
@@ -80,24 +93,28 @@ class Stain(Family[StainParameters]):
         """As far as the rim and the ends of the runs."""
         longer, _ = half_axes(parameters, size)
         far = longer * (parameters.length + 0.5) * (parameters.runs > 0)
-        return np.maximum(region_reach(parameters, size) * (1 + 3 * _RIM) + 2, far[:, None])
+        grown = 1 + 3 * _RIM + 0.3 * parameters.roughness + _CREEP * parameters.soak
+        return np.maximum(region_reach(parameters, size) * grown[:, None] + 2, far[:, None])
 
     def paint_in_place(self, spots: Spots, parameters: StainParameters, context: Context) -> Numbers:
         """In one loop over the pixels."""
         p = parameters
-        table = spots.table(*region_columns(p), p.density, p.rim, p.cloud, p.tint, p.runs, p.down, p.length)
-        paint("paint_stains", spots, spots.level, _RIM, table, flat_table(), *directions())
+        table = spots.table(*region_columns(p), p.density, p.rim, p.cloud, p.tint, p.runs, p.down, p.length, p.soak)
+        constants = _OCTAVES, _RIM, _CREEP, _SOAKED
+        paint("paint_stains", spots, spots.level, *constants, table, flat_table(), *directions())
         return NO_FLAWS
 
     def paint(self, window: Window, parameters: StainParameters, context: Context) -> Tensor:
         """Take light away, or add some, as far as the stain is dense."""
-        inside = inwardness(parameters, window)
+        inside = inwardness(parameters, window, octaves=_OCTAVES)
         running = np.flatnonzero(parameters.runs)
         if len(running):
             there = run(running)
             runs = _runs(window.rows(running), select(parameters, running))
             inside[there] = torch.maximum(inside[there], runs)
 
+        soaked = _darker(window).mul_(window.column(parameters.soak))
+        inside.add_(soaked, alpha=_CREEP)
         _, shorter = half_axes(parameters, window.size)
         cells = 1.6 * np.array(window.size) / shorter[:, None]
         cloud = perlin(parameters.seed + 1, cells, window, octaves=2).mul_(window.column(0.7 * parameters.cloud))
@@ -107,10 +124,16 @@ class Stain(Family[StainParameters]):
         width = window.column(np.maximum(0.6 / shorter, _RIM))
         rim = inside.sub_(width).div_(width).square_().mul_(-0.5).exp_().mul_(cloud)
         share = body.addcmul_(rim, window.column(parameters.rim)).mul_(window.column(np.abs(parameters.density)))
-        share = share.clamp_(0, 0.97)
+        share = share.mul_(soaked.mul_(_SOAKED).add_(1)).clamp_(0, 0.97)
         if window.images.shape[1] == 3:
             share = share * window.tensor(parameters.tint[:, :, None, None])
         return torch.lerp(window.images, window.column(brightens(window, parameters.density)), share)
+
+
+def _darker(window: Window) -> Tensor:
+    """By which share pixels are darker than what is around the stain, -1..1; ``[B, 1, h, w]``."""
+    level = window.column(window.level.mean(axis=1))
+    return (level - window.images.mean(dim=1, keepdim=True)).div_(level.clamp_min(0.05)).clamp_(-1, 1)
 
 
 def _turns(draws: Draws) -> Numbers:

@@ -19,6 +19,7 @@ from synth.kernels.batches import (
     put_back,
     shrink,
 )
+from synth.kernels.breaks import lay_dots, paint_openings, paint_spalls
 from synth.kernels.fields import (
     draw_dots,
     gradient_noise,
@@ -42,6 +43,7 @@ __all__ = [
     "in_two_colours",
     "inside_regions",
     "is_whole",
+    "lay_dots",
     "mean_levels",
     "mean_outside",
     "mix",
@@ -50,8 +52,10 @@ __all__ = [
     "paint_blobs",
     "paint_dents",
     "paint_dots",
+    "paint_openings",
     "paint_ripples",
     "paint_scratches",
+    "paint_spalls",
     "paint_stains",
     "paint_through_noise",
     "paint_unevenness",

@@ -10,6 +10,7 @@ import numpy as np
 from synth.jit import compiled, part_of_others
 from synth.kernels.shared import (
     BAND,
+    DARKEST,
     HALF,
     MASK,
     ONE,
@@ -32,6 +33,8 @@ from synth.kernels.shared import (
     write_line,
 )
 from synth.noise import LEAST_PERIOD, SIDE, Numbers
+
+FADING, FADED = np.float32(2.5), np.float32(0.3)
 
 
 @part_of_others
@@ -97,38 +100,66 @@ def paint_ripples(
     allowed: Numbers,
     rows: Numbers,
     boxes: Numbers,
+    levels: Numbers,
+    matter: float,
     table: Numbers,
+    flat: Numbers,
     cosines: Numbers,
     sines: Numbers,
 ) -> None:
-    """See ``synth.families.ripple``; region, amount, turns for a pixel, direction, bend and crossed."""
-    size = images.shape[2:]
+    """See ``synth.families.ripple``.
+
+    Region, amount, turns for a pixel, direction, bend, crossed, uneven, fading and crest.
+    """
+    channels, size, turn = images.shape[1], images.shape[2:], 2 * np.pi
     for n in range(len(rows)):
         left, top, width, height = boxes[n]
         numbers, row = table[n], rows[n]
-        amount, turns = np.float32(numbers[9]), numbers[10]
+        amount, turns, seed = np.float32(numbers[9]), numbers[10] / turn, np.int64(numbers[6])
         cos, sin = np.cos(numbers[11]) * turns, np.sin(numbers[11]) * turns
-        cells, bent, crossed = turns / (2 * np.pi) / 4, np.float32(2 * np.pi * numbers[12]), numbers[13] > 0
-        along, across = np.float32(cos), np.float32(-sin)
+        cells, bent, crossed = turns / 4, np.float32(numbers[12]), numbers[13] > 0
+        along, across, whole = np.float32(cos), np.float32(-sin), np.float32(turn)
+        apart, high = np.float32(0.7 * numbers[14]), np.float32(1.6 * numbers[14])
+        faded, crest = np.float32(numbers[15]), np.float32(numbers[16])
+        starts = scrambled(seed + 2), scrambled(seed + 3)
+        shifts, heights = (starts[0] % SIDE) * SIDE, (starts[1] % SIDE) * SIDE
+        shift_line, height_line = flat[shifts : shifts + SIDE], flat[heights : heights + SIDE]
+        level = ZERO
+        for c in range(channels):
+            level += levels[n, c] / np.float32(channels)
+        least = np.float32(matter) * max(level, DARKEST)
         lines = max(1, min(BAND // width, height))
         inside, bend = np.empty((lines, width), np.float32), np.empty((lines, width), np.float32)
-        values = np.empty(width, np.float32)
+        fading, other = np.empty((lines, width), np.float32), np.empty(width, np.float32)
         for first in range(0, height, lines):
             here = min(lines, height - first)
             box = np.float64(top + first), np.float64(left)
             fill_region(numbers, True, box, size, cosines, sines, inside[:here])
-            seed = np.int64(numbers[6]) + 1
-            fill_noise(seed, cells * size[0], cells * size[1], 1, box, size, cosines, sines, bend[:here])
+            down, aside = cells * size[0], cells * size[1]
+            fill_noise(seed + 1, down, aside, 2, box, size, cosines, sines, bend[:here])
+            fill_noise(seed + 4, down / 1.5, aside / 1.5, 2, box, size, cosines, sines, fading[:here])
             for y in range(here):
-                dx, dy, field, moved = left - numbers[0], box[0] + y - numbers[1], inside[y], bend[y]
-                start, other = np.float32(dx * cos + dy * sin), np.float32(dy * cos - dx * sin)
+                dx, dy, field, moved, thin = left - numbers[0], box[0] + y - numbers[1], inside[y], bend[y], fading[y]
+                start, beside = np.float32(dx * cos + dy * sin), np.float32(dy * cos - dx * sin)
+                other[:] = -level
+                for c in range(channels):
+                    old = images[row, c, top + first + y, left : left + width]
+                    for x in range(width):
+                        other[x] += old[x] / np.float32(channels)
                 for x in range(width):
                     shift = moved[x] * bent
-                    wave = np.sin(start + along * np.float32(x) + shift)
+                    place = start + along * np.float32(x) + shift
+                    strength = _along_line(height_line, starts[1] // SIDE, place * HALF) * high + ONE
+                    place += _along_line(shift_line, starts[0] // SIDE, place * TWO / THREE) * apart
+                    wave = np.sin(place * whole)
                     if crossed:
-                        wave *= np.sin(other + across * np.float32(x) - shift)
-                    field[x] = wave * field[x] * amount + ONE
-                shade_line(field, values, images, allowed, row, top + first + y, left)
+                        wave *= np.sin((beside + across * np.float32(x) - shift) * whole)
+                    wave += (wave * wave - HALF) * crest
+                    strength *= min(max((thin[x] * FADING - FADED) * faded + ONE, ZERO), THREE * HALF)
+                    strength /= (other[x] / least) * (other[x] / least) + ONE
+                    field[x] = wave * strength * field[x] * amount + ONE
+                # The room is no longer needed.
+                shade_line(field, other, images, allowed, row, top + first + y, left)
 
 
 @compiled

@@ -10,6 +10,7 @@ import numpy as np
 from synth.jit import compiled, part_of_others
 from synth.kernels.shared import (
     BAND,
+    DARKEST,
     FAR,
     HALF,
     MOST_DENSE,
@@ -21,6 +22,7 @@ from synth.kernels.shared import (
     ZERO,
     brightens,
     fill_noise,
+    fill_ragged_region,
     fill_region,
     half_axes,
     mix_line,
@@ -213,13 +215,16 @@ def paint_stains(
     rows: Numbers,
     boxes: Numbers,
     levels: Numbers,
+    octaves: int,
     rim_width: float,
+    creep: float,
+    denser: float,
     table: Numbers,
     flat: Numbers,
     cosines: Numbers,
     sines: Numbers,
 ) -> None:
-    """See ``synth.families.stain``; region, density, rim, cloud, tint (3), runs, direction and length."""
+    """See ``synth.families.stain``; region, density, rim, cloud, tint (3), runs, direction, length and soak."""
     channels, size = images.shape[1], images.shape[2:]
     for n in range(len(rows)):
         left, top, width, height = boxes[n]
@@ -230,24 +235,36 @@ def paint_stains(
         dense, rim = np.float32(abs(numbers[9])), np.float32(numbers[10])
         clouded, clear = np.float32(0.7 * numbers[11]), np.float32(1 - 0.5 * numbers[11])
         steep, peak = np.float32(1 / max(numbers[7], 1 / shorter)), np.float32(max(0.6 / shorter, rim_width))
+        soak, level = np.float32(numbers[18]), ZERO
+        for c in range(channels):
+            level += levels[n, c] / np.float32(channels)
+        crept, soaked, least = np.float32(creep), np.float32(denser), max(level, DARKEST)
         lines = max(1, min(BAND // width, height))
         inside, cloud = np.empty((lines, width), np.float32), np.empty((lines, width), np.float32)
-        share = np.empty(width, np.float32)
+        share, darker = np.empty(width, np.float32), np.empty(width, np.float32)
         for first in range(0, height, lines):
             here = min(lines, height - first)
             box = np.float64(top + first), np.float64(left)
-            fill_region(numbers, False, box, size, cosines, sines, inside[:here])
+            fill_ragged_region(numbers, False, octaves, box, size, cosines, sines, inside[:here])
             if numbers[15] > 0:
                 _fill_runs(numbers, box, size, flat, cosines, sines, inside[:here], cloud[:here])
             fill_noise(seed + 1, cells * size[0], cells * size[1], 2, box, size, cosines, sines, cloud[:here])
             for y in range(here):
                 within, thin = inside[y], cloud[y]
+                darker[:] = level
+                for c in range(channels):
+                    old = images[row, c, top + first + y, left : left + width]
+                    for x in range(width):
+                        darker[x] -= old[x] / np.float32(channels)
+                for x in range(width):
+                    darker[x] = min(max(darker[x] / least, -ONE), ONE) * soak
+                    within[x] += darker[x] * crept
                 for x in range(width):
                     off = (within[x] - peak) / peak
                     off = off * off * HALF
                     body = min(max(within[x] * steep + HALF, ZERO), ONE)
                     dried = np.exp(-off) * rim if off < TEN + TEN else ZERO
-                    value = (body + dried) * (thin[x] * clouded + clear) * dense
+                    value = (body + dried) * (thin[x] * clouded + clear) * dense * (darker[x] * soaked + ONE)
                     share[x] = min(max(value, ZERO), MOST_DENSE)
                 for c in range(channels):
                     tint = np.float32(numbers[12 + c]) if channels == 3 else ONE

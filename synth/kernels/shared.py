@@ -24,6 +24,8 @@ SIX, TEN, FIFTEEN = np.float32(6), np.float32(10), np.float32(15)
 STEEP = np.float32(12)
 """Slope at the edge of Perlin masks."""
 DARK, BRIGHT = np.float32(0.12), np.float32(0.88)
+DARKEST = np.float32(0.05)
+"""Darker surfaces are taken as so bright where others are compared with them."""
 SIXTEEN, FAR, MOST_DENSE = np.float32(16), np.float32(40), np.float32(0.97)
 STREAKY, STEADY, SHADED = np.float32(1.6), np.float32(0.4), np.float32(0.4)
 BAND = 2**15
@@ -203,6 +205,47 @@ def fill_noise(
 
 
 @part_of_others
+def noise_at(
+    seed: Any,
+    steps: Numbers,
+    y: Any,
+    x: Any,
+    cosines: Numbers,
+    sines: Numbers,
+) -> Any:
+    """As ``fill_noise``, at one place (from a pixel's corner): for flaws that are few of the pixels of their box.
+
+    Steps are ``[octaves, 2]`` float64, cells for a pixel along height and width.
+    """
+    total = ZERO
+    for octave in range(len(steps)):
+        start = scrambled(seed + 0x9E37 * octave)
+        down, across = (y + 0.5) * steps[octave, 0], (x + 0.5) * steps[octave, 1]
+        row, column = np.int64(np.floor(down)), np.int64(np.floor(across))
+        ty, tx = np.float32(down - row), np.float32(across - column)
+        fade_y = ty * ty * ty * (ty * (SIX * ty - FIFTEEN) + TEN)
+        fade_x = tx * tx * tx * (tx * (SIX * tx - FIFTEEN) + TEN)
+        above = ((start // SIDE + row) & MASK) * SIDE
+        below = ((start // SIDE + row + 1) & MASK) * SIDE
+        strength = np.float32(2**0.5 * 0.5**octave)
+        left, right = (start + column) & MASK, (start + column + 1) & MASK
+        before = _gradient(above + left, below + left, ty, fade_y, tx, strength, cosines, sines)
+        after = _gradient(above + right, below + right, ty, fade_y, tx - ONE, strength, cosines, sines)
+        total += before + fade_x * (after - before)
+    return total
+
+
+@part_of_others
+def _gradient(
+    above: Any, below: Any, ty: Any, fade: Any, tx: Any, strength: Any, cosines: Numbers, sines: Numbers
+) -> Any:
+    """What the two lattice points on one side of a place give to it."""
+    slope = strength * (cosines[above] + fade * (cosines[below] - cosines[above]))
+    high, low = sines[above] * ty, sines[below] * (ty - ONE)
+    return slope * tx + strength * (high + fade * (low - high))
+
+
+@part_of_others
 def half_axes(numbers: Numbers, size: Any) -> Any:
     """See ``synth.masks.half_axes``."""
     longer = max(numbers[2] * min(size[0], size[1]), 1.5)
@@ -213,13 +256,21 @@ def half_axes(numbers: Numbers, size: Any) -> Any:
 def fill_region(
     numbers: Numbers, soft: bool, box: Any, size: Any, cosines: Numbers, sines: Numbers, out: Numbers
 ) -> None:
+    """As ``fill_ragged_region``, with an outline that is bent by one octave of noise."""
+    fill_ragged_region(numbers, soft, 1, box, size, cosines, sines, out)
+
+
+@part_of_others
+def fill_ragged_region(
+    numbers: Numbers, soft: bool, octaves: int, box: Any, size: Any, cosines: Numbers, sines: Numbers, out: Numbers
+) -> None:
     """See ``synth.masks.region`` (soft) and ``inwardness``.
 
     Numbers begin with centre (2), size, aspect, angle, roughness, seed, softness and square.
     """
     longer, shorter = half_axes(numbers, size)
     cells = 1.2 / (0.5 * (longer + shorter))
-    fill_noise(np.int64(numbers[6]), cells * size[0], cells * size[1], 1, box, size, cosines, sines, out)
+    fill_noise(np.int64(numbers[6]), cells * size[0], cells * size[1], octaves, box, size, cosines, sines, out)
     scale = 1 / max(numbers[7], 1 / shorter) if soft else 1.0
     cos, sin = np.cos(numbers[4]), np.sin(numbers[4])
     along, across = scale / longer, scale / shorter
