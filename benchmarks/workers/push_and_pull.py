@@ -1,6 +1,8 @@
 """A push or a pull in a process of its own, which ``benchmarks.review`` kills, or whose server it kills."""
 
+import faulthandler
 import importlib
+import signal
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -39,6 +41,9 @@ PULL_STEPS = (
     "cursor written",
 )
 """Where a push and a pull can be halted; each is reached once in a batch, a task, a mask or a whole pull."""
+
+WHERE = signal.SIGUSR1
+"""Has a worker write to stderr where each of its threads is."""
 
 
 class Halt:
@@ -144,6 +149,7 @@ def run(
         halt: Where to wait for word, and at the how manieth time; an empty step for nowhere.
         pipe: What is said goes there, and word comes from there.
     """
+    faulthandler.register(WHERE)
     # What is lost with its server is what this is about.
     with suppress(ServerError):
         client = connect(places["url"], places["token"])
