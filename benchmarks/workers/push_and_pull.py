@@ -9,9 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import label_studio_sdk  # noqa: F401 (takes seconds, which each process would spend again)
+# These four take seconds, which each process would spend again. The SDK's package by itself brings nothing: it loads
+# its client where that is asked for. Torch comes with the pixels.
+import faiss  # noqa: F401
+from label_studio_sdk import LabelStudio  # noqa: F401
 
-import integrations.label_studio.tasks  # noqa: F401 (likewise)
+import integrations.label_studio.tasks  # noqa: F401
+import learning.images.pixels  # noqa: F401
 from curation.ledger import Ledger
 from integrations.errors import ServerError
 from integrations.label_studio import connect, pull, push
