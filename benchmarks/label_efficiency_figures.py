@@ -136,13 +136,13 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
         if not result[place]:
             continue
         for name, title in _TITLES.items():
-            curves = result[place][name]
-            counts = list(next(iter(curves.values())))
+            curves = _shown(result[place], name)
+            counts = sorted({count for by_answers in curves.values() for count in by_answers}, key=int)
             table = Table(title=f"{result[place]['name']}: {title} (10th to 90th percentile over splits)")
             for heading in ("questions", *(f"{count} answers" for count in counts)):
                 table.add_column(heading, justify="right")
             for strategy, by_answers in curves.items():
-                table.add_row(strategy, *(_cell(by_answers[count]) for count in counts))
+                table.add_row(strategy, *(_cell(by_answers.get(count)) for count in counts))
             drawn.append(table)
     return drawn
 
@@ -158,7 +158,15 @@ _TITLES = {
 _PLOTTED = ("defects", "image_auroc", "escape")
 
 
-def _cell(figure: Mapping[str, float]) -> str:
+def _shown(place: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Curves of one figure, those of challengers beside the others."""
+    tuned = (place["challenger"] or {}).get(name, {})
+    return place[name] | {f"{strategy}, challenger": curve for strategy, curve in tuned.items()}
+
+
+def _cell(figure: Mapping[str, float] | None) -> str:
+    if figure is None:
+        return ""
     return f"{figure['mean']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
 
 
@@ -171,7 +179,7 @@ def draw(result: Mapping[str, Any], file: Path) -> None:
     axes = figure.subplots(len(places), len(_PLOTTED), squeeze=False)
     for row, place in zip(axes, places, strict=True):
         for axis, name in zip(row, _PLOTTED, strict=True):
-            for strategy, by_answers in result[place][name].items():
+            for strategy, by_answers in _shown(result[place], name).items():
                 counts = [int(count) for count in by_answers]
                 means = [by_answers[str(count)]["mean"] for count in counts]
                 (drawn,) = axis.plot(counts, means, marker="o", label=strategy)
@@ -180,7 +188,6 @@ def draw(result: Mapping[str, Any], file: Path) -> None:
             axis.set_xlabel("answers")
             axis.set_title(f"{result[place]['name']}: {_TITLES[name]}")
             axis.grid(alpha=0.3)
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(result[places[0]]["defects"])
-    )
+    labels = dict(pair[::-1] for axis in axes[:, 0] for pair in zip(*axis.get_legend_handles_labels(), strict=True))
+    figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=5)
     figure.savefig(file, dpi=110)

@@ -1,6 +1,6 @@
 """Speed of push and pull against a real Label Studio, and what is lost when processes are killed: nothing.
 
-``python -m benchmarks.review --json``; with ``--quick`` under two minutes on an idle machine.
+``python -m benchmarks.review --json``; ``--quick`` for a short run. What was killed is said as it happens.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from benchmarks.console import say, start
 from benchmarks.machine import describe_machine
 from benchmarks.review_line import (
     annotations_of,
@@ -31,8 +32,9 @@ from benchmarks.review_line import (
     lost_and_doubled,
     make_annotators,
 )
-from benchmarks.workers.push_and_pull import PULL_STEPS, PUSH_STEPS, run
+from benchmarks.workers.push_and_pull import PULL_STEPS, PUSH_STEPS, WHERE, run
 from curation.ledger import Ledger
+from integrations.errors import ServerError
 from integrations.label_studio import LabelStudioServer, ensure_project, pull, push
 
 if TYPE_CHECKING:
@@ -42,7 +44,10 @@ if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
 _TASKS, _ANNOTATORS = 1000, 50
-_LONGEST = 900.0
+_REPEATED = 1000
+"""Asks from which on a pull writes verdicts down in several transactions, whatever random kills leave."""
+LONGEST = 600.0
+"""Seconds that a worker may take to reach where it is halted, or to end when its server is gone."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -50,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
     parser.add_argument(
-        "--quick", action="store_true", help="300 answers; 150 asks under a kill of ours at each step, and 2 at random"
+        "--quick", action="store_true", help="300 answers; 150 asks under a kill of ours at each step, and 4 at random"
     )
     parser.add_argument("--asks", type=int, default=10_000, help="pushed and pulled while things are killed")
     parser.add_argument("--step-kills", type=int, default=2, help="kills of ours at each step")
@@ -72,6 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
         began = time.monotonic()
         with LabelStudioServer(options.server or folder / "server", folder / "pictures") as server:
             results: dict[str, Any] = {"server_start_seconds": round(time.monotonic() - began, 1)}
+            _say(results)
             annotators = make_annotators(server.client(), options.annotators)
             if options.only != "crashes":
                 answers = 300 if options.quick else _TASKS
@@ -160,7 +166,9 @@ def measure_crashes(
         tasks_of = {ask.ask_id: ask.task_id for ask in ledger.asks("pushed") if ask.project_id == project}
         result["tasks_in_ledger"] = lost_and_doubled(Counter(tasks_of.keys()), asks)
         _say(result)
+        began = time.monotonic()
         answer_at_once(server.client(), annotators, project, truth, options.asks)
+        say(f"{options.asks} answers given in {time.monotonic() - began:.0f} s")
         result["pull_kills"] = _batter("pull", folder, server, project, rng, options)
         pull(ledger, server.client(), project, folder / "masks", everything=True)
         said = [verdict for verdict in ledger.verdicts() if verdict.ask_id]
@@ -206,16 +214,20 @@ def _batter(
             time.sleep(float(rng.uniform(0.0, 0.5 + options.asks / 5000)))
             at_random[str(victim)] += worker.is_alive()
             _kill(str(victim), worker, pipe, server)
+    say(f"{what} killed at random times: {at_random}")
     at_steps: dict[str, dict[str, int]] = {}
     for step in PUSH_STEPS if what == "push" else PULL_STEPS:
         hit = at_steps.setdefault(step, {"ours": 0, "server": 0})
         for victim in ["ours"] * options.step_kills + ["server"] * options.server_step_kills:
             # What is done once in a run is halted at the first time; of what is repeated, at one of the first.
             once = "looking" in step or "looked" in step or "page" in step or "cursor" in step
+            # One transaction holds all verdicts of a short run, which would end if it were not halted at the first.
+            once |= "verdicts" in step and options.asks < _REPEATED
             turn = 1 if once else int(rng.integers(1, 3))
             with _worker(*given, (step, turn)) as (worker, pipe):
-                hit[victim] += _hears(pipe) == f"at {step}"
+                hit[victim] += hears(worker, pipe) == f"at {step}"
                 _kill(victim, worker, pipe, server)
+        say(f"{what} killed, {step}: {hit}")
     return {"at_steps": at_steps, "at_random": at_random}
 
 
@@ -226,13 +238,13 @@ def _worker(
     """A push or a pull that has begun, and the line to it; it has ended in the end."""
     context = multiprocessing.get_context("forkserver")
     # Imported once, as each process would take longer for it than for its work.
-    context.set_forkserver_preload(["benchmarks.workers.push_and_pull"])
+    context.set_forkserver_preload(["benchmarks.workers.push_and_pull", "benchmarks.review_line"])
     ours, its = context.Pipe()
     worker = context.Process(target=run, args=(what, places, project, chunk, halt, its))
     worker.start()
     its.close()
     try:
-        _hears(ours)
+        hears(worker, ours)
         yield worker, ours
     finally:
         worker.kill()
@@ -240,27 +252,51 @@ def _worker(
         ours.close()
 
 
-def _hears(pipe: Connection) -> str:
-    """What a worker says next; nothing where it has ended."""
+def hears(worker: BaseProcess, pipe: Connection) -> str:
+    """What a worker says next; nothing where it has ended.
+
+    Raises:
+        ServerError: If it neither says anything nor ends.
+    """
+    if not pipe.poll(LONGEST):
+        _give_up(worker)
     try:
         return str(pipe.recv())
-    except EOFError:
+    except (EOFError, ConnectionResetError):
         return ""
 
 
 def _kill(victim: str, worker: BaseProcess, pipe: Connection, server: LabelStudioServer) -> None:
-    """Kill a worker; or the server under it, which is started again when the worker has ended."""
+    """Kill a worker; or the server under it, which is started again when the worker has ended.
+
+    Raises:
+        ServerError: If the worker does not end when its server is gone.
+    """
     if victim == "ours":
         worker.kill()
         worker.join()
         return
     assert server.pid is not None
     os.killpg(server.pid, signal.SIGKILL)
-    with suppress(BrokenPipeError):  # it may have ended already
+    with suppress(ConnectionError):  # it may have ended already
         pipe.send("go on")
-    worker.join(_LONGEST)
+    worker.join(LONGEST)
+    if worker.is_alive():
+        _give_up(worker)
     server.stop()
     server.start()
+
+
+def _give_up(worker: BaseProcess) -> NoReturn:
+    """Have a worker say where it is, and end the benchmark."""
+    assert worker.pid is not None
+    os.kill(worker.pid, WHERE)
+    time.sleep(1)
+    msg = (
+        f"a worker has said nothing and not ended for {LONGEST:g} s; if it had begun, where each of its threads is "
+        "stands above"
+    )
+    raise ServerError(msg)
 
 
 def _say(results: dict[str, Any]) -> None:
@@ -275,4 +311,4 @@ def _timed(act: Any) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.answering import Floats, Rows, Stage, replay, stage
+from benchmarks.challenged import scores_of, train_challenger
 from benchmarks.console import say, start
 from benchmarks.label_efficiency import halves, rare_halves
 from benchmarks.label_efficiency_figures import measure
@@ -37,14 +38,11 @@ from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
 from learning.bundle import Bundle
 from learning.config import TrainConfig
-from learning.defects import cut_from_files
 from learning.detectors import Budget
-from learning.images.image_set import ImageSet
 from learning.images.readers import read_data
 from learning.images.records import ImageRecord
-from learning.training import train_bundle, train_on_records
+from learning.training import train_bundle
 from synth.parts import KINDS, make_parts
-from synth.sources.defects import bank_of
 
 CHAMPION, SCRATCH, NOTHING = "champion", "scratch", "no answers"
 GOOD_PARTS, VERDICTS, ANSWERS = "good parts", "verdicts", "answers"
@@ -53,7 +51,6 @@ TAUGHT = (SCRATCH, GOOD_PARTS, VERDICTS, ANSWERS)
 
 _SHARES: dict[Any, float] = {"train": 0.4, "selection": 0.1, "calibration": 0.5}
 _FALSE_REJECT = 0.05
-_BATCH = 16
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -161,7 +158,7 @@ def _measured(
                 continue
             out = folder / f"{name}-{len(answers)}"
             own = _train(champion, every, [at.records[row] for row in answers], name, out, options)
-            add(name, _scores(own, at, measured), answers)
+            add(name, scores_of(own, at, measured), answers)
     return rows
 
 
@@ -174,33 +171,11 @@ def _train(
     options: argparse.Namespace,
 ) -> Bundle:
     """A challenger, as the product trains it."""
-    defects = [one for one in answered if one.defective] if name != GOOD_PARTS else []
+    taught = [one for one in answered if name != GOOD_PARTS or not one.defective]
     if name == VERDICTS:
-        defects = [replace(one, mask=None) for one in defects]
-    cuts = [cut_from_files(one.path, one.mask, name=one.path.stem, group=one.group) for one in defects if one.mask]
-    with bar() as progress:
-        return train_on_records(
-            [one for one in every if one.split == "train"],
-            out,
-            config=champion.manifest.config,
-            budget=Budget(steps=options.steps),
-            seed=champion.manifest.seed + 1,
-            confirmed_good=[one for one in answered if not one.defective],
-            defects=bank_of(cuts),
-            pictures=[] if name == SCRATCH else defects,
-            start=None if name == SCRATCH else champion,
-            progress=progress,
-        )
-
-
-def _scores(bundle: Bundle, at: Stage, measured: Rows) -> Floats:
-    """``[N]``: of the measured rows, seen as the model sees them (from scratch, it chooses a view of its own)."""
-    images = ImageSet([at.records[row] for row in measured], bundle.preprocessing)
-    scores = np.zeros(len(at.records))
-    for first in range(0, len(measured), _BATCH):
-        rows = range(first, min(first + _BATCH, len(measured)))
-        scores[measured[rows]] = bundle.detector.predict(images.batch(rows)).scores.double().numpy()
-    return scores
+        taught = [replace(one, mask=None) for one in taught]
+    start = None if name == SCRATCH else champion
+    return train_challenger(champion, every, taught, out, options.steps, start)
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Table:

@@ -1,6 +1,7 @@
 """A challenger that is ordered, and when it is due: what the command line, and a schedule, carry out alike."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ from learning.progress import Progress, silent
 from learning.starts import Start
 
 if TYPE_CHECKING:
+    from curation.ledger import ChallengeRow, Ledger
     from curation.triggers import Due
     from integrations.succession import Outcome
+    from learning.challenge import ChallengeConfig
 
 
 class Order(BaseModel):
@@ -63,20 +66,46 @@ class Order(BaseModel):
 
 
 def is_due(order: Order, progress: Progress = silent) -> "Due":
-    """Say whether a challenger is due.
+    """Say whether a challenger is due. One that won and was not promoted, as its run was ended before, always is.
 
     Raises:
-        LedgerError: If the ledger cannot be read.
+        UserError: If the ledger cannot be read, or files are no rules.
     """
     from curation.ledger import Ledger
     from curation.triggers import challenger_due
 
     with Ledger.open(order.ledger) as ledger:
-        return challenger_due(ledger, order.camera, if_new=order.if_new, if_drift=order.if_drift, progress=progress)
+        due = challenger_due(ledger, order.camera, if_new=order.if_new, if_drift=order.if_drift, progress=progress)
+        winner = _unfinished(ledger, order, _rules(order))
+    if winner is None:
+        return due
+    text = f"challenger {winner.challenger_id} has won and was not promoted, as a run was ended before it could be"
+    return replace(due, due=True, text=text)
+
+
+def _unfinished(ledger: "Ledger", order: Order, rules: "ChallengeConfig") -> "ChallengeRow | None":
+    """The judgement whose challenger an order promotes before anything else is trained.
+
+    An order without a condition trains on all that is confirmed by now; where nothing is new, that finds the challenger
+    again that is there.
+    """
+    from integrations.succession import waiting_winner
+
+    return waiting_winner(ledger, rules, order.camera) if order.conditional and order.promote else None
+
+
+def _rules(order: Order) -> "ChallengeConfig":
+    from learning.challenge import ChallengeConfig, load_challenge
+
+    rules = load_challenge(order.rules) if order.rules else ChallengeConfig()
+    return rules.model_copy(update={"start": order.start}) if order.start else rules
 
 
 def carry_out(order: Order, progress: Progress = silent, tell: Callable[[str], None] = say_nothing) -> "Outcome":
     """Train, judge and promote as ordered, due or not. Killed at any moment, the same order goes on from where it was.
+
+    Under a condition, a challenger that won and was not promoted is promoted first, and what is new since is left to
+    the next order.
 
     Raises:
         UserError: As ``integrations.succession.challenge``, and for files that are no rules or no configuration.
@@ -84,13 +113,10 @@ def carry_out(order: Order, progress: Progress = silent, tell: Callable[[str], N
     from curation.ledger import Ledger
     from integrations.challengers import Options
     from integrations.succession import challenge
-    from learning.challenge import ChallengeConfig, load_challenge
     from learning.config import load_config
     from learning.detectors import Budget
 
-    rules = load_challenge(order.rules) if order.rules else ChallengeConfig()
-    if order.start:
-        rules = rules.model_copy(update={"start": order.start})
+    rules = _rules(order)
     budget = Budget(steps=order.steps) if order.steps else Budget(minutes=order.minutes)
     config = load_config(order.config) if order.config else None
     options = Options(budget, config, order.seed, order.device, order.groups)
@@ -104,6 +130,7 @@ def carry_out(order: Order, progress: Progress = silent, tell: Callable[[str], N
             camera=order.camera,
             champion=order.bundle,
             promote=order.promote,
+            winner=_unfinished(ledger, order, rules),
             progress=progress,
             tell=tell,
         )

@@ -126,6 +126,7 @@ def challenge(
     camera: str = "",
     champion: Path | None = None,
     promote: bool = True,
+    winner: "ChallengeRow | None" = None,
     progress: Progress = silent,
     tell: Callable[[str], None] = say_nothing,
 ) -> Outcome:
@@ -140,6 +141,7 @@ def challenge(
         camera: Whose model; empty for all cameras.
         champion: The bundle that decides, where no champion was appointed yet.
         promote: False to judge only.
+        winner: From ``waiting_winner``: its challenger is judged by what is confirmed by now, and none is trained.
         progress: Told how far it is.
         tell: Told what was done, a line for each step.
 
@@ -156,7 +158,7 @@ def challenge(
     try:
         # Let go of by the system when the process ends, however it does.
         with FileLock(folder / ".lock", timeout=0):
-            return _challenge(ledger, data, home, options, rules, camera, champion, promote, progress, tell)
+            return _challenge(ledger, data, home, options, rules, camera, champion, promote, winner, progress, tell)
     except Timeout as error:
         msg = f"another challenger is being trained in {folder}: wait for it, or give another --home"
         raise DataError(msg) from error
@@ -171,14 +173,15 @@ def _challenge(
     camera: str,
     champion: Path | None,
     promote: bool,
+    winner: "ChallengeRow | None",
     progress: Progress,
     tell: Callable[[str], None],
 ) -> Outcome:
     from curation.frozen import freeze, frozen_members
-    from curation.set_versions import make_training_set, roles_of
+    from curation.set_versions import make_training_set
 
     deciding = champion_of(ledger, camera, champion)
-    start = start_of(deciding, options, rules)
+    start = start_of(deciding, options, rules) if winner is None else None
     good = good_records(of_camera(read_data(data, groups=options.groups, seed=options.seed), camera or None))
     if not good:
         msg = f"{data} holds no good images to train on{f' of camera {camera}' if camera else ''}"
@@ -188,13 +191,13 @@ def _challenge(
     frozen = freeze(ledger, members, rules.frozen_share, camera)
     share = f"{100 * rules.frozen_share:g} %"
     tell(f"judged on {frozen.name}: {_count(members)}, of {share} of the groups, held back for good")
-    training, left_out = make_training_set(ledger, good, camera, rules.threshold_share)
-    version = ledger.set_version(training.name)
-    begun = f", from the weights of {start.fingerprint}" if start else ", from scratch"
-    tell(f"trained on {training.name}: {_count(version.members)}{begun}")
-    if start:
-        refuse_nothing_new(ledger, start, good, training)
-    challenger = train_challenger(ledger, deciding, training, roles_of(version), home, options, rules, start, progress)
+    if winner is None:
+        training, left_out = make_training_set(ledger, good, camera, rules.threshold_share)
+        challenger = _trained(ledger, deciding, training, good, home, options, rules, start, progress, tell)
+    else:
+        challenger, training = _found(ledger, winner)
+        left_out = 0
+        tell(f"{challenger.fingerprint}, trained on {training.name}, had won and was not promoted: none is trained")
     if challenger.fingerprint == deciding.fingerprint:
         msg = (
             f"the challenger is the champion again, as it was trained on {training.name} with the same options: there "
@@ -203,7 +206,7 @@ def _challenge(
         raise DataError(msg)
     record_model(ledger, challenger)
     judgement = judge_challenger(ledger, deciding, challenger, members, rules, camera, progress)
-    row = _record(ledger, deciding, challenger, training.name, frozen.name, judgement, rules, camera)
+    row = _record(ledger, deciding, challenger, training.name, frozen.name, judgement, rules, camera, promote)
     dismissed = was_rolled_back(ledger, challenger.fingerprint, camera)
     if dismissed:
         tell(f"{challenger.fingerprint} was the champion and was rolled back: it is not promoted again by itself")
@@ -212,6 +215,57 @@ def _challenge(
     now = ledger.champion(camera)
     promoted = now is not None and now.model_id == challenger.fingerprint
     return Outcome(deciding, challenger, row, training, frozen, left_out, promoted)
+
+
+def _trained(
+    ledger: "Ledger",
+    champion: Bundle,
+    training: "SetRow",
+    good: Sequence[ImageRecord],
+    home: Path,
+    options: Options,
+    rules: ChallengeConfig,
+    start: Bundle | None,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> Bundle:
+    """Train a challenger on a version, from scratch or from the weights of ``start``."""
+    from curation.set_versions import roles_of
+
+    version = ledger.set_version(training.name)
+    begun = f", from the weights of {start.fingerprint}" if start else ", from scratch"
+    tell(f"trained on {training.name}: {_count(version.members)}{begun}")
+    if start:
+        refuse_nothing_new(ledger, start, good, training)
+    return train_challenger(ledger, champion, training, roles_of(version), home, options, rules, start, progress)
+
+
+def _found(ledger: "Ledger", winner: "ChallengeRow") -> tuple[Bundle, "SetRow"]:
+    """The challenger of a judgement, and what it was trained on."""
+    folder = folder_of(ledger, winner.challenger_id)
+    bundle = Bundle.load(folder)
+    if bundle.fingerprint != winner.challenger_id:
+        msg = f"{folder} holds another model than {winner.challenger_id}, which won: restore it from a copy"
+        raise BundleError(msg)
+    return bundle, ledger.set_version(str(winner.training_set)).row
+
+
+def waiting_winner(ledger: "Ledger", rules: ChallengeConfig, camera: str = "") -> "ChallengeRow | None":
+    """The latest judgement that was to promote a challenger and did not, as its run was ended before it could.
+
+    None where what won was only to be judged, by other rules, against another champion, or was rolled back since.
+    """
+    champion = ledger.champion(camera)
+    latest = {row.challenger_id: row for row in ledger.challenges(camera)}
+    written = rules.model_dump(mode="json")
+    for row in sorted(latest.values(), key=lambda row: row.number, reverse=True):
+        report = json.loads(row.report)
+        # Judgements of older versions do not say what they were for: those wait for nothing.
+        meant = report.get("judge_only") is False and report["rules"] == written
+        against = champion is not None and row.champion_id == champion.model_id
+        if row.wins and meant and against and not was_rolled_back(ledger, row.challenger_id, camera):
+            return row
+    return None
 
 
 def judge_challenger(
@@ -310,6 +364,7 @@ def _record(
     judgement: Judgement,
     rules: ChallengeConfig,
     camera: str,
+    promote: bool,
 ) -> "ChallengeRow":
     from curation.ledger import ChallengeEntry
     from curation.regressions import standing_cases
@@ -329,7 +384,7 @@ def _record(
             rules_sha256=seal(asked),
             wins=judgement.wins,
             text=judgement.text,
-            report=json.dumps(judgement.report() | {"rules": written}),
+            report=json.dumps(judgement.report() | {"rules": written, "judge_only": not promote}),
         )
     )
 

@@ -1,15 +1,21 @@
 """A push or a pull in a process of its own, which ``benchmarks.review`` kills, or whose server it kills."""
 
+import faulthandler
 import importlib
+import signal
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import label_studio_sdk  # noqa: F401 (takes seconds, which each process would spend again)
+# These four take seconds, which each process would spend again. The SDK's package by itself brings nothing: it loads
+# its client where that is asked for. Torch comes with the pixels.
+import faiss  # noqa: F401
+from label_studio_sdk import LabelStudio  # noqa: F401
 
-import integrations.label_studio.tasks  # noqa: F401 (likewise)
+import integrations.label_studio.tasks  # noqa: F401
+import learning.images.pixels  # noqa: F401
 from curation.ledger import Ledger
 from integrations.errors import ServerError
 from integrations.label_studio import connect, pull, push
@@ -39,6 +45,9 @@ PULL_STEPS = (
     "cursor written",
 )
 """Where a push and a pull can be halted; each is reached once in a batch, a task, a mask or a whole pull."""
+
+WHERE = signal.SIGUSR1
+"""Has a worker write to stderr where each of its threads is."""
 
 
 class Halt:
@@ -144,6 +153,7 @@ def run(
         halt: Where to wait for word, and at the how manieth time; an empty step for nowhere.
         pipe: What is said goes there, and word comes from there.
     """
+    faulthandler.register(WHERE)
     # What is lost with its server is what this is about.
     with suppress(ServerError):
         client = connect(places["url"], places["token"])

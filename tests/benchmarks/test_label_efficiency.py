@@ -10,8 +10,17 @@ import numpy as np
 import pytest
 
 from benchmarks.answering import PEERS, Stage, decide, replay, stage
-from benchmarks.label_efficiency import halves, main, rare_halves
-from benchmarks.label_efficiency_figures import Curves, answers_ratio, left_out_change, measure, recall, summarise
+from benchmarks.challenged import Tuner
+from benchmarks.label_efficiency import NO_ANSWERS, halves, main, rare_halves, run, run_tuned
+from benchmarks.label_efficiency_figures import (
+    Curves,
+    answers_ratio,
+    left_out_change,
+    measure,
+    recall,
+    summarise,
+    tables,
+)
 from learning.bundle import Bundle
 from learning.config import TrainConfig
 from learning.detectors import Budget
@@ -140,14 +149,62 @@ def test_a_quick_run_prints_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
     picture = tmp_path / "curves.png"
     main(["--quick", "--splits", "1", "--line", "tile", "--json", "--plot", str(picture)])
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert found["answers_ratio_to_random"] is not None
-    assert found["auroc_after_40"] is None  # of a data set alone
+    assert found["answers_ratio_to_random_without_tuning"] is not None
+    assert found["auroc_after_40"] is found["auroc_after_40_without_tuning"] is None  # of a data set alone
     assert set(found["line"]["image_auroc"]) == {"mix", "borderline", "random", *PEERS}
+    challenger = found["line"]["challenger"]
+    after = {strategy: list(curve) for strategy, curve in challenger["image_auroc"].items()}
+    assert after == {"as many steps, no answers": ["0"], "mix": ["0", "20", "40"], "random": ["0", "40"]}
+    assert challenger["trainings"] == 4
+    # What is asked about does not hang on challengers.
+    assert challenger["defects"]["mix"]["40"] == found["line"]["defects"]["mix"]["40"]
     assert picture.is_file()
 
 
+@pytest.mark.slow
+def test_a_quick_run_on_a_data_set_prints_both_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = make_parts(tmp_path / "tiles", "tile", good=40, test_good=48, defective=48, size=64)
+    main(["--quick", "--data", str(data), "--skip-line", "--splits", "1", "--json"])
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    tuned, untuned = found["auroc_by_answers"], found["auroc_by_answers_without_tuning"]
+    assert found["auroc_after_40"] == tuned["mix"]["40"]["mean"]
+    assert found["auroc_after_40_without_tuning"] == untuned["mix"]["40"]["mean"]
+    assert tuned["mix"]["0"] == untuned["mix"]["0"]
+    assert len({curve["mean"] for curve in tuned["mix"].values()}) == 3
+    for name in ("left_out_recall_change", "left_out_recall_change_without_tuning"):
+        assert found[name]["low"] <= found[name]["mean"]
+
+
+def test_without_challengers_there_is_nothing_to_say_of_them(seen: Stage) -> None:
+    curves = run(seen, [halves(seen, 0)], ("random",), (4,))
+    place: Any = summarise(curves) | {"name": "tile", "challenger": None}
+    assert [table.row_count for table in tables({"data": place, "line": None})] == [1] * 4
+
+
+def test_challengers_learn_from_the_answers_and_score_the_rows_that_are_measured(seen: Stage) -> None:
+    stream, measured = halves(seen, 0)
+    champion = Bundle.load(seen.bundle.folder)
+    tuner = Tuner(champion, read_data(seen.records[0].path.parents[2]), 2)
+    curves = run_tuned(seen, [(stream, measured)], {"random": [8]}, (4, 8), tuner)
+    assert {strategy: list(found) for strategy, found in curves.items()} == {NO_ANSWERS: [0], "random": [0, 8]}
+    assert len(tuner.seconds) == 2
+    asked = list(replay(seen, stream, "random", (4, 8), 0))[-1].asked
+    assert curves["random"][8][0]["defects"] == seen.defective[asked].sum()
+    scores = tuner.scores(seen, asked, measured)
+    assert measure(seen, scores, measured, 0.05).items() <= curves["random"][8][0].items()
+    assert (scores[stream] == 0).all()
+    with_nothing = tuner.scores(seen, asked[:0], measured)
+    assert (with_nothing[measured] != scores[measured]).any()
+
+
 def test_wrong_options_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, said in (["--data", "nowhere"], "does not exist"), (["--skip-line"], "leaves nothing"):
+    for arguments, said in (
+        (["--data", "nowhere"], "does not exist"),
+        (["--skip-line"], "leaves nothing"),
+        (["--challenger-after", "10", "20"], "with 40"),
+        (["--challenger-after", "40", "80", "--quick"], "up to 40"),
+        (["--challenger-steps", "-1"], "0 or more"),
+    ):
         with pytest.raises(SystemExit):
             main(arguments)
         assert said in capsys.readouterr().err

@@ -17,16 +17,17 @@ pytest.importorskip("prefect")
 
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
-from prefect.states import Running, State
+from prefect.states import Cancelled, Running, State
 from prefect.testing.utilities import prefect_test_harness
 
-from curation.ledger import Ledger
+from curation.ledger import ImageEntry, Ledger
+from integrations import challengers
 from integrations.errors import ServerError
 from integrations.orders import Order
 from integrations.schedule import flow, serve
 from integrations.succession import champion_of
 from learning.errors import ConfigError, PromiseError
-from tests.integrations.plant import BLIND, RULES, SHARP, Plant, config
+from tests.integrations.plant import BLIND, RULES, SHARP, Plant, config, picture
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,51 @@ def test_a_run_that_is_killed_goes_on_with_what_it_had_begun(plant: Plant, monke
         after = client.read_flow_run(run.id)
     assert after.state_name == "Completed"
     assert decides(plant) != plant.bundle.fingerprint
+
+
+def test_after_a_run_was_cancelled_before_it_promoted_the_next_one_does_and_trains_nothing(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As SIGTERM does to what is served: the run does not go on, and nothing is newly confirmed at the next one."""
+
+    class Ended(BaseException):
+        pass
+
+    crown = Ledger.crown
+
+    def ends(*given: Any) -> Any:
+        if given[3] == "promoted":
+            raise Ended
+        return crown(*given)
+
+    trainings: list[str] = []
+    real = challengers.train_on_records
+
+    def counted(*given: Any, **more: Any) -> Any:
+        trainings.append(str(given[1]))
+        return real(*given, **more)
+
+    monkeypatch.setattr(challengers, "train_on_records", counted)
+    ordered = order(plant, if_new=50)
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(flow.retrain, parameters={"order": ordered})
+        monkeypatch.setattr(Ledger, "crown", ends)
+        with pytest.raises(Ended):
+            begin(run.id)
+        client.set_flow_run_state(run.id, Cancelled(), force=True)
+        monkeypatch.setattr(Ledger, "crown", crown)
+        assert flow.recover() == 0
+    assert decides(plant) == plant.bundle.fingerprint
+    # What was confirmed meanwhile would give another training set.
+    with Ledger.open(plant.place) as ledger:
+        (added,) = ledger.add_images([ImageEntry(picture(plant.root / "stream" / "late.png", 5000, 45), "late")])
+        ledger.record_verdicts([plant.verdict(added, "defect")])
+    state: State[Any] = flow.retrain(ordered, return_state=True)
+    assert state.is_completed()
+    assert state.result()["promoted"]
+    assert len(trainings) == 1
+    assert decides(plant) == state.result()["challenger"]
+    assert flow.retrain(ordered, return_state=True).name == "NothingDue"
 
 
 def test_a_run_that_is_killed_over_and_over_is_left_alone(plant: Plant) -> None:

@@ -17,11 +17,12 @@ from typer.testing import CliRunner, Result
 from curation.by_choice import make_version
 from curation.frozen import held_back_groups
 from curation.ledger import ImageEntry, Ledger
+from curation.regressions import add_returned, withdraw_returned
 from integrations.challengers import groups_that_taught
 from integrations.cli import app
 from integrations.recording import confirmed_images, load_bundle, models_in_use, score_images
 from integrations.shadow import run_shadow
-from integrations.succession import challenge, champion_of, rollback
+from integrations.succession import challenge, champion_of, rollback, waiting_winner
 from integrations.versions import train_on_version
 from learning.bundle import Bundle, by_group
 from learning.challenge import Metric
@@ -200,6 +201,50 @@ def test_rolling_back_goes_step_by_step_and_no_schedule_undoes_it(make: Callable
         champion = ledger.champion()
         assert champion is not None
         assert champion.model_id == outcome.challenger.fingerprint
+
+
+def test_who_won_and_was_not_promoted_waits_and_is_judged_anew_before_it_decides(
+    make: Callable[..., Plant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = make(BLIND)
+
+    class Ended(BaseException):
+        pass
+
+    crown = Ledger.crown
+
+    def ends(*given: object) -> object:
+        if given[3] == "promoted":
+            raise Ended
+        return crown(*given)  # type: ignore[arg-type]
+
+    with Ledger.open(plant.place) as ledger:
+        judged = plant.challenge(ledger, options(SHARP), promote=False)
+        assert judged.row.wins
+        # It was only to be judged, as for the shadow.
+        assert waiting_winner(ledger, RULES) is None
+        monkeypatch.setattr(Ledger, "crown", ends)
+        with pytest.raises(Ended):
+            plant.challenge(ledger, options(SHARP, seed=1))
+        monkeypatch.setattr(Ledger, "crown", crown)
+        won = waiting_winner(ledger, RULES)
+        assert won is not None
+        assert won.challenger_id not in (judged.challenger.fingerprint, plant.bundle.fingerprint)
+        assert waiting_winner(ledger, RULES.model_copy(update={"resamples": 400})) is None
+        assert waiting_winner(ledger, RULES, "another camera") is None
+        # What was said since counts against it: of a part without any spot nothing is to be seen.
+        missed = add_returned(ledger, ImageEntry(picture(plant.root / "returned.png", 900), "returned"), "ann")
+        refused = plant.challenge(ledger, options(SHARP), winner=won)
+        assert (refused.challenger.fingerprint, refused.promoted) == (won.challenger_id, False)
+        assert "regression cases are missed" in refused.row.text
+        assert waiting_winner(ledger, RULES) is None
+        assert withdraw_returned(ledger, missed.image_id)
+        promoted = plant.challenge(ledger, options(SHARP), winner=won)
+        assert promoted.promoted
+        assert waiting_winner(ledger, RULES) is None
+        assert len(list((plant.home / "challengers").glob("training-*"))) == 2
+        rollback(ledger)
+        assert waiting_winner(ledger, RULES) is None
 
 
 def test_in_the_shadow_both_are_recorded_and_only_the_champion_decides(make: Callable[..., Plant]) -> None:
