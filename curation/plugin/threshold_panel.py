@@ -10,7 +10,7 @@ from fiftyone.operators import types
 
 from curation.appearance import AMBER, SLATE
 from curation.errors import DatabaseError
-from curation.plugin.binding import ledger_of
+from curation.plugin.binding import ledger_of, open_view
 from curation.plugin.drawing import COLORS, LAYOUT, InspectionPanel, axis, line
 from curation.trends import effect_of, score_histogram, spread_wide
 
@@ -28,7 +28,7 @@ class ThresholdPanel(InspectionPanel):
 
     def read(self, ctx: Any) -> dict[str, Any]:
         """Histogram, and the threshold that decides now."""
-        scores, verdicts = ctx.view.values(["decision_score", "verdict"])
+        scores, verdicts = open_view(ctx).values(["decision_score", "verdict"])
         known = [score for score in scores if score is not None]
         logarithmic = spread_wide(known)
         borders, counts = score_histogram(scores, verdicts, logarithmic=logarithmic)
@@ -52,7 +52,7 @@ class ThresholdPanel(InspectionPanel):
     def draw(self, ctx: Any, panel: types.Object, content: dict[str, Any]) -> None:
         """Counts, slider and histogram, whose axes are alike."""
         threshold = _threshold(ctx, content)
-        scores, verdicts = ctx.view.values(["decision_score", "verdict"])
+        scores, verdicts = open_view(ctx).values(["decision_score", "verdict"])
         panel.md(f"**Threshold {threshold:.4g}**: {effect_of(threshold, scores, verdicts).text}", name="effect")
         least, most = _on_slider(content["least"], content), _on_slider(content["most"], content)
         # A logarithm would say nothing to anybody: the number is above the slider.
@@ -99,7 +99,7 @@ def _on_slider(score: float, content: dict[str, Any]) -> float:
 
 def _current(ctx: Any) -> float | None:
     """The threshold of the image that was scored last, of those that are shown."""
-    models, versions = ctx.view.values(["model_id", "threshold_version"])
+    models, versions = open_view(ctx).values(["model_id", "threshold_version"])
     shown = [pair for pair in zip(models, versions, strict=True) if pair[0] is not None]
     if not shown:
         return None

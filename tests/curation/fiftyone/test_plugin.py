@@ -1,8 +1,8 @@
 import importlib.machinery
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,12 @@ def dataset(server: MongoServer, ledger: Ledger) -> Iterator[Any]:  # noqa: F811
         fo.delete_dataset("plugin test")
 
 
-def _run(dataset: Any, operator: str, selected: list[str], **params: Any) -> dict[str, Any]:
+def _run(
+    dataset: Any, operator: str, selected: list[str], opened: Mapping[str, Any] = MappingProxyType({}), **params: Any
+) -> dict[str, Any]:
     import fiftyone.operators as foo
 
-    ctx = {"dataset": dataset, "view": dataset.view(), "selected": selected, "params": params}
+    ctx = {"dataset": dataset, "view": dataset.view(), "selected": selected, "params": params, **opened}
     done = foo.execute_operator(f"{PLUGIN}/{operator}", ctx=ctx)
     if hasattr(done, "raise_exceptions"):
         done.raise_exceptions()
@@ -138,6 +140,21 @@ def test_a_version_is_made_of_the_selection_or_the_view(dataset: Any, ledger: Le
     assert "needs a name" in _run(dataset, "make_version", ids[:1], name=" ")["text"]
 
 
+def test_of_a_saved_view_only_what_the_sidebar_leaves_is_meant(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    ids = _ids(dataset, ledger)
+    _run(dataset, "mark_good", ids[:4], who="ann")
+    dataset.reload()
+    dataset.save_view("first", dataset.select(ids[:3]))
+    # As the App asks where "first" is open and scores from 0.75 on are chosen.
+    asked = {
+        "view_name": "first",
+        "filters": {"score": {"range": [0.75, 1], "exclude": False, "isMatching": True, "none": False}},
+    }
+    view = dataset.load_saved_view("first")
+    answer = _run(dataset, "make_version", [], {"view": view, **asked}, name="filtered")
+    assert "filtered: 2 good" in answer["text"]
+
+
 def test_findings_of_checks_are_views(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
     keys = [image.image_id for image in ledger.images()]
     ledger.add_tag(keys[0], "check:blurred", "curate check")
@@ -175,7 +192,7 @@ def test_alarms_of_drift_are_beside_the_days_and_their_pictures_have_a_view(data
 
     start = datetime(2026, 3, 1, tzinfo=UTC)
     dataset.set_values("time", [start + timedelta(days=day) for day in range(len(dataset))])
-    ctx = SimpleNamespace(view=dataset.view(), dataset=dataset)
+    ctx = _context(dataset)
     content = DriftPanel().read(ctx)
     assert content["alarms"] == content["since"] == []
     watched: list[Ledger] = []
@@ -273,7 +290,7 @@ def _context(dataset: Any) -> Any:
     """What the App hands a panel, with its state in a dictionary."""
     state: dict[str, Any] = {}
     held = SimpleNamespace(get_state=state.get, set_state=state.__setitem__)
-    return SimpleNamespace(dataset=dataset, view=dataset.view(), panel=held, params={})
+    return SimpleNamespace(dataset=dataset, view=dataset.view(), panel=held, params={}, request_params={})
 
 
 def _drawn(panel: Any, ctx: Any) -> dict[str, Any]:
