@@ -29,12 +29,12 @@ class MapPanel(InspectionPanel):
     )
 
     def read(self, ctx: Any) -> dict[str, Any]:
-        """How much there is. The points are read when they are drawn: what is kept here travels with every request."""
-        shown = len(_points(ctx))
-        if not shown:
+        """The points."""
+        points = _points(ctx)
+        if not points:
             msg = "No image of this view has an embedding: flawsmith score, then flawsmith curate sync"
             raise DatabaseError(msg)
-        return {"images": shown}
+        return {"points": points}
 
     def choose(self, ctx: Any) -> None:
         """A lasso was drawn: its samples become the view."""
@@ -45,7 +45,7 @@ class MapPanel(InspectionPanel):
 
     def draw(self, ctx: Any, panel: types.Object, content: dict[str, Any]) -> None:
         """The points."""
-        points = _points(ctx)
+        points = content["points"]
         drawn = [points[row] for row in sorted(np.random.default_rng(0).permutation(len(points))[:MOST_POINTS])]
         some = f"{len(drawn)} of " if len(drawn) < len(points) else ""
         panel.md(f"{some}{len(points)} images, those near each other look alike", name="count")
