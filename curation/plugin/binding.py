@@ -68,6 +68,18 @@ def ledger_of(dataset: Any) -> Ledger:
     return Ledger.open(place)
 
 
+def open_view(ctx: Any) -> Any:
+    """What the grid shows; ``ctx.view`` of FiftyOne 1.22 forgets the sidebar's filters where a saved view is open."""
+    asked = ctx.request_params
+    if not asked.get("view_name"):
+        return ctx.view
+    from fiftyone.server.view import get_view
+
+    return get_view(
+        ctx.dataset, stages=asked.get("view"), filters=asked.get("filters"), extended_stages=asked.get("extended")
+    )
+
+
 def image_ids(dataset: Any, sample_ids: Sequence[str]) -> list[str]:
     """Ledger ids of samples, in the order given."""
     return list(dataset.select(list(sample_ids), ordered=True).values("image_id"))

@@ -39,29 +39,19 @@ class InspectionPanel(foo.Panel, ABC):
         return foo.PanelConfig(name=self.name, label=self.label, icon=self.icon, help_markdown=self.about)
 
     def on_load(self, ctx: Any) -> None:
-        """Read what is drawn."""
-        try:
-            with database_errors():
-                found = {"content": self.read(ctx), "trouble": ""}
-        except UserError as error:
-            found = {"trouble": str(error)}
-        for key, value in found.items():
-            # A state that is set makes FiftyOne say that the view has changed, which would bring us here again.
-            if ctx.panel.get_state(key) != value:
-                ctx.panel.set_state(key, value)
+        """Draw for the first time."""
 
     def on_change_view(self, ctx: Any) -> None:
-        """Read again."""
-        self.on_load(ctx)
+        """Draw again."""
 
     def render(self, ctx: Any) -> types.Property:
-        """Draw."""
+        """Read and draw, after each event; what a panel keeps makes FiftyOne 1.22 undo the sidebar's filters."""
         panel = types.Object()
-        trouble, content = ctx.panel.get_state("trouble"), ctx.panel.get_state("content")
-        if trouble:
-            panel.md(trouble, name="trouble_text")
-        elif content:
-            self.draw(ctx, panel, content)
+        try:
+            with database_errors():
+                self.draw(ctx, panel, self.read(ctx))
+        except UserError as error:
+            panel.md(str(error), name="trouble")
         return types.Property(panel, view=types.GridView(orientation="vertical", columns=1, gap=2, pad=2))
 
     @abstractmethod

@@ -10,6 +10,7 @@ from fiftyone.operators import types
 
 from curation.embedding_map import Places, map_of
 from curation.errors import DatabaseError
+from curation.plugin.binding import open_view
 from curation.plugin.drawing import COLORS, LAYOUT, NONE, InspectionPanel
 
 MOST_POINTS = 20_000
@@ -28,23 +29,23 @@ class MapPanel(InspectionPanel):
     )
 
     def read(self, ctx: Any) -> dict[str, Any]:
-        """How much there is. The points are read when they are drawn: what is kept here travels with every request."""
-        shown = len(_points(ctx))
-        if not shown:
+        """The points."""
+        points = _points(ctx)
+        if not points:
             msg = "No image of this view has an embedding: flawsmith score, then flawsmith curate sync"
             raise DatabaseError(msg)
-        return {"images": shown}
+        return {"points": points}
 
     def choose(self, ctx: Any) -> None:
         """A lasso was drawn: its samples become the view."""
         chosen = [one["id"] for one in ctx.params["data"]]
         # Plotly tells of an empty one whenever it draws anew.
         if chosen:
-            ctx.ops.set_view(ctx.view.select(chosen))
+            ctx.ops.set_view(open_view(ctx).select(chosen))
 
     def draw(self, ctx: Any, panel: types.Object, content: dict[str, Any]) -> None:
         """The points."""
-        points = _points(ctx)
+        points = content["points"]
         drawn = [points[row] for row in sorted(np.random.default_rng(0).permutation(len(points))[:MOST_POINTS])]
         some = f"{len(drawn)} of " if len(drawn) < len(points) else ""
         panel.md(f"{some}{len(points)} images, those near each other look alike", name="count")
@@ -70,7 +71,7 @@ class _Point(NamedTuple):
 def _points(ctx: Any) -> list[_Point]:
     """Images of the open view that are on the map."""
     place_of = dict(zip(*map_of(ctx.dataset), strict=True))
-    columns = ctx.view.values(["id", "verdict", "decision_score", "part"])
+    columns = open_view(ctx).values(["id", "verdict", "decision_score", "part"])
     return [
         _Point(sample, verdict if verdict in COLORS else NONE, score, part, place_of[sample])
         for sample, verdict, score, part in zip(*columns, strict=True)

@@ -20,7 +20,7 @@ from curation.connection import database_errors
 from curation.errors import DatabaseError
 from curation.indexing import BRAIN_KEY, search_errors
 from curation.lookalikes import why_decided
-from curation.plugin.binding import image_ids, ledger_of, refresh
+from curation.plugin.binding import image_ids, ledger_of, open_view, refresh
 from curation.samples import held_by
 from learning.errors import UserError
 
@@ -72,7 +72,7 @@ class SelectedOperator(foo.Operator, ABC):
     def meant(self, ctx: Any) -> list[str]:
         """Ids of the samples that it is for."""
         chosen = _selected(ctx)
-        return chosen if chosen or not self.takes_view else list(ctx.view.values("id"))
+        return chosen if chosen or not self.takes_view else list(open_view(ctx).values("id"))
 
     def ask(self, inputs: types.Object) -> None:
         """Add what the operator needs to know to its form."""

@@ -13,7 +13,7 @@ from curation.drift.cameras import Rules
 from curation.drift.states import Finding
 from curation.drift.watch import watch_ledger
 from curation.errors import DatabaseError
-from curation.plugin.binding import ledger_of
+from curation.plugin.binding import ledger_of, open_view
 from curation.plugin.drawing import LAYOUT, InspectionPanel, axis, line
 from curation.plugin.map_panel import MapPanel
 from curation.plugin.threshold_panel import ThresholdPanel
@@ -36,7 +36,7 @@ class DefectClassesPanel(InspectionPanel):
     def read(self, ctx: Any) -> dict[str, Any]:
         """Counts by kind."""
         with ledger_of(ctx.dataset) as ledger:
-            rows = kinds_of_defects(ledger, set(ctx.view.values("image_id")))
+            rows = kinds_of_defects(ledger, set(open_view(ctx).values("image_id")))
         if not rows:
             msg = "No image of this view is a confirmed defect yet"
             raise DatabaseError(msg)
@@ -78,7 +78,7 @@ class DriftPanel(InspectionPanel):
 
     def read(self, ctx: Any) -> dict[str, Any]:
         """Figures by day."""
-        days = by_day(*ctx.view.values(["time", "decision_score", "decision"]))
+        days = by_day(*open_view(ctx).values(["time", "decision_score", "decision"]))
         if not days:
             msg = "No image of this view has both a time and a score: times come in by a CSV with a column time"
             raise DatabaseError(msg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +11,7 @@ from fiftyone.operators import types
 
 from curation.appearance import AMBER, SLATE
 from curation.errors import DatabaseError
-from curation.plugin.binding import ledger_of
+from curation.plugin.binding import ledger_of, open_view
 from curation.plugin.drawing import COLORS, LAYOUT, InspectionPanel, axis, line
 from curation.trends import effect_of, score_histogram, spread_wide
 
@@ -28,32 +29,38 @@ class ThresholdPanel(InspectionPanel):
 
     def read(self, ctx: Any) -> dict[str, Any]:
         """Histogram, and the threshold that decides now."""
-        scores, verdicts = ctx.view.values(["decision_score", "verdict"])
+        columns = ["decision_score", "verdict", "model_id", "threshold_version"]
+        scores, verdicts, models, versions = open_view(ctx).values(columns)
         known = [score for score in scores if score is not None]
         logarithmic = spread_wide(known)
         borders, counts = score_histogram(scores, verdicts, logarithmic=logarithmic)
         if not borders:
             msg = "No image of this view has a score: flawsmith score, then flawsmith curate sync"
             raise DatabaseError(msg)
+        now = _current(ctx, models, versions)
+        # In a view of rejected images alone the threshold lies below all of them.
+        ends = known if now is None or (logarithmic and now <= 0) else [*known, now]
         return {
+            "scores": scores,
+            "verdicts": verdicts,
             "middles": [(low + high) / 2 for low, high in pairwise(borders)],
             "widths": [high - low for low, high in pairwise(borders)],
             "counts": counts,
-            "least": min(known),
-            "most": max(known),
-            "now": _current(ctx),
+            "least": min(ends),
+            "most": max(ends),
+            "now": now,
             "logarithmic": logarithmic,
         }
 
     def move(self, ctx: Any) -> None:
         """The slider was moved; what it does is worked out when the panel is drawn."""
-        ctx.panel.set_state(_slider(ctx.panel.get_state("content")), float(ctx.params["value"]))
+        ctx.panel.set_state(ctx.params["path"], float(ctx.params["value"]))
 
     def draw(self, ctx: Any, panel: types.Object, content: dict[str, Any]) -> None:
         """Counts, slider and histogram, whose axes are alike."""
         threshold = _threshold(ctx, content)
-        scores, verdicts = ctx.view.values(["decision_score", "verdict"])
-        panel.md(f"**Threshold {threshold:.4g}**: {effect_of(threshold, scores, verdicts).text}", name="effect")
+        effect = effect_of(threshold, content["scores"], content["verdicts"])
+        panel.md(f"**Threshold {threshold:.4g}**: {effect.text}", name="effect")
         least, most = _on_slider(content["least"], content), _on_slider(content["most"], content)
         # A logarithm would say nothing to anybody: the number is above the slider.
         label = {"value_label_display": "off" if content["logarithmic"] else "on", "value_precision": 4}
@@ -97,9 +104,8 @@ def _on_slider(score: float, content: dict[str, Any]) -> float:
     return math.log10(max(score, content["least"])) if content["logarithmic"] else score
 
 
-def _current(ctx: Any) -> float | None:
+def _current(ctx: Any, models: Sequence[str | None], versions: Sequence[int | None]) -> float | None:
     """The threshold of the image that was scored last, of those that are shown."""
-    models, versions = ctx.view.values(["model_id", "threshold_version"])
     shown = [pair for pair in zip(models, versions, strict=True) if pair[0] is not None]
     if not shown:
         return None

@@ -76,15 +76,16 @@ def test_a_data_team_finds_sends_and_weighs(address: str, line: Line) -> None:
         _press(page, "find_more_like_this", "Find more like this", "most similar samples of the whole data set")
         page.wait_for_selector("text=25 samples")
         until(lambda: _score(page, 0) == score)
-        picture(page, "app-similar")
+        found = _scores(page)
+        page.locator("[data-cy=btn-clear-view-bar]").click()
+        page.wait_for_selector("text=30 samples")
+        _fiftyones_own_button_finds_the_same(page, found)
 
         sent = {_select(page, place) for place in (1, 2)}
         _press(page, "send_to_inspection", "Send to inspection", "2 sent to inspection")
         # The grid shows it without being loaded anew.
         until(lambda: page.get_by_text("chosen by hand", exact=True).count() == 2)
-        with Ledger.open(line.ledger) as ledger:
-            asked = {ask.image_id for ask in ledger.asks("created")}
-            assert {f"score: {row.score}" for row in ledger.scores() if row.image_id in asked} == sent
+        assert _asked(line) == sent
         page.locator("[data-cy=btn-clear-view-bar]").click()
         page.wait_for_selector("text=30 samples")
 
@@ -108,6 +109,52 @@ def test_a_data_team_finds_sends_and_weighs(address: str, line: Line) -> None:
         picture(page, "app-map")
         _lasso_the_left_half(page)
         page.get_by_text("30 samples").wait_for(state="hidden")
+
+
+def test_a_killed_database_comes_back_while_the_app_is_open(address: str, line: Line) -> None:
+    """The command that opened the App starts it again: what is pressed meanwhile waits, and nothing is lost."""
+    with open_page() as page:
+        page.goto(address)
+        page.wait_for_selector("text=30 samples")
+        score = _select(page, 3)
+        known = _asked(line)
+        killed = _kill_database(line)
+        _press(page, "send_to_inspection", "Send to inspection", "1 sent to inspection")
+        assert _asked(line) - known == {score}
+        assert _database(line) != killed
+        until(lambda: page.locator(SAMPLES).nth(3).locator("[data-cy=tag-ask_reason]").count() == 1)
+        _kill_database(line)
+        page.reload()
+        page.wait_for_selector("text=30 samples")
+        until(lambda: page.locator(SAMPLES).nth(3).locator("[data-cy=tag-ask_reason]").count() == 1)
+
+
+def _kill_database(line: Line) -> int:
+    killed = _database(line)
+    os.kill(killed, signal.SIGKILL)
+    return killed
+
+
+def _asked(line: Line) -> set[str]:
+    """Scores, as tiles show them, of the images about which inspectors are asked."""
+    with Ledger.open(line.ledger) as ledger:
+        images = {ask.image_id for ask in ledger.asks("created")}
+        return {f"score: {row.score}" for row in ledger.scores() if row.image_id in images}
+
+
+def _fiftyones_own_button_finds_the_same(page: Any, found: list[str]) -> None:
+    """It lists the search in a panel of its own, where what it found is shown by another button."""
+    _select(page, 0)
+    page.locator("[data-cy=action-sort-by-similarity]").click()
+    page.get_by_text("Show similar samples", exact=True).click()
+    # The list can be put in another order, and marks all in it as disabled while it is not: Playwright would wait.
+    page.get_by_role("button", name="Show results", exact=True).click(force=True)
+    page.wait_for_selector("text=25 samples")
+    until(lambda: _scores(page) == found)
+    picture(page, "app-similar")
+    _close(page)
+    page.locator("[data-cy=btn-clear-view-bar]").click()
+    page.wait_for_selector("text=30 samples")
 
 
 def _the_map_lies_over_the_pictures(page: Any) -> None:
@@ -141,6 +188,11 @@ def _select(page: Any, place: int) -> str:
 
 def _score(page: Any, place: int) -> str:
     return str(page.locator(SAMPLES).nth(place).locator("[data-cy=tag-score]").get_attribute("title"))
+
+
+def _scores(page: Any) -> list[str]:
+    """Of all samples that the grid shows, in its order."""
+    return [_score(page, place) for place in range(page.locator(SAMPLES).count())]
 
 
 def _press(page: Any, operator: str, label: str, told: str) -> None:

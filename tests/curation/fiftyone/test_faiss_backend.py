@@ -77,6 +77,31 @@ def test_several_queries(dataset: Any, vectors: np.ndarray, name: str, reduce: C
     assert index.sort_by_similarity(ids[[1, 2]].tolist(), k=3).values("id") == ids[np.argsort(mean)[:3]].tolist()
 
 
+def test_the_apps_own_search_asks_for_what_there_is(dataset: Any, vectors: np.ndarray) -> None:
+    """What its button and its panel offer: like some samples and unlike others, least similar, distances in a field."""
+    _index(dataset, vectors)
+    ids = np.array(dataset.values("id"))
+    truth = _cosine(vectors, vectors[3])
+    assert _searched(dataset, query=[ids[3]]) == ids[np.argsort(truth)[:25]].tolist()
+    assert _searched(dataset, query=[ids[3]], reverse=True, k=4) == ids[np.argsort(-truth)[:4]].tolist()
+    unlike = _cosine(vectors, 2 * vectors[3] - vectors[7])
+    assert _searched(dataset, query=[ids[3]], negative_query_ids=[ids[7]]) == ids[np.argsort(unlike)[:25]].tolist()
+    _searched(dataset, query=[ids[3]], dist_field="distance", k=8)
+    dataset.reload()
+    assert dataset[ids[np.argsort(truth)[7]]].distance == pytest.approx(np.sort(truth)[7], abs=1e-5)
+
+
+def _searched(dataset: Any, **params: Any) -> list[str]:
+    """Ids that the operator behind FiftyOne's button finds."""
+    import fiftyone.operators as foo
+    from fiftyone.operators.store import ExecutionStore
+
+    ctx = {"dataset": dataset, "params": {"brain_key": "similar", "query_type": "image", "k": 25, **params}}
+    run = foo.execute_operator("@voxel51/panels/similarity_search", ctx=ctx).result["run_id"]
+    found: list[str] = ExecutionStore.create("similarity_search_panel", dataset._doc.id).get(f"run:{run}")["result_ids"]
+    return found
+
+
 @pytest.mark.parametrize("kind", ["flat", "hnsw", "ivfpq"])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_added_and_removed_embeddings_are_there_after_loading(

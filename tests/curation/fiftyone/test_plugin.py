@@ -1,8 +1,8 @@
 import importlib.machinery
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,12 @@ def dataset(server: MongoServer, ledger: Ledger) -> Iterator[Any]:  # noqa: F811
         fo.delete_dataset("plugin test")
 
 
-def _run(dataset: Any, operator: str, selected: list[str], **params: Any) -> dict[str, Any]:
+def _run(
+    dataset: Any, operator: str, selected: list[str], opened: Mapping[str, Any] = MappingProxyType({}), **params: Any
+) -> dict[str, Any]:
     import fiftyone.operators as foo
 
-    ctx = {"dataset": dataset, "view": dataset.view(), "selected": selected, "params": params}
+    ctx = {"dataset": dataset, "view": dataset.view(), "selected": selected, "params": params, **opened}
     done = foo.execute_operator(f"{PLUGIN}/{operator}", ctx=ctx)
     if hasattr(done, "raise_exceptions"):
         done.raise_exceptions()
@@ -138,6 +140,21 @@ def test_a_version_is_made_of_the_selection_or_the_view(dataset: Any, ledger: Le
     assert "needs a name" in _run(dataset, "make_version", ids[:1], name=" ")["text"]
 
 
+def test_of_a_saved_view_only_what_the_sidebar_leaves_is_meant(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    ids = _ids(dataset, ledger)
+    _run(dataset, "mark_good", ids[:4], who="ann")
+    dataset.reload()
+    dataset.save_view("first", dataset.select(ids[:3]))
+    # As the App asks where "first" is open and scores from 0.75 on are chosen.
+    asked = {
+        "view_name": "first",
+        "filters": {"score": {"range": [0.75, 1], "exclude": False, "isMatching": True, "none": False}},
+    }
+    view = dataset.load_saved_view("first")
+    answer = _run(dataset, "make_version", [], {"view": view, **asked}, name="filtered")
+    assert "filtered: 2 good" in answer["text"]
+
+
 def test_findings_of_checks_are_views(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
     keys = [image.image_id for image in ledger.images()]
     ledger.add_tag(keys[0], "check:blurred", "curate check")
@@ -175,7 +192,7 @@ def test_alarms_of_drift_are_beside_the_days_and_their_pictures_have_a_view(data
 
     start = datetime(2026, 3, 1, tzinfo=UTC)
     dataset.set_values("time", [start + timedelta(days=day) for day in range(len(dataset))])
-    ctx = SimpleNamespace(view=dataset.view(), dataset=dataset)
+    ctx = _context(dataset)
     content = DriftPanel().read(ctx)
     assert content["alarms"] == content["since"] == []
     watched: list[Ledger] = []
@@ -209,9 +226,8 @@ def test_points_of_the_map_are_coloured_by_verdict_and_a_lasso_becomes_the_view(
     from curation.plugin.map_panel import MapPanel
 
     ctx = _context(dataset)
-    MapPanel().on_load(ctx)
-    assert ctx.panel.get_state("content") == {"images": COUNT - 1}  # one was never scored
     traces = {trace["name"]: trace for trace in _drawn(MapPanel(), ctx)["map"].view.data}
+    # One was never scored.
     assert set(traces) == {"no verdict (3)", "unresolved (0)", "defect (1)", "good (1)"}
     assert traces["defect (1)"]["ids"] == ids[:1]
     assert traces["good (1)"]["ids"] == ids[3:4]
@@ -230,30 +246,30 @@ def test_the_slider_is_on_the_scale_of_the_histogram(dataset: Any, ledger: Ledge
     from curation.plugin.threshold_panel import ThresholdPanel
 
     ctx, panel = _context(dataset), ThresholdPanel()
-    panel.on_load(ctx)
     slider = _drawn(panel, ctx)["logarithmic"].type
     assert (slider.min, slider.max) == pytest.approx((-3, np.log10(0.9)))
-    ctx.params = {"value": float(np.log10(0.0025))}
+    ctx.params = {"path": "logarithmic", "value": float(np.log10(0.0025))}
     panel.move(ctx)
     drawn = _drawn(panel, ctx)
     assert "0.0025" in drawn["effect"].default
     assert "1 of 3 (33.3 %) good images rejected, 0 of 2 (0.0 %) defects escape" in drawn["effect"].default
     # Scores that lie closer have a slider of their own, which nobody has moved.
     ctx.view = dataset[:3]
-    panel.on_change_view(ctx)
-    assert "linear" in _drawn(panel, ctx)
+    # It reaches to the threshold that decides, which is above all of these.
+    assert _drawn(panel, ctx)["linear"].type.max == 0.5
     ctx.view = dataset[5:]
-    panel.on_change_view(ctx)
-    assert "flawsmith score" in _drawn(panel, ctx)["trouble_text"].default
+    assert "flawsmith score" in _drawn(panel, ctx)["trouble"].default
 
 
-def test_a_state_that_is_as_before_is_not_set_again(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
-    from curation.plugin.threshold_panel import ThresholdPanel
+def test_a_panel_that_is_drawn_again_keeps_nothing(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+    from curation.plugin.panels import PANELS
 
     ctx = _context(dataset)
-    ThresholdPanel().on_load(ctx)
-    ctx.panel.set_state = None  # setting it would make the App load the panel anew, without an end
-    ThresholdPanel().on_change_view(ctx)
+    ctx.panel.set_state = None  # keeping something would make the App undo the sidebar's filters
+    for panel in PANELS:
+        panel().on_load(ctx)
+        panel().on_change_view(ctx)
+        assert _drawn(panel(), ctx)
 
 
 def test_the_folder_of_the_apps_server_hides_no_packages(server: MongoServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +289,7 @@ def _context(dataset: Any) -> Any:
     """What the App hands a panel, with its state in a dictionary."""
     state: dict[str, Any] = {}
     held = SimpleNamespace(get_state=state.get, set_state=state.__setitem__)
-    return SimpleNamespace(dataset=dataset, view=dataset.view(), panel=held, params={})
+    return SimpleNamespace(dataset=dataset, view=dataset.view(), panel=held, params={}, request_params={})
 
 
 def _drawn(panel: Any, ctx: Any) -> dict[str, Any]:
