@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar
 
@@ -146,7 +146,8 @@ class Crack(Family[CrackParameters]):
         """As far as the farthest point of the walks."""
         points, radii = _knots(parameters, size)
         across = radii * np.where(parameters.wall > 0, _LARGEST_CRUMB, 1)[:, None, None]
-        return ((np.abs(points) + across[..., None] + 1) * (radii > 0)[..., None]).max(axis=(1, 2))
+        far = [(np.abs(points[..., axis]) + across + 1) * (radii > 0) for axis in (0, 1)]
+        return np.stack([line.max(axis=(1, 2)) for line in far], axis=1)
 
     def paint_in_place(self, spots: Spots, parameters: CrackParameters, context: Context) -> Numbers:
         """In one loop over the pixels for lines and one for open cracks, but for thick ones."""
@@ -244,12 +245,28 @@ def _crumbs(parameters: CrackParameters, points: Numbers, radii: Numbers) -> Num
     return np.concatenate([here + side * wide[..., None], radius[..., None]], axis=-1)
 
 
+@dataclass(frozen=True)
+class _Walks:
+    """Cracks in pictures of a size; equal if their numbers are."""
+
+    numbers: tuple[bytes, ...]
+    size: tuple[int, int]
+    parameters: CrackParameters = field(compare=False)
+
+
 def _knots(parameters: CrackParameters, size: tuple[int, int]) -> tuple[Numbers, Numbers]:
-    """Walks as knots, the first of each crack from its start, then its branches.
+    """Walks as knots, the first of each crack from its start, then its branches; not to be written to.
 
     Returns:
         ``[B, W, K, 2]`` (x, y) in pixels from the start, and the radius ``[B, W, K]`` there; 0 draws nothing.
     """
+    return _walked(_Walks(tuple(values.tobytes() for values in vars(parameters).values()), size, parameters))
+
+
+@lru_cache(maxsize=2)
+def _walked(walks: _Walks) -> tuple[Numbers, Numbers]:
+    """As ``_knots``; kept, as where flaws reach is asked for just before they are painted."""
+    parameters, size = walks.parameters, walks.size
     count = (_BRANCHES + 1) * 3 * _KNOTS
     rolls = normals(parameters.seed, count).reshape(-1, _BRANCHES + 1, 3, _KNOTS)
     chances = uniforms(parameters.seed + 1, _BRANCHES * 3).reshape(-1, _BRANCHES, 3)
@@ -371,7 +388,8 @@ def _dots(points: Numbers, radii: Numbers) -> tuple[Numbers, Numbers]:
     """
     drawn = radii[:, :, 0] > 0
     steps = np.diff(points, axis=2)
-    farthest = np.sqrt(((steps**2).sum(axis=-1).max(axis=2) * drawn).max(axis=1)).astype(np.float64)
+    squares = steps[..., 0] ** 2 + steps[..., 1] ** 2
+    farthest = np.sqrt((squares.max(axis=2) * drawn).max(axis=1)).astype(np.float64)
     between = np.maximum(np.ceil(farthest / _APART), 2).astype(np.int64)
     ends = (drawn.sum(axis=1) * steps.shape[2] * between).cumsum()
     dots = np.empty((ends[-1], 3), np.float32)

@@ -73,7 +73,7 @@ class Ripple(Family[RippleParameters]):
             period=draws.log_uniform(0.012, 0.1),
             bend=draws.log_uniform(0.05, 1.5),
             uneven=draws.uniform(0.3, 1.0),
-            fading=draws.uniform(0.3, 1.0),
+            fading=draws.uniform(0.2, 0.8),
             crest=draws.uniform(-0.8, 0.8),
             crossed=draws.chance(0.2),
         )

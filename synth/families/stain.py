@@ -66,7 +66,7 @@ class Stain(Family[StainParameters]):
     name: ClassVar[str] = "stain"
     parameters_class = StainParameters
 
-    def __init__(self, size: tuple[float, float] = (0.012, 0.25), density: tuple[float, float] = (0.06, 0.65)) -> None:
+    def __init__(self, size: tuple[float, float] = (0.012, 0.25), density: tuple[float, float] = (0.06, 0.75)) -> None:
         self.size = size
         self.density = density
 

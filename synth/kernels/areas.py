@@ -21,6 +21,7 @@ from synth.kernels.shared import (
     THREE,
     TWO,
     ZERO,
+    extent_of,
     fill_noise,
     fill_region,
     half_axes,
@@ -135,31 +136,40 @@ def paint_ripples(
             here = min(lines, height - first)
             box = np.float64(top + first), np.float64(left)
             fill_region(numbers, True, box, size, cosines, sines, inside[:here])
+            # What follows is looked at only where the waves reach.
+            up, bottom, begin, end = extent_of(inside[:here])
+            if up == bottom:
+                continue
+            box = box[0] + up, box[1] + begin
+            moved, thin, beside = bend[up:bottom, begin:end], fading[up:bottom, begin:end], other[: end - begin]
             down, aside = cells * size[0], cells * size[1]
-            fill_noise(seed + 1, down, aside, 2, box, size, cosines, sines, bend[:here])
-            fill_noise(seed + 4, down / 1.5, aside / 1.5, 2, box, size, cosines, sines, fading[:here])
-            for y in range(here):
-                dx, dy, field, moved, thin = left - numbers[0], box[0] + y - numbers[1], inside[y], bend[y], fading[y]
-                start, beside = np.float32(dx * cos + dy * sin), np.float32(dy * cos - dx * sin)
-                other[:] = -level
+            fill_noise(seed + 1, down, aside, 2, box, size, cosines, sines, moved)
+            fill_noise(seed + 4, down / 1.5, aside / 1.5, 2, box, size, cosines, sines, thin)
+            for y in range(bottom - up):
+                dx, dy, field = box[1] - numbers[0], box[0] + y - numbers[1], inside[up + y, begin:end]
+                start, second = np.float32(dx * cos + dy * sin), np.float32(dy * cos - dx * sin)
+                beside[:] = -level
                 for c in range(channels):
-                    old = images[row, c, top + first + y, left : left + width]
-                    for x in range(width):
-                        other[x] += old[x] / np.float32(channels)
-                for x in range(width):
-                    shift = moved[x] * bent
+                    old = images[row, c, top + first + up + y, left + begin : left + end]
+                    for x in range(len(beside)):
+                        beside[x] += old[x] / np.float32(channels)
+                for x in range(len(beside)):
+                    if field[x] == ZERO:
+                        field[x] = ONE
+                        continue
+                    shift = moved[y, x] * bent
                     place = start + along * np.float32(x) + shift
                     strength = _along_line(height_line, starts[1] // SIDE, place * HALF) * high + ONE
                     place += _along_line(shift_line, starts[0] // SIDE, place * TWO / THREE) * apart
                     wave = np.sin(place * whole)
                     if crossed:
-                        wave *= np.sin((beside + across * np.float32(x) - shift) * whole)
+                        wave *= np.sin((second + across * np.float32(x) - shift) * whole)
                     wave += (wave * wave - HALF) * crest
-                    strength *= min(max((thin[x] * FADING - FADED) * faded + ONE, ZERO), THREE * HALF)
-                    strength /= (other[x] / least) * (other[x] / least) + ONE
+                    strength *= min(max((thin[y, x] * FADING - FADED) * faded + ONE, ZERO), THREE * HALF)
+                    strength /= (beside[x] / least) * (beside[x] / least) + ONE
                     field[x] = wave * strength * field[x] * amount + ONE
                 # The room is no longer needed.
-                shade_line(field, other, images, allowed, row, top + first + y, left)
+                shade_line(field, beside, images, allowed, row, top + first + up + y, left + begin)
 
 
 @compiled

@@ -15,6 +15,7 @@ from synth.kernels.shared import (
     THREE,
     ZERO,
     brightens,
+    extent_of,
     fill_ragged_region,
     half_axes,
     lattice_values,
@@ -40,23 +41,6 @@ def _lit(value: Any, slope: Any) -> Any:
     """See ``synth.families.shading.light``."""
     goal = ONE if slope > ZERO else ZERO
     return value + (goal - value) * abs(slope)
-
-
-@part_of_others
-def _seen(share: Numbers) -> Any:
-    """First and last line and column, the latter beyond, in which a share is above 0; all 0 if there are none."""
-    top, bottom, left, right = len(share), 0, share.shape[1], 0
-    for y in range(len(share)):
-        line = share[y]
-        begin, end = 0, len(line)
-        while begin < end and line[begin] <= ZERO:
-            begin += 1
-        if begin == end:
-            continue
-        while line[end - 1] <= ZERO:
-            end -= 1
-        top, bottom, left, right = min(top, y), y + 1, min(left, begin), max(right, end)
-    return (top, bottom, left, right) if bottom else (0, 0, 0, 0)
 
 
 @compiled
@@ -101,7 +85,7 @@ def paint_spalls(
                 for x in range(width):
                     part[x] = min(max(within[x] * steep + HALF, ZERO), ONE) * opacity
             # What follows is looked at only where something is broken out.
-            up, down, begin, end = _seen(share[:here])
+            up, down, begin, end = extent_of(share[:here])
             if up == down:
                 continue
             y0, x0 = box[0] + up, box[1] + begin

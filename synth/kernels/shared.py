@@ -292,6 +292,23 @@ def brightens(levels: Numbers, amount: float) -> Any:
 
 
 @part_of_others
+def extent_of(share: Numbers) -> Any:
+    """First and last line and column, the latter beyond, in which a share is above 0; all 0 if there are none."""
+    top, bottom, left, right = len(share), 0, share.shape[1], 0
+    for y in range(len(share)):
+        line = share[y]
+        begin, end = 0, len(line)
+        while begin < end and line[begin] <= ZERO:
+            begin += 1
+        if begin == end:
+            continue
+        while line[end - 1] <= ZERO:
+            end -= 1
+        top, bottom, left, right = min(top, y), y + 1, min(left, begin), max(right, end)
+    return (top, bottom, left, right) if bottom else (0, 0, 0, 0)
+
+
+@part_of_others
 def smoothstep(value: Any) -> Any:
     """0 below 0, 1 above 1, and smooth in between."""
     t = min(max(value, ZERO), ONE)
