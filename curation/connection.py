@@ -21,6 +21,8 @@ LOCK_SECONDS = 600
 FAISS_CONFIG = "curation.faiss_backend.FaissSimilarityConfig"
 OLDEST_MONGODB = "You are running the oldest supported major version of MongoDB"
 """How a notice of FiftyOne begins. The version comes with our installation, so a person can do nothing about it."""
+REMOVED_OPTION = "App config option has been removed"
+"""In a warning of FiftyOne 1.22 about options that it hands to itself, at each page that is opened."""
 
 
 def fiftyone_environment(uri: str, folder: Path) -> dict[str, str]:
@@ -60,6 +62,7 @@ def point_fiftyone_at(uri: str, folder: Path) -> None:
     for key, value in fiftyone_environment(uri, folder).items():
         os.environ[key] = value
     logging.getLogger("fiftyone.core.odm.database").addFilter(_not_about_oldest_mongodb)
+    logging.getLogger("fiftyone.core.config").addFilter(_not_about_removed_options)
     if "fiftyone" not in sys.modules:
         return
     import fiftyone as fo
@@ -88,6 +91,10 @@ def _forget_repositories() -> None:
 
 def _not_about_oldest_mongodb(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(OLDEST_MONGODB)
+
+
+def _not_about_removed_options(record: logging.LogRecord) -> bool:
+    return REMOVED_OPTION not in record.getMessage()
 
 
 @contextmanager

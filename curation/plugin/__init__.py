@@ -11,7 +11,8 @@ def register(plugin: Any) -> None:
     from curation.plugin.binding import uncover_packages
     from curation.plugin.operators import OPERATORS
     from curation.plugin.panels import PANELS
+    from curation.plugin.selecting import SelectShown
 
     uncover_packages()
-    for one in (*OPERATORS, *PANELS):
+    for one in (*OPERATORS, *PANELS, SelectShown):
         plugin.register(one)

@@ -21,6 +21,7 @@ from curation.errors import DatabaseError
 from curation.indexing import BRAIN_KEY, search_errors
 from curation.lookalikes import why_decided
 from curation.plugin.binding import image_ids, ledger_of, open_view, refresh
+from curation.plugin.selecting import show_selected
 from curation.samples import held_by
 from learning.errors import UserError
 
@@ -60,9 +61,9 @@ class SelectedOperator(foo.Operator, ABC):
         inputs = types.Object()
         count = len(self.meant(ctx))
         if count:
-            meant = types.Notice(label=f"{count} selected" if count > 1 else "one sample", description=self.hint)
-            inputs.view("count", meant)
-            self.ask(inputs)
+            said = "one sample" if count == 1 else f"{count} selected" if _selected(ctx) else f"all {count} of the view"
+            inputs.view("count", types.Notice(label=said, description=self.hint))
+            self.ask(ctx, inputs)
         else:
             none = types.Warning(label="Select samples first", description="Nothing is selected.")
             inputs.view("none", none)
@@ -74,7 +75,7 @@ class SelectedOperator(foo.Operator, ABC):
         chosen = _selected(ctx)
         return chosen if chosen or not self.takes_view else list(open_view(ctx).values("id"))
 
-    def ask(self, inputs: types.Object) -> None:
+    def ask(self, ctx: Any, inputs: types.Object) -> None:
         """Add what the operator needs to know to its form."""
 
     def execute(self, ctx: Any) -> dict[str, Any]:
@@ -123,7 +124,7 @@ class FindMore(SelectedOperator):
 
     name, label, icon = "find_more_like_this", "Find more like this", "/assets/search.svg"
 
-    def ask(self, inputs: types.Object) -> None:
+    def ask(self, ctx: Any, inputs: types.Object) -> None:
         """How many."""
         inputs.int("k", label="How many", default=NEAREST, min=1, max=1000)
 
@@ -169,7 +170,7 @@ class _Mark(SelectedOperator):
 
     verdict: Any
 
-    def ask(self, inputs: types.Object) -> None:
+    def ask(self, ctx: Any, inputs: types.Object) -> None:
         """By whom."""
         inputs.str("who", label="Your name", default=getpass.getuser(), required=False)
 
@@ -195,10 +196,13 @@ class MarkDefect(_Mark):
 
     name, label, icon, verdict = "mark_defect", "Mark as defect", "/assets/defect.svg", "defect"
 
-    def ask(self, inputs: types.Object) -> None:
+    def ask(self, ctx: Any, inputs: types.Object) -> None:
         """By whom, what kind it is, and how bad."""
-        super().ask(inputs)
-        inputs.str("defect_class", label="Kind of defect", required=False)
+        super().ask(ctx, inputs)
+        known = types.AutocompleteView(
+            choices=[types.Choice(kind, label=kind) for kind in ctx.dataset.distinct("defect_class")]
+        )
+        inputs.str("defect_class", label="Kind of defect", view=known, required=False)
         inputs.enum("severity", ["critical", "not critical"], label="How bad it is", required=False)
 
 
@@ -209,7 +213,7 @@ class SpreadVerdict(_Telling):
     does = "Show its near twins"
     hint = "Near twins of any of them, without a verdict, are selected, to be looked at and marked. Nothing is written."
 
-    def ask(self, inputs: types.Object) -> None:
+    def ask(self, ctx: Any, inputs: types.Object) -> None:
         """How near twins have to be, where what the ledger says of it will not do."""
         inputs.float(
             "distance", label="Distance, 0 to 2 (empty: learnt from verdicts and unrelated images)", required=False
@@ -223,8 +227,7 @@ class SpreadVerdict(_Telling):
         twins = _samples(ctx.dataset, [one.image_id for one in proposal.twins])
         text = proposal.text
         if twins:
-            ctx.ops.set_view(ctx.dataset.select([*_samples(ctx.dataset, keys), *twins], ordered=True))
-            ctx.ops.set_selected_samples(twins)
+            show_selected(ctx, ctx.dataset.select([*_samples(ctx.dataset, keys), *twins], ordered=True), twins)
             text += f": look at those selected, then mark them as {proposal.verdict}"
         return {"text": text, "ids": twins, "verdict": proposal.verdict}
 
@@ -235,7 +238,7 @@ class MakeVersion(SelectedOperator):
     name, label, icon = "make_version", "Make a training set version", "/assets/version.svg"
     takes_view = True
 
-    def ask(self, inputs: types.Object) -> None:
+    def ask(self, ctx: Any, inputs: types.Object) -> None:
         """How it is called, and whether what nobody has judged is good."""
         inputs.str("name", label="Name", required=True)
         inputs.bool("assume_good", label="Take samples without a verdict as good", default=False)
@@ -245,7 +248,7 @@ class MakeVersion(SelectedOperator):
     def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
         """Store it."""
         params = ctx.params
-        chosen_by = "selection in FiftyOne" if ctx.selected else "view in FiftyOne"
+        chosen_by = "selection in FiftyOne" if _selected(ctx) else "view in FiftyOne"
         chosen = make_version(
             ledger,
             str(params.get("name") or ""),
@@ -264,7 +267,7 @@ class UseAsSource(SelectedOperator):
     name, label, icon = "use_as_source", "Use as synthesis source", "/assets/source.svg"
     hint = "flawsmith defects --chosen cuts out their confirmed defects, to make new flaws of."
 
-    def ask(self, inputs: types.Object) -> None:
+    def ask(self, ctx: Any, inputs: types.Object) -> None:
         """By whom."""
         inputs.str("who", label="Your name", default=getpass.getuser(), required=False)
 

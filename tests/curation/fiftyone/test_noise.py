@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from curation.app import RETRY, _print_no_retries
-from curation.connection import OLDEST_MONGODB, fiftyone_environment, point_fiftyone_at
+from curation.connection import OLDEST_MONGODB, REMOVED_OPTION, fiftyone_environment, point_fiftyone_at
 
-LOGGER = "fiftyone.core.odm.database"
+LOGGER, CONFIG_LOGGER = "fiftyone.core.odm.database", "fiftyone.core.config"
 
 
-def test_only_the_notice_of_an_old_database_is_kept_back(
+def test_only_notices_that_nobody_can_do_anything_about_are_kept_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for key in fiftyone_environment("", tmp_path):
@@ -24,7 +24,10 @@ def test_only_the_notice_of_an_old_database_is_kept_back(
     with caplog.at_level(logging.WARNING, logger=LOGGER):
         logging.getLogger(LOGGER).warning("%s. Please refer to", OLDEST_MONGODB)
         logging.getLogger(LOGGER).warning("the database is read-only")
-    assert caplog.messages == ["the database is read-only"]
+    with caplog.at_level(logging.WARNING, logger=CONFIG_LOGGER):
+        logging.getLogger(CONFIG_LOGGER).warning("The `show_label` %s and no longer has any effect", REMOVED_OPTION)
+        logging.getLogger(CONFIG_LOGGER).warning("a colour is unknown")
+    assert caplog.messages == ["the database is read-only", "a colour is unknown"]
 
 
 def test_only_the_retries_of_the_app_are_kept_back(capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,6 +119,26 @@ def test_twins_are_proposed_and_selected_and_nothing_is_written(dataset: Any, le
     assert nothing["text"].startswith("no near twin")
 
 
+def test_samples_are_selected_once_their_view_is_open(server: MongoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from curation.plugin import selecting
+
+    monkeypatch.setattr(selecting.time, "sleep", lambda _: None)
+    done: list[Any] = []
+    ctx = SimpleNamespace(
+        ops=SimpleNamespace(set_selected_samples=done.append), trigger=lambda uri, params: done.append(params)
+    )
+    opened = [{"_cls": "fiftyone.core.stages.Select", "kwargs": [["sample_ids", ["a", "b"]], ["ordered", True]]}]
+    # As the App goes: the view from before, the new one whose selection it has cleared, and what was asked for.
+    for view, selected in (([], ["x"]), (opened, []), (opened, ["b"])):
+        ctx.request_params, ctx.selected, ctx.params = {"view": view}, selected, {"ids": ["b"], "left": 9}
+        selecting.SelectShown().execute(ctx)
+    again = {"ids": ["b"], "left": 8}
+    assert done == [again, ["b"], again]
+    ctx.selected, ctx.params = [], {"ids": ["b"], "left": 0}
+    selecting.SelectShown().execute(ctx)
+    assert done == [again, ["b"], again]
+
+
 def test_verdicts_of_all_selected_are_spread(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
     ids = _ids(dataset, ledger)
     _run(dataset, "mark_defect", [ids[0], ids[3]], who="ann")
