@@ -87,6 +87,10 @@ class Seen:
         rng = np.random.default_rng(0)
         self.accepted = [accepted[place] for place in drawn(len(accepted), STAND_INS, rng)]
         """Good by the model alone."""
+        decided = ledger.decision_scores(model_id)
+        middle = np.median([decided[key] for key in self.accepted]) if self.accepted else 0.0
+        self.unquestioned = [key for key in self.accepted if decided[key] <= middle]
+        """Half of them, those with the lowest scores: defects that a model misses tend to lie above."""
         usual = [*self.good, *self.accepted]
         some = drawn(len(usual), DRAWN, rng)
         self._usual = usual_of(self.embedded.take([usual[place] for place in some]))

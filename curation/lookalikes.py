@@ -78,8 +78,8 @@ class Reasons:
         path: Its file.
         score: The latest score.
         threshold: What it was compared with; None where the ledger does not know it.
-        good: The nearest image of another group that is good: by a verdict, or where there is none by the model; None
-            without any.
+        good: The nearest image of another group that is good by a verdict, or where there is none, of the half that the
+            model accepted with the lowest scores; None without any.
         defect: The nearest image of another group that inspectors confirmed as defective; None without any.
         leaning: What the difference of the two means; None where verdicts do not know both.
     """
@@ -125,7 +125,7 @@ def _compared(leaning: Leaning | None) -> str:
 def _line(what: str, one: Lookalike | None) -> str:
     if one is None:
         return f"{what}: none among the scored images"
-    by = "by a verdict" if one.verdict in ("good", "defect") else "by the model alone, nobody has looked"
+    by = "by a verdict" if one.verdict in ("good", "defect") else "accepted with a low score, nobody has looked"
     return f"{what}: {one.path} (distance {one.distance:.3f}; {by})"
 
 
@@ -202,8 +202,8 @@ def _beside(
     ledger: Ledger, seen: Seen, image_ids: Sequence[str]
 ) -> dict[str, tuple[Lookalike | None, Lookalike | None]]:
     good = seen.nearest(image_ids, seen.good)
-    # What the model alone calls good stands in only where no verdict does.
-    good |= seen.nearest([key for key in image_ids if key not in good], seen.accepted)
+    # What the model alone calls good stands in only where no verdict does, and only what it has least doubt about.
+    good |= seen.nearest([key for key in image_ids if key not in good], seen.unquestioned)
     defects = seen.nearest(image_ids, seen.defects)
     others = {other: away for found in (good, defects) for other, away in found.values()}
     known = {one.image_id: one for one in described(ledger, others, seen.states, seen.decisions)}

@@ -47,6 +47,12 @@ class OfSome(Transactions):
         with self._read() as connection:
             return dict(map(tuple, connection.execute(statement.order_by(scores.c.number)).all()))
 
+    def decision_scores(self, model_id: str) -> dict[str, float]:
+        """What a model scored last, and decided by, of each image."""
+        statement = select(scores.c.image_id, scores.c.decision_score).where(scores.c.model_id == model_id)
+        with self._read() as connection:
+            return dict(map(tuple, connection.execute(statement.order_by(scores.c.number)).all()))
+
     def embedded(self, model_id: str) -> Embedded:
         """Embeddings of a model as ``embeddings`` has them, left on disk until they are taken.
 

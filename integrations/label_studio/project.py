@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from integrations.label_studio.client import server_errors, url_of
 from integrations.label_studio.page import classes_of, labelling_config
+from integrations.label_studio.tasks import PREDICTIONS
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -67,6 +68,17 @@ def inspectors_of(client: LabelStudio, project: int) -> int:
     """How many inspectors answer each task of a project."""
     with server_errors(url_of(client)):
         return client.projects.get(project).maximum_annotations or 1
+
+
+def predictions_of(client: LabelStudio, project: int) -> str:
+    """The name that proposed regions have to have for a project to show them.
+
+    The first import sets it. In projects of before it names their first model, and stays, or what is there would be
+    hidden. Where a back end is chosen, Label Studio shows what that one answers, and the name says nothing.
+    """
+    with server_errors(url_of(client)):
+        shown = client.projects.get(project).model_version or ""
+    return shown if shown.startswith(PREDICTIONS) else PREDICTIONS
 
 
 def _find(client: LabelStudio, title: str) -> list[int]:

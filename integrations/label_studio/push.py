@@ -17,7 +17,7 @@ from integrations.errors import ServerError
 from integrations.label_studio.client import ONCE, find_tasks, server_errors, url_of
 from integrations.label_studio.gallery import Gallery, LocalFiles, SignedPictures
 from integrations.label_studio.page import IMAGE, TASK_KEYS
-from integrations.label_studio.project import ensure_storage, is_ours
+from integrations.label_studio.project import ensure_storage, is_ours, predictions_of
 from integrations.label_studio.tasks import TaskBuilder
 from learning.errors import DataError
 from learning.progress import Progress, silent
@@ -88,7 +88,7 @@ def push(
         present = _reconcile(ledger, client, project, asks, report)
         _renew(ledger, client, asks, present, gallery)
         missing = _mixed([ask for ask in asks if ask.ask_id not in present])
-        builder = TaskBuilder(ledger, missing, gallery)
+        builder = TaskBuilder(ledger, missing, gallery, predictions_of(client, project))
         batches = _made(builder, missing, chunk, report, progress)
         # While the server takes in one batch, the pictures of the next are made.
         for sent, ids in _imported(client, project, batches):

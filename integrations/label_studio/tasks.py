@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from curation.lookalikes import Lookalike
     from integrations.label_studio.gallery import Gallery
 
+PREDICTIONS = "map"
+"""What proposed regions are called in a new project; those of a back end are ``version_of`` its models."""
+
 _AUDIT = "A random audit: asked about whatever its score."
 _REASONS = {
     BY_HAND: "Somebody looking through the images chose this one.",
@@ -42,14 +45,19 @@ _REASONS = {
 class TaskBuilder:
     """Looks up what tasks show; the ledger is read once for all of them."""
 
-    def __init__(self, ledger: Ledger, asks: Sequence[AskRow], gallery: Gallery) -> None:
+    def __init__(
+        self, ledger: Ledger, asks: Sequence[AskRow], gallery: Gallery, predictions: str = PREDICTIONS
+    ) -> None:
         """Read the ledger.
 
         Args:
             ledger: With images, and scores and embeddings of the models that were shown.
             asks: All that tasks will be made of.
             gallery: Where pictures are shown.
+            predictions: What Label Studio calls the proposed regions. A project shows those of one name alone, so that
+                it is the same for all models; which one it was, the ledger knows by the ask.
         """
+        self.predictions = predictions
         self.gallery = gallery
         self.folder = gallery.folder
         self.images: dict[str, ImageRow] = {}
@@ -97,7 +105,7 @@ class TaskBuilder:
         }
         result = proposal(ask.ask_id, pictures.anomaly_map) if pictures.anomaly_map is not None else []
         if result:
-            task["predictions"] = [{"model_version": version_of([ask.model_id]), "result": result}]
+            task["predictions"] = [{"model_version": self.predictions, "result": result}]
         check_task(task)
         return task
 
@@ -106,8 +114,8 @@ class TaskBuilder:
         good, defect = self.near.get((ask.model_id, ask.image_id), (None, None))
         good_note, defect_note = "No good part to compare with yet", "No confirmed defect to compare with yet"
         if good is not None:
-            by = "" if good.verdict == "good" else ", by the model alone"
-            good_note = f"Most alike among good parts: {Path(self.images[good.image_id].part).name}{by}"
+            among = "good parts" if good.verdict == "good" else "accepted parts with low scores, not checked by anybody"
+            good_note = f"Most alike among {among}: {Path(self.images[good.image_id].part).name}"
         if defect is not None:
             from curation.defect_classes import class_of
 

@@ -73,15 +73,15 @@ class Review:
             found.setdefault(task.data["external_id"], []).append(task.id)
         return found
 
-    def add_asks(self, count: int) -> list[str]:
-        return add_asks(self.ledger, self.folder, count)
+    def add_asks(self, count: int, model: str = MODEL) -> list[str]:
+        return add_asks(self.ledger, self.folder, count, model)
 
 
 def ledger_url(folder: Path) -> str:
     return f"sqlite:///{folder / 'ledger.sqlite'}"
 
 
-def add_asks(ledger: Ledger, folder: Path, count: int) -> list[str]:
+def add_asks(ledger: Ledger, folder: Path, count: int, model: str = MODEL) -> list[str]:
     """Put images with maps into a ledger, and ask about each."""
     start = len(ledger.images())
     paths = []
@@ -99,7 +99,7 @@ def add_asks(ledger: Ledger, folder: Path, count: int) -> list[str]:
         [
             ScoreEntry(
                 image_id=image_id,
-                model_id=MODEL,
+                model_id=model,
                 threshold_version=1,
                 score=0.5,
                 decision_score=0.5,
@@ -119,7 +119,7 @@ def add_asks(ledger: Ledger, folder: Path, count: int) -> list[str]:
                 reason="borderline",
                 inclusion_probability=0.5,
                 strategy="default",
-                model_id=MODEL,
+                model_id=model,
                 threshold_version=1,
                 seed=0,
             )

@@ -74,6 +74,26 @@ def test_a_task_shows_what_it_should(review: Review) -> None:
     assert {result["from_name"] for result in results} == {"region"}
 
 
+def test_regions_of_all_models_are_shown_in_the_stream(review: Review) -> None:
+    review.add_asks(1)
+    review.add_asks(1, "another model")
+    push(review.ledger, review.client, review.project, review.images_root)
+    review.add_asks(1, "a third one")
+    push(review.ledger, review.client, review.project, review.images_root)
+    shown = []
+    for _ in range(3):
+        # What the page asks for; unlike the task itself it leaves predictions out that the project does not show.
+        response = review.client._client_wrapper.httpx_client.httpx_client.post(
+            f"{review.server.url}/api/dm/actions?id=next_task&project={review.project}",
+            headers={"Authorization": f"Token {review.server.token}"},
+            json={},
+        )
+        task = response.json()
+        shown.append(len(task["predictions"]))
+        answer_tasks(review.client, review.project, {task["data"]["external_id"]: Answer("good", None)})
+    assert shown == [1, 1, 1]
+
+
 def test_pushing_again_doubles_nothing_and_sends_what_is_new(review: Review) -> None:
     first = review.add_asks(3)
     assert push(review.ledger, review.client, review.project, review.images_root, chunk=2).pushed == 3
