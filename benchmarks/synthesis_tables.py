@@ -15,7 +15,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 def _rates_table(result: dict[str, Any]) -> Table:
     speed = Table(title=f"images per second at {result['size']}² RGB, median and range of {result['rounds']} rounds")
-    devices = list(max(result["images_per_second"].values(), key=len))
+    devices = max((list(rates) for rates in result["images_per_second"].values()), key=len)
     for heading in ("generator", *devices, f"processor time, {devices[0]}", "painted"):
         speed.add_column(heading, justify="left" if heading == "generator" else "right")
     for name, rates in result["images_per_second"].items():

@@ -1,5 +1,6 @@
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,26 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthesis, "_alone", lambda worker, job: answer)
     monkeypatch.setattr(training_step, "measure_training_step", lambda folder, steps, rounds, seed: dict(step))
     monkeypatch.setattr(synthesis, "peer_python", lambda: Path(sys.executable))
+
+
+def test_speed_is_measured_of_the_generators_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Idle:
+        """Stands in for the worker."""
+
+        def do(self, job: Job) -> Answer:
+            return Answer(1.0, 0.5, 1.0, None)
+
+    monkeypatch.setattr(synthesis.Setting, "own", lambda setting: nullcontext(Idle()))
+    plan = ["--alone", "--quick", "--size", "64", "--threads", "1", "--images", "16", "--parts", "rates"]
+    synthesis.main([*plan, "--generators", "crack,mix", "--json"])
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["images_per_second"] == {"crack": {"cpu_1": 16}, "mix": {"cpu_1": 16}}
+    assert result["images_per_cpu_second"] == {"crack": {"cpu_1": 32}, "mix": {"cpu_1": 32}}
+    with pytest.raises(SystemExit):
+        synthesis.main(["--generators", "nobody"])
+    assert "no generator nobody" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("measured")
