@@ -106,7 +106,8 @@ def _on_slider(score: float, content: dict[str, Any]) -> float:
 
 def _current(ctx: Any, models: Sequence[str | None], versions: Sequence[int | None]) -> float | None:
     """The threshold of the image that was scored last, of those that are shown."""
-    shown = [pair for pair in zip(models, versions, strict=True) if pair[0] is not None]
+    pairs = zip(models, versions, strict=True)
+    shown = [(model, version) for model, version in pairs if model is not None and version is not None]
     if not shown:
         return None
     model, version = shown[-1]

@@ -88,7 +88,6 @@ def test_a_data_team_finds_sends_and_weighs(address: str, line: Line) -> None:
 
         _open(page, "Threshold")
         page.wait_for_selector(EFFECT)
-        _a_filter_holds_beside_the_panel(page)
         _drag(page, 2000)
         _says(page, r"0 of 1 \(0\.0 %\) good images rejected, 7 of 7 \(100\.0 %\) defects escape, 0 of 30")
         _drag(page, -2000)
@@ -145,19 +144,6 @@ def _arrive(page: Any, address: str) -> None:
     page.goto(address)
     page.wait_for_selector(SAMPLES)
     page.get_by_text("Dismiss", exact=True).click()
-    page.wait_for_selector("text=30 samples")
-
-
-def _a_filter_holds_beside_the_panel(page: Any) -> None:
-    """FiftyOne undoes those of the sidebar when a panel keeps something, half a second later."""
-    page.locator("[data-cy=sidebar-field-arrow-enabled-verdict]").click()
-    choose = page.get_by_placeholder("+ filter by verdict")
-    choose.fill("defect")
-    choose.press("Enter")
-    _says(page, r"0 of 0 good images rejected, \d of 7")
-    page.wait_for_timeout(3000)
-    page.wait_for_selector("text=7 samples")
-    page.get_by_text("Reset", exact=True).click()
     page.wait_for_selector("text=30 samples")
 
 
