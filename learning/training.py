@@ -24,7 +24,7 @@ from learning.images.preprocessing import Preprocessing
 from learning.images.readers import of_camera, read_data
 from learning.images.records import ImageRecord
 from learning.looking import looks
-from learning.manifest import DefectsUsed, TrainingSet
+from learning.manifest import DefectsUsed, Manifest, TrainingSet
 from learning.map_range import MapRange
 from learning.progress import Progress, silent
 from learning.sealed import file_sha256
@@ -35,6 +35,9 @@ from synth.sources.defects import DefectBank
 _BATCH = 16
 _SECONDS_PER_MEGAPIXEL = 0.6
 """Generous: what scoring and embedding take on one core, to leave time for them at the end of a budget."""
+
+_FEW_STEPS = 100
+"""Below it a network has hardly begun to learn, whatever it learns from."""
 
 _MOST_EMBEDDED = 2000
 """Good training parts that are kept for "nearest good part"; more make a bundle large and no explanation better."""
@@ -224,6 +227,13 @@ def train_on_records(
     )
     shutil.rmtree(working, ignore_errors=True)
     return bundle
+
+
+def few_steps(manifest: Manifest) -> str:
+    """Say that a network was trained for too few steps to be judged by; empty where it was not."""
+    if not manifest.history or manifest.steps >= _FEW_STEPS:
+        return ""
+    return f"it had time for {manifest.steps} training steps only, and models are poor below some hundred"
 
 
 def data_fingerprint(records: Sequence[ImageRecord]) -> str:

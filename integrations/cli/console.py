@@ -26,6 +26,9 @@ _SECONDS_BETWEEN_LINES = 10.0
 """How often progress is logged where no bar can be drawn."""
 
 
+_drawing: Console | None = None
+"""Where a bar is being drawn: lines of another console would end up on the bar's own line."""
+
 _FULL = "the disk is full; free some space and run the same command again, nothing is half written"
 
 
@@ -68,7 +71,12 @@ def complain(message: str) -> None:
 
 def say(message: str) -> None:
     """Print a line for people on stderr; Rich markup is understood."""
-    Console(stderr=True, soft_wrap=True).print(message, highlight=False)
+    (_drawing or Console(stderr=True)).print(message, highlight=False, soft_wrap=True)
+
+
+def page() -> Console:
+    """The console for results that are read by people: standard output, and above a bar where one is drawn."""
+    return _drawing if _drawing is not None and sys.stdout.isatty() else Console()
 
 
 def stop(how_to_go_on: str) -> None:
@@ -118,6 +126,7 @@ def _drawn(console: Console) -> Iterator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
     )
+    global _drawing
     # Rich would write what goes to stdout above the bar, on stderr; right on a terminal, wrong in a pipe.
     with RichProgress(*columns, console=console, redirect_stdout=sys.stdout.isatty()) as rich:
         task = rich.add_task("starting", total=None)
@@ -128,7 +137,11 @@ def _drawn(console: Console) -> Iterator[Progress]:
                 rich.reset(task)
             rich.update(task, completed=done, total=total, description=escape(text))
 
-        yield report
+        _drawing = console
+        try:
+            yield report
+        finally:
+            _drawing = None
 
 
 def _logged(console: Console, clock: Callable[[], float] = time.monotonic) -> Progress:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from integrations.cli.console import INTERRUPTED, bar
+from integrations.cli.console import INTERRUPTED, bar, page
 from integrations.cli.options import SeedOption
 from learning.errors import ConfigError
 
@@ -64,9 +64,9 @@ def demo(
                 settings = MonthSettings.model_validate(
                     {key: value for key, value in told.items() if value is not None}
                 )
-                run_month(out or Path("runs/month"), settings, progress)
+                run_month(out or Path("runs/month"), settings, progress, page())
             else:
-                run_demo(out or Path("runs/demo"), inspector.value, minutes, seed, progress, keep=keep)
+                run_demo(out or Path("runs/demo"), inspector.value, minutes, seed, progress, page(), keep=keep)
         except KeyboardInterrupt:
             # It has said itself how to go on.
             raise typer.Exit(INTERRUPTED) from None

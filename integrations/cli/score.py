@@ -17,6 +17,7 @@ from integrations.cli.options import (
     resolve_device,
 )
 from learning.errors import ConfigError, DataError
+from learning.room import check_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,6 +100,11 @@ def score(
         existing_bundle(shadow)
     for path in images:
         existing_data(path)
+    if out is not None:
+        if out.is_dir():
+            msg = f"--out {out} is a folder; give the table a name: {out / 'scores.csv'}"
+            raise ConfigError(msg)
+        check_room(out)
     from contextlib import nullcontext
 
     from curation.ledger import Ledger

@@ -101,7 +101,7 @@ def train(
 
     from integrations.defects import defect_bank
     from learning.images.readers import cameras_of, read_data
-    from learning.training import train_bundle
+    from learning.training import few_steps, train_bundle
 
     cameras = cameras_of(read_data(data, groups=groups, seed=seed)) if data.is_file() and camera is None else []
     if len(cameras) > 1:
@@ -132,6 +132,9 @@ def train(
     if bundle.manifest.auto:
         for line in bundle.manifest.auto.lines():
             say(line)
+    few = few_steps(bundle.manifest)
+    if few and steps is None:
+        say(f"[yellow]{few}[/]; give more --minutes, or a computer with nothing beside it")
     shape = bundle.preprocessing
     say(f"each picture is seen as {VIEWS[shape.view]}, {shape.width} × {shape.height} pixels")
     say(f"[green]{out}[/]: {bundle.thresholds.current().promise.text}")

@@ -28,7 +28,7 @@ from learning.detectors import Budget
 from learning.images.readers import of_camera, read_data
 from learning.progress import Progress
 from learning.relearn import Costs, relearn
-from learning.training import train_bundle
+from learning.training import few_steps, train_bundle
 from synth.parts import LINE, make_line
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def train(demo: Demo) -> dict[str, Any]:
     for kind in LINE:
         if (demo.bundle_folder(kind) / MANIFEST).is_file():
             continue
-        train_bundle(
+        made = train_bundle(
             demo.line / "train.csv",
             demo.bundle_folder(kind),
             config=TrainConfig(shares=_SHARES, size=_SIZE),
@@ -149,6 +149,9 @@ def train(demo: Demo) -> dict[str, Any]:
             camera=camera_of(kind),
             progress=_named(demo.progress, kind),
         )
+        if not settings.steps and (few := few_steps(made.manifest)):
+            text = f"[yellow]{kind}: {few}[/]; what follows says little: run it again with nothing beside it"
+            demo.console.print(text, highlight=False, soft_wrap=True)
     return {kind: bundle.thresholds.get(FIRST_VERSION).promise.text for kind, bundle in demo.bundles.items()}
 
 

@@ -323,6 +323,14 @@ def test_train_leaves_a_folder_alone_that_is_no_bundle(tiles: Path, tmp_path: Pa
     assert (tmp_path / "thesis.txt").exists()
 
 
+def test_what_cannot_be_written_is_said_before_the_work(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("image")
+    said = mistake("train", tiles, "--out", tmp_path / "table.csv" / "bundle", "--steps", 1)
+    assert "it is a file" in said
+    assert "choose another place" in said
+    assert "scores.csv" in mistake("score", bundle, tiles, "--out", tmp_path)
+
+
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("Error: I/O error (os error 28)")]
 )
