@@ -125,12 +125,18 @@ def _waiting(ledger: Ledger, client: LabelStudio, project: int) -> list[AskRow]:
 
 
 def _mixed(asks: Sequence[AskRow]) -> list[AskRow]:
-    """Spread gold items evenly at random among the others, which keep their order."""
-    others = [ask for ask in asks if ask.strategy != GOLD]
-    places = {ask.ask_id: (number + 0.5) / len(others) for number, ask in enumerate(others)}
+    """Take models in turn, so that who stops early has answered about parts of all cameras.
+
+    Those of one model keep their order; what people chose or sent back stays first. Gold items lie at random.
+    """
+    places: dict[str, float] = {}
+    others = [ask for ask in asks if ask.strategy not in (GOLD, BY_HAND)]
+    for model in {ask.model_id for ask in others}:
+        own = [ask.ask_id for ask in others if ask.model_id == model]
+        places |= {ask_id: (number + 0.5) / len(own) for number, ask_id in enumerate(own)}
     # Ask ids are random.
     places |= {ask.ask_id: int(ask.ask_id[:8], 16) / 2**32 for ask in asks if ask.strategy == GOLD}
-    return sorted(asks, key=lambda ask: places[ask.ask_id])
+    return sorted(asks, key=lambda ask: places.get(ask.ask_id, 0.0))
 
 
 def _reconcile(

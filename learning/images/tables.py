@@ -60,7 +60,12 @@ def read_rows(file: Path, required: Sequence[str], accepted: Sequence[str]) -> I
     unknown = [name for name in columns if name not in accepted]
     missing = [name for name in required if name not in columns]
     if unknown or missing or len(set(columns)) < len(columns):
-        what = f"has no column {missing[0]}" if missing else f"has columns it should not have: {', '.join(columns)}"
+        if missing:
+            what = f"has no column {missing[0]}"
+        elif unknown:
+            what = f"has columns it should not have: {', '.join(unknown)}"
+        else:
+            what = f"has the column {next(name for name in columns if columns.count(name) > 1)} twice"
         msg = f"{file} {what}; columns are {', '.join(accepted)}, and {', '.join(required)} must be there"
         raise DataError(msg)
     for values in rows:

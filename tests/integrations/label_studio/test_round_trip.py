@@ -158,3 +158,12 @@ def test_a_skip_that_is_answered_later_counts(review: Review) -> None:
     report = pull(review.ledger, review.client, review.project, review.masks)
     assert (report.new, report.changed) == (0, 1)
     assert [verdict.verdict for verdict in review.ledger.verdicts()] == ["skipped", "good"]
+
+
+def test_models_are_asked_about_in_turn(review: Review) -> None:
+    first, second = review.add_asks(4), review.add_asks(2, "another model")
+    push(review.ledger, review.client, review.project, review.images_root)
+    tasks = review.task_ids()
+    order = sorted(tasks, key=lambda ask: tasks[ask][0])
+    assert [ask in second for ask in order] == [False, True, False, False, True, False]
+    assert [ask for ask in order if ask in first] == [ask.ask_id for ask in review.ledger.asks() if ask.ask_id in first]
