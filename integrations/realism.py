@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from integrations.recording import last_model, load_bundle
+from integrations.report.place import check_page
 from integrations.report.realism import write_realism_report
 from learning.bundle import Bundle
-from learning.errors import DataError
 from learning.images.records import ImageRecord
 from learning.progress import Progress, silent
 from learning.realism import Realism, find_confirmed, judge_realism, read_confirmed, read_synthetic
@@ -50,17 +50,6 @@ def find_real(*, bundle: Path | None = None, ledger: "Ledger | None" = None, con
     return Real(records, load_bundle(ledger) if ledger is not None and last_model(ledger) is not None else None)
 
 
-def check_report(report: Path) -> None:
-    """Refuse a folder where the report's file is to be.
-
-    Raises:
-        DataError: If it is one.
-    """
-    if report.is_dir():
-        msg = f"{report} is a folder; name an HTML file for the report, such as {report / 'realism.html'}"
-        raise DataError(msg)
-
-
 def report_realism(synthetic: Path, report: Path, real: Real, *, seed: int = 0, progress: Progress = silent) -> Realism:
     """Compare a synthetic set with what inspectors confirmed, and write the report.
 
@@ -77,7 +66,7 @@ def report_realism(synthetic: Path, report: Path, real: Real, *, seed: int = 0, 
     Raises:
         DataError: If the set, a confirmed defect, the bundle's detector or the file's name cannot be used.
     """
-    check_report(report)
+    check_page(report)
     realism = judge_realism(
         read_synthetic(synthetic, seed=seed, progress=progress),
         read_confirmed(real.records, progress=progress),

@@ -26,9 +26,9 @@ from learning.detectors import Detector, FitReport, create
 from learning.errors import BundleError, ConfigError
 from learning.images.preprocessing import Preprocessing
 from learning.manifest import FORMAT, DefectsUsed, Manifest, Started, TrainingSet
-from learning.room import check_room
 from learning.sealed import file_sha256, read_sealed, write_sealed
 from learning.thresholds import Promise, Threshold, ThresholdStore
+from learning.writable import check_writable
 
 MANIFEST = "bundle.json"
 _EMBEDDINGS = "embeddings.safetensors"
@@ -153,7 +153,7 @@ class Bundle:
             BundleError: If it exists, and is neither empty nor a bundle.
             DataError: If it cannot be written.
         """
-        check_room(folder)
+        check_writable(folder)
         _recover(folder)
         if not folder.exists():
             return

@@ -24,7 +24,7 @@ from integrations.cli.options import (
     existing_ledger,
     resolve_device,
 )
-from learning.errors import ConfigError, DataError
+from learning.errors import ConfigError
 
 if TYPE_CHECKING:
     from curation.ledger import TagEventRow, TagRow
@@ -228,13 +228,12 @@ def check(
         existing_bundle(bundle)
     if ledger is not None:
         existing_ledger(ledger)
-    if out.is_dir():
-        msg = f"{out} is a folder; name a file: --out {out / 'quality.html'}"
-        raise DataError(msg)
     from curation.quality import KINDS, Cache, check_quality
+    from integrations.report.place import check_page
     from integrations.report.quality import write_quality_report
     from learning.images.readers import list_data
 
+    check_page(out)
     records = list_data(data, groups)
     loaded = None
     if bundle is not None:

@@ -94,6 +94,10 @@ def drift(
     from curation.drift.watch import watch_ledger
     from curation.ledger import Ledger
 
+    if report:
+        from integrations.report.place import check_page
+
+        check_page(report)
     rules = Rules(false_alarms, "lot" if unit is UnitOption.LOT else "group", reference, begin)
     with Ledger.open(ledger) as opened, bar("run it again: what was measured is kept") as progress:
         states = watch_ledger(opened, rules, camera=camera, until=end, progress=progress)

@@ -17,7 +17,7 @@ from integrations.cli.options import (
     resolve_device,
 )
 from learning.errors import ConfigError, DataError
-from learning.room import check_room
+from learning.writable import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,7 @@ def score(
         if out.is_dir():
             msg = f"--out {out} is a folder; give the table a name: {out / 'scores.csv'}"
             raise ConfigError(msg)
-        check_room(out)
+        check_writable(out)
     from contextlib import nullcontext
 
     from curation.ledger import Ledger

@@ -56,8 +56,9 @@ def find_real(report: Path, bundle: Path | None, ledger: str | None, confirmed: 
         existing_ledger(ledger)
     from curation.ledger import Ledger
     from integrations import realism
+    from integrations.report.place import check_page
 
-    realism.check_report(report)
+    check_page(report)
     with ExitStack() as stack:
         opened = stack.enter_context(Ledger.open(ledger)) if ledger is not None else None
         return realism.find_real(bundle=bundle, ledger=opened, confirmed=confirmed)

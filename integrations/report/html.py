@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from integrations.report.content import Measurement, Outcome, Report, Share
 from integrations.report.pictures import histogram, map_picture, part_picture
+from integrations.report.place import check_page
 
 COLUMNS = (("before", "before"), ("same promise, no answers", "unasked"), ("after", "after"))
 """Heading and name of the three decisions about the same parts."""
@@ -32,7 +33,12 @@ def write_report(report: Report, path: Path) -> Path:
 
 
 def write_html(html: str, path: Path) -> Path:
-    """Write a page; the file appears whole or not at all, and its folder is made."""
+    """Write a page; the file appears whole or not at all, and its folder is made.
+
+    Raises:
+        DataError: As ``check_page``.
+    """
+    check_page(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -18,8 +18,9 @@ from integrations.report import (
     render_report,
     write_report,
 )
-from integrations.report.html import by_defect, galleries
+from integrations.report.html import by_defect, galleries, write_html
 from integrations.report.pictures import histogram, map_picture
+from learning.errors import DataError
 from tests.integrations.markup import Balance
 
 
@@ -156,3 +157,17 @@ def test_a_histogram_counts_every_part(report: Report) -> None:
 def test_the_true_outline_is_drawn_and_a_missing_map_is_borne(tmp_path: Path) -> None:
     part, mask = picture(tmp_path / "part.png"), picture(tmp_path / "mask.png", 0)
     assert map_picture(part, None, mask) != map_picture(part, None, None)
+
+
+def test_a_report_replaces_a_page_and_nothing_else(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    write_html("<!doctype html><p>first</p>", page)
+    write_html("<!doctype html><p>second</p>", page)
+    assert "second" in page.read_text()
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
+    with pytest.raises(DataError, match=r"notes\.txt exists and is no HTML page; it is left alone"):
+        write_html("<!doctype html>", notes)
+    assert notes.read_text() == "mine"
+    with pytest.raises(DataError, match="is a folder; name an HTML file"):
+        write_html("<!doctype html>", tmp_path)

@@ -6,7 +6,7 @@ from pathlib import Path
 from learning.errors import DataError
 
 
-def check_room(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """Refuse a file or folder to be that cannot be made where it is wanted; nothing is left behind.
 
     A trial says more than permissions do, which say nothing of read-only mounts, and all is permitted to root.
