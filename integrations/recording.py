@@ -87,7 +87,7 @@ def score_images(
     """Score images, decide about their parts, and record both where a ledger is given.
 
     Killed at any moment and run again with a ledger, images that it has under this model and threshold are not
-    scored a second time.
+    scored a second time; but those are whose map or embedding was lost since, to have it again.
 
     Args:
         bundle: The model and its current threshold.
@@ -115,8 +115,9 @@ def score_images(
             result.failures.append(outcome)
             continue
         target = _map_target(outcome.record.path, maps, recorder)
-        if target:
-            save_map(outcome.map, target, bundle.map_range)
+        lost = recorder.lost.get(outcome.record.path) if recorder else None
+        for place in {place for place in (target, lost) if place is not None}:
+            save_map(outcome.map, place, bundle.map_range)
         image = ScoredImage(
             image=outcome.record.path,
             part=outcome.record.part,
@@ -278,6 +279,8 @@ class _Recorder:
         self.folder = home.absolute()
         self.waiting: list[tuple[ImageScore, ScoredImage]] = []
         self.looks = LooksAhead()
+        self.lost: dict[Path, Path] = {}
+        """Where the ledger has a map of an image that is gone."""
         record_model(ledger, bundle)
         reference_looks(ledger, bundle)
 
@@ -287,7 +290,7 @@ class _Recorder:
         return self.folder / "maps" / self.bundle.fingerprint / f"{image_id_of(image)}.png"
 
     def known(self, records: Iterable[ImageRecord]) -> dict[Path, ScoredImage]:
-        """What the ledger has of these images under this model and threshold."""
+        """What the ledger has of these images under this model and threshold, if map and embedding are there too."""
         from curation.ledger import image_id_of
 
         threshold = self.bundle.thresholds.current()
@@ -296,10 +299,13 @@ class _Recorder:
             for row in self.ledger.scores(model_id=self.bundle.fingerprint)
             if row.threshold_version == threshold.version
         }
+        whole = self.ledger.keep_whole_embeddings(self.bundle.fingerprint) if rows else set()
         found = {}
         for record in records if rows else ():
             row = rows.get(image_id_of(record.path)) if record.path.is_file() else None
-            if row is not None:
+            if row is not None and row.map_path and not Path(row.map_path).is_file():
+                self.lost[record.path] = Path(row.map_path)
+            elif row is not None and row.image_id in whole:
                 found[record.path] = ScoredImage(
                     image=record.path,
                     part=record.part,

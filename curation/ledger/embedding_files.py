@@ -106,6 +106,22 @@ def record(connection: Connection, model_id: str, path: Path, checksum: str, ima
         connection.execute(embedding_rows.insert(), list(part))
 
 
+def keep_whole(connection: Connection, model_id: str) -> set[str]:
+    """Forget files of a model that are gone or were changed, whose embeddings are lost.
+
+    Returns:
+        Images that have an embedding in one of the others.
+    """
+    files = embedding_files
+    for file in connection.execute(select(files).where(files.c.model_id == model_id)).all():
+        try:
+            _verified(Path(file.path), file.sha256)
+        except LedgerError:
+            connection.execute(files.delete().where(files.c.number == file.number))
+    rows = select(embedding_rows.c.image_id).join(files, files.c.number == embedding_rows.c.file)
+    return set(connection.execute(rows.where(files.c.model_id == model_id)).scalars())
+
+
 def opened(connection: Connection, model_id: str) -> Embedded:
     """Verify all embeddings of a model; of each image the latest counts.
 

@@ -285,6 +285,15 @@ class Ledger(OfSome, Registry, Tagging, Vouching, Looks):
             found = embedding_files.opened(connection, model_id)
         return found.ids, found.take(found.ids)
 
+    def keep_whole_embeddings(self, model_id: str) -> set[str]:
+        """Forget files of embeddings that are gone or were changed, so that their images can be scored again.
+
+        Returns:
+            Images whose embedding by this model is whole.
+        """
+        with self._write() as connection:
+            return embedding_files.keep_whole(connection, model_id)
+
     # Asks
 
     def create_asks(self, entries: Sequence[AskEntry]) -> list[str]:

@@ -9,10 +9,13 @@ from xml.etree import ElementTree
 
 from integrations.label_studio.client import server_errors, url_of
 from integrations.label_studio.page import classes_of, labelling_config
-from integrations.label_studio.tasks import PREDICTIONS
+from integrations.label_studio.tasks import version_of
+from integrations.recording import models_in_use
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
+
+    from curation.ledger import Ledger
 
 ASKS_FOLDER = "asks"
 """Below the served folder: Label Studio serves local files only from a subfolder of its root."""
@@ -70,15 +73,16 @@ def inspectors_of(client: LabelStudio, project: int) -> int:
         return client.projects.get(project).maximum_annotations or 1
 
 
-def predictions_of(client: LabelStudio, project: int) -> str:
-    """The name that proposed regions have to have for a project to show them.
+def predictions_of(client: LabelStudio, project: int, ledger: Ledger) -> str:
+    """The name that proposed regions have to have for a project to show them: it shows those of one name alone.
 
-    The first import sets it. In projects of before it names their first model, and stays, or what is there would be
-    hidden. Where a back end is chosen, Label Studio shows what that one answers, and the name says nothing.
+    The first import sets it: that of all models in use then, so that a back end has nothing to predict anew. It stays
+    when others decide, or what is there would be hidden. Where a back end is chosen, Label Studio shows what that one
+    answers, and the name says nothing.
     """
     with server_errors(url_of(client)):
         shown = client.projects.get(project).model_version or ""
-    return shown if shown.startswith(PREDICTIONS) else PREDICTIONS
+    return shown if shown.startswith(version_of([""])) else version_of(models_in_use(ledger))
 
 
 def _find(client: LabelStudio, title: str) -> list[int]:

@@ -88,7 +88,7 @@ def push(
         present = _reconcile(ledger, client, project, asks, report)
         _renew(ledger, client, asks, present, gallery)
         missing = _mixed([ask for ask in asks if ask.ask_id not in present])
-        builder = TaskBuilder(ledger, missing, gallery, predictions_of(client, project))
+        builder = TaskBuilder(ledger, missing, gallery, predictions_of(client, project, ledger))
         batches = _made(builder, missing, chunk, report, progress)
         # While the server takes in one batch, the pictures of the next are made.
         for sent, ids in _imported(client, project, batches):

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from curation.lookalikes import Lookalike
     from integrations.label_studio.gallery import Gallery
 
-PREDICTIONS = "map"
-"""What proposed regions are called in a new project; those of a back end are ``version_of`` its models."""
-
 _AUDIT = "A random audit: asked about whatever its score."
 _REASONS = {
     BY_HAND: "Somebody looking through the images chose this one.",
@@ -45,17 +42,15 @@ _REASONS = {
 class TaskBuilder:
     """Looks up what tasks show; the ledger is read once for all of them."""
 
-    def __init__(
-        self, ledger: Ledger, asks: Sequence[AskRow], gallery: Gallery, predictions: str = PREDICTIONS
-    ) -> None:
+    def __init__(self, ledger: Ledger, asks: Sequence[AskRow], gallery: Gallery, predictions: str = "") -> None:
         """Read the ledger.
 
         Args:
             ledger: With images, and scores and embeddings of the models that were shown.
             asks: All that tasks will be made of.
             gallery: Where pictures are shown.
-            predictions: What Label Studio calls the proposed regions. A project shows those of one name alone, so that
-                it is the same for all models; which one it was, the ledger knows by the ask.
+            predictions: What Label Studio calls the proposed regions, from ``predictions_of``; which model it was, the
+                ledger knows by the ask.
         """
         self.predictions = predictions
         self.gallery = gallery

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors import SafetensorError
 
@@ -155,6 +156,40 @@ def test_score_into_a_ledger_twice_records_once_and_explain_tells(bundle: Path, 
 
     unknown = next((tiles / "train" / "good").iterdir())
     assert "flawsmith score" in mistake("explain", unknown, "--ledger", ledger)
+
+
+def test_what_was_lost_beside_a_ledger_comes_back_by_scoring_again(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    from curation.ledger import Ledger
+    from curation.ledger.files import image_id_of
+
+    ledger, home = tmp_path / "line.db", tmp_path / "home"
+    score = ("score", bundle, tiles / "test", "--ledger", ledger, "--home", home)
+    assert run(*score, "--maps", tmp_path / "maps").exit_code == 0
+    with Ledger.open(str(ledger)) as opened:
+        before = opened.scores(latest=False)
+        (model,) = opened.models()
+        whole = dict(zip(*opened.embeddings(model.model_id), strict=True))
+    (file,) = (home / "embeddings" / model.model_id).iterdir()
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    lost = Path(str(before[0].map_path))
+    picture = lost.read_bytes()
+    lost.unlink()
+    # A picture that is gone cannot be scored again; the others can.
+    gone = next(one for one in sorted((tiles / "test").rglob("*.png")) if image_id_of(one) != before[0].image_id)
+    kept, missing = gone.read_bytes(), image_id_of(gone)
+    gone.unlink()
+    try:
+        assert run(*score).exit_code == 0
+    finally:
+        gone.write_bytes(kept)
+    assert lost.read_bytes() == picture
+    with Ledger.open(str(ledger)) as opened:
+        assert opened.scores(latest=False) == before
+        ids, embeddings = opened.embeddings(model.model_id)
+    assert set(ids) == set(whole) - {missing}
+    np.testing.assert_array_equal(embeddings, [whole[key] for key in ids])
 
 
 def test_interrupted_scoring_goes_on(
