@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from integrations.cli.console import print_json, say
-from integrations.cli.options import DEFAULT_LEDGER, JsonOption, LedgerOption, existing_data, existing_ledger
+from integrations.cli.options import DEFAULT_LEDGER, JsonOption, LedgerOption, existing_ledger, known_image
 
 if TYPE_CHECKING:
     from curation.ledger import Ledger
@@ -116,6 +116,7 @@ def mark(
     with _opened(ledger, images) as (opened, keys):
         count = mark_images(opened, keys, verdict.value, who, defect_class, severity.value if severity else None)
     say(escape(f"{count} marked as {verdict} by {who}, {len(set(keys)) - count} were so already"))
+    say("the ledger has it; flawsmith curate sync brings it into FiftyOne")
 
 
 def spread(
@@ -227,20 +228,11 @@ def kinds(
 @contextmanager
 def _opened(ledger: str, images: list[Path]) -> Iterator[tuple["Ledger", list[str]]]:
     """The ledger, and what it calls these files."""
-    for image in images:
-        existing_data(image)
     existing_ledger(ledger)
-    from curation.ledger import Ledger, LedgerError, image_id_of
-    from learning.errors import DataError
+    from curation.ledger import Ledger
 
     with Ledger.open(ledger) as opened:
-        keys = [image_id_of(image) for image in images]
-        for image, key in zip(images, keys, strict=True):
-            try:
-                opened.image(key)
-            except LedgerError as error:
-                msg = f"{image} is not in {ledger}: flawsmith score BUNDLE {image} --ledger {ledger}"
-                raise DataError(msg) from error
+        keys = [known_image(opened, image, ledger) for image in images]
         yield opened, keys
 
 

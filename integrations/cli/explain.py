@@ -13,10 +13,10 @@ from integrations.cli.options import (
     BundleOption,
     JsonOption,
     LedgerOption,
-    existing_data,
     existing_ledger,
+    known_image,
 )
-from learning.errors import BundleError, DataError
+from learning.errors import BundleError
 
 if TYPE_CHECKING:
     from curation.ledger import History, ScoreRow
@@ -33,20 +33,15 @@ def explain(
 ) -> None:
     """Say which model, threshold and promise decided about an image, what it is like, and who said what since.
 
-    The image is recognised by its content: it may have been moved or renamed.
+    The image is recognised by its content: it may have been moved or renamed; one that is gone, by where it was.
 
     Example: [bold]flawsmith explain line3/today/part_0042.png --ledger line3.db[/bold]
     """
-    existing_data(image)
     existing_ledger(ledger)
-    from curation.ledger import Ledger, LedgerError, image_id_of
+    from curation.ledger import Ledger
 
     with Ledger.open(ledger) as opened:
-        try:
-            history = opened.history(image_id_of(image))
-        except LedgerError as error:
-            msg = f"{image}: {error}: flawsmith score BUNDLE {image} --ledger {ledger}"
-            raise DataError(msg) from error
+        history = opened.history(known_image(opened, image, ledger))
     scores = sorted(history.scores, key=lambda score: score.recorded_at)
     similar, missing = _similar(image, scores, history, bundle, neighbors)
     if as_json:
@@ -64,6 +59,8 @@ def _similar(
 
     if not scores or not count:
         return [], ""
+    if not image.exists():
+        return [], "the picture is gone, so that it cannot be compared with good parts"
     known = {model.model_id: model.path for model in history.models}
     folder = folder or known.get(scores[-1].model_id)
     if folder is None:

@@ -2,11 +2,14 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from learning.errors import BundleError, DataError
+
+if TYPE_CHECKING:
+    from curation.ledger import Ledger
 
 
 class Device(StrEnum):
@@ -122,3 +125,31 @@ def resolve_device(device: Device) -> str:
     if device is Device.AUTO:
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device.value
+
+
+def known_image(ledger: "Ledger", image: Path, name: str) -> str:
+    """What a ledger calls a file: by its content, or, where the file is gone, by where it was last seen.
+
+    Args:
+        ledger: Opened.
+        image: The file.
+        name: What the ledger is called on the command line.
+
+    Raises:
+        DataError: If the ledger does not know it.
+    """
+    from curation.ledger import LedgerError, image_id_of
+
+    if not image.exists():
+        row = ledger.find(image)
+        if row is None:
+            msg = f"{image}: no such file, and {name} has seen none there"
+            raise DataError(msg)
+        return row.image_id
+    key = image_id_of(image)
+    try:
+        ledger.image(key)
+    except LedgerError as error:
+        msg = f"{image} is not in {name}: flawsmith score BUNDLE {image} --ledger {name}"
+        raise DataError(msg) from error
+    return key

@@ -156,6 +156,15 @@ def test_score_into_a_ledger_twice_records_once_and_explain_tells(bundle: Path, 
 
     unknown = next((tiles / "train" / "good").iterdir())
     assert "flawsmith score" in mistake("explain", unknown, "--ledger", ledger)
+    assert "has seen none there" in mistake("explain", tmp_path / "nothing.png", "--ledger", ledger)
+    content = image.read_bytes()
+    image.unlink()
+    try:
+        told = run("explain", image, "--ledger", ledger).stdout
+    finally:
+        image.write_bytes(content)
+    assert "with 95 % confidence" in told
+    assert "the picture is gone" in told
 
 
 def test_what_was_lost_beside_a_ledger_comes_back_by_scoring_again(bundle: Path, tiles: Path, tmp_path: Path) -> None:
