@@ -99,15 +99,22 @@ def _not_about_removed_options(record: logging.LogRecord) -> bool:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Turn the driver's connection errors into one clear sentence.
+    """Turn the driver's connection errors, and that a data set is gone, into one clear sentence.
 
     Raises:
-        DatabaseError: The database does not answer any more.
+        DatabaseError: The database does not answer any more, or the data set was deleted or renamed.
     """
     import pymongo.errors
+    from fiftyone.core.dataset import DatasetNotFoundError
 
     try:
         yield
+    except DatasetNotFoundError as error:
+        msg = (
+            f"{error}: it was deleted or renamed. Nothing is lost, the ledger has everything: flawsmith curate sync "
+            "makes it anew; then open the App again"
+        )
+        raise DatabaseError(msg) from error
     except (pymongo.errors.ConnectionFailure, ConnectionError) as error:
         msg = (
             "The FiftyOne database stopped answering. Nothing is lost, the ledger has everything: "

@@ -85,12 +85,13 @@ class SelectedOperator(foo.Operator, ABC):
             ``text``, and what else the operator found.
         """
         try:
-            selected = self.meant(ctx)
-            if not selected:
-                msg = "Select samples first"
-                raise DatabaseError(msg)
-            with database_errors(), ledger_of(ctx.dataset) as ledger:
-                answer = self.do(ctx, ledger, image_ids(ctx.dataset, selected))
+            with database_errors():
+                selected = self.meant(ctx)
+                if not selected:
+                    msg = "Select samples first"
+                    raise DatabaseError(msg)
+                with ledger_of(ctx.dataset) as ledger:
+                    answer = self.do(ctx, ledger, image_ids(ctx.dataset, selected))
         except UserError as error:
             ctx.ops.notify(str(error), variant="error")
             return {"text": str(error), "failed": True}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from curation.app import START_SECONDS, open_app
+from curation.connection import database_errors
 from curation.errors import DatabaseError
 from curation.mongo import MongoServer
 
@@ -43,6 +44,13 @@ def test_a_taken_port_is_named(dataset: Any) -> None:
         port = other.getsockname()[1]
         with pytest.raises(DatabaseError, match=f"Port {port} is taken"):
             open_app(dataset.name, port=port)
+
+
+def test_a_data_set_that_is_gone_from_under_a_page_is_said_in_words(server: MongoServer) -> None:
+    import fiftyone as fo
+
+    with pytest.raises(DatabaseError, match=r"deleted or renamed.*open the App again"), database_errors():
+        fo.load_dataset("gone")
 
 
 def test_a_missing_data_set_says_what_to_do(server: MongoServer) -> None:
