@@ -377,10 +377,7 @@ class FaissSimilarityIndex(SimilarityIndex, DuplicatesMixin):
         ids = array.reshape(-1)
         rows = store.rows_of(ids)
         if (rows < 0).any():
-            msg = (
-                f"{(rows < 0).sum()} ids of the query are not in the index, {ids[rows < 0][0]} for one; where the data "
-                "set was made anew, open the App again: what it shows is sorted by a sample that is gone"
-            )
+            msg = f"{(rows < 0).sum()} ids of the query are not indexed, {ids[rows < 0][0]} for one: open the App anew"
             raise ValueError(msg)
         return np.array(store.vectors[rows]), array.ndim == 0
 

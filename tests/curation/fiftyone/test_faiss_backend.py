@@ -118,7 +118,7 @@ def test_added_and_removed_embeddings_are_there_after_loading(
     assert held_ids.tolist() == ids[4:8]
     assert np.array_equal(held, -vectors[4:8])
     assert again.sort_by_similarity(-vectors[4], k=1).values("id") == [ids[4]]
-    with pytest.raises(ValueError, match="not in the index"):
+    with pytest.raises(ValueError, match="not indexed"):
         again.sort_by_similarity(ids[0], k=1)
 
 
