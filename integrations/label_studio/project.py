@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from integrations.label_studio.client import server_errors, url_of
 from integrations.label_studio.page import classes_of, labelling_config
-from integrations.label_studio.tasks import version_of
+from integrations.label_studio.tasks import PREDICTIONS, version_of
 from integrations.recording import models_in_use
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def predictions_of(client: LabelStudio, project: int, ledger: Ledger) -> str:
     """
     with server_errors(url_of(client)):
         shown = client.projects.get(project).model_version or ""
-    return shown if shown.startswith(version_of([""])) else version_of(models_in_use(ledger))
+    return shown if shown.startswith(PREDICTIONS) else version_of(models_in_use(ledger))
 
 
 def _find(client: LabelStudio, title: str) -> list[int]:

@@ -86,9 +86,10 @@ def push(
         asks = _waiting(ledger, client, project)
         progress(0, len(asks), "looking for tasks that are there already")
         present = _reconcile(ledger, client, project, asks, report)
-        _renew(ledger, client, asks, present, gallery)
+        predictions = predictions_of(client, project, ledger)
+        _renew(ledger, client, asks, present, gallery, predictions)
         missing = _mixed([ask for ask in asks if ask.ask_id not in present])
-        builder = TaskBuilder(ledger, missing, gallery, predictions_of(client, project, ledger))
+        builder = TaskBuilder(ledger, missing, gallery, predictions)
         batches = _made(builder, missing, chunk, report, progress)
         # While the server takes in one batch, the pictures of the next are made.
         for sent, ids in _imported(client, project, batches):
@@ -167,7 +168,12 @@ def _reconcile(
 
 
 def _renew(
-    ledger: Ledger, client: LabelStudio, asks: Sequence[AskRow], present: dict[str, Any], gallery: Gallery
+    ledger: Ledger,
+    client: LabelStudio,
+    asks: Sequence[AskRow],
+    present: dict[str, Any],
+    gallery: Gallery,
+    predictions: str,
 ) -> None:
     """Bring unanswered tasks up to what the page shows now: of an older version, or with addresses that do not hold."""
     current = {
@@ -176,7 +182,7 @@ def _renew(
         if _answers(task) or (set(TASK_KEYS) <= task.data.keys() and gallery.holds(task.data[IMAGE]))
     }
     outdated = [ask for ask in asks if ask.ask_id in present.keys() - current]
-    builder = TaskBuilder(ledger, outdated, gallery)
+    builder = TaskBuilder(ledger, outdated, gallery, predictions)
     for ask in outdated:
         try:
             data = builder.task(ask)["data"]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from curation.lookalikes import Lookalike
     from integrations.label_studio.gallery import Gallery
 
+PREDICTIONS = "map "
+"""What names of predictions begin with."""
+
 _AUDIT = "A random audit: asked about whatever its score."
 _REASONS = {
     BY_HAND: "Somebody looking through the images chose this one.",
@@ -144,7 +147,7 @@ def proposal(ask_id: str, anomaly_map: NDArray[np.uint8]) -> list[dict[str, Any]
 
 def version_of(models: Sequence[str]) -> str:
     """What predictions of these models are called in Label Studio, which tells by it what is out of date."""
-    return f"map {'+'.join(model[:12] for model in models)}"
+    return f"{PREDICTIONS}{'+'.join(model[:12] for model in models)}"
 
 
 def why(reason: str) -> str:

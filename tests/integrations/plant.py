@@ -1,9 +1,12 @@
 """A plant of stubs: good parts, a ledger with confirmed parts, and a model that decides."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from curation.ledger import ImageEntry, Ledger, VerdictEntry
@@ -21,6 +24,26 @@ BLIND, SHARP = {"sees": 0.4}, {"sees": 1.0}
 RULES = ChallengeConfig(
     margins={Metric.ESCAPE: 0.2, Metric.FALSE_REJECT: 0.2}, synthetic_each=0, frozen_share=0.5, resamples=300
 )
+
+
+class Killed(BaseException):
+    """A run that is ended between judgement and promotion."""
+
+
+@contextmanager
+def killed_before_promoting() -> Iterator[None]:
+    """End with ``Killed`` whatever would promote a challenger, while this lasts."""
+    crown = Ledger.crown
+
+    def dies(*given: object) -> object:
+        if given[3] == "promoted":
+            raise Killed
+        return crown(*given)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ledger, "crown", dies)
+        with pytest.raises(Killed):
+            yield
 
 
 def picture(file: Path, seed: int, spot: int = 0) -> Path:

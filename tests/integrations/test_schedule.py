@@ -27,7 +27,7 @@ from integrations.orders import Order
 from integrations.schedule import flow, serve
 from integrations.succession import champion_of
 from learning.errors import ConfigError, PromiseError
-from tests.integrations.plant import BLIND, RULES, SHARP, Plant, config, picture
+from tests.integrations.plant import BLIND, RULES, SHARP, Plant, config, killed_before_promoting, picture
 
 
 @pytest.fixture(scope="module")
@@ -111,28 +111,16 @@ def test_what_may_pass_is_tried_again(plant: Plant, monkeypatch: pytest.MonkeyPa
     assert len(tries) == 2
 
 
-def test_a_run_that_is_killed_goes_on_with_what_it_had_begun(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_killed_goes_on_with_what_it_had_begun(plant: Plant) -> None:
     """Killed between judgement and promotion: nothing is new any more, and yet it promotes when it goes on."""
-
-    class Killed(BaseException):
-        pass
-
-    crown = Ledger.crown
-
-    def dies(*given: Any) -> Any:
-        if given[3] == "promoted":
-            raise Killed
-        return crown(*given)
 
     with get_client(sync_client=True) as client:
         run = client.create_flow_run(flow.retrain, parameters={"order": order(plant, if_new=50)})
-        monkeypatch.setattr(Ledger, "crown", dies)
-        with pytest.raises(Killed):
+        with killed_before_promoting():
             begin(run.id)
         # Its hook has it go on.
         assert client.read_flow_run(run.id).state_name == "AwaitingRetry"
         assert decides(plant) == plant.bundle.fingerprint
-        monkeypatch.setattr(Ledger, "crown", crown)
         with Ledger.open(plant.place) as ledger:
             assert ledger.challenges()[0].wins
         # What is left where all was killed at once.
@@ -150,16 +138,6 @@ def test_after_a_run_was_cancelled_before_it_promoted_the_next_one_does_and_trai
 ) -> None:
     """As SIGTERM does to what is served: the run does not go on, and nothing is newly confirmed at the next one."""
 
-    class Ended(BaseException):
-        pass
-
-    crown = Ledger.crown
-
-    def ends(*given: Any) -> Any:
-        if given[3] == "promoted":
-            raise Ended
-        return crown(*given)
-
     trainings: list[str] = []
     real = challengers.train_on_records
 
@@ -171,11 +149,9 @@ def test_after_a_run_was_cancelled_before_it_promoted_the_next_one_does_and_trai
     ordered = order(plant, if_new=50)
     with get_client(sync_client=True) as client:
         run = client.create_flow_run(flow.retrain, parameters={"order": ordered})
-        monkeypatch.setattr(Ledger, "crown", ends)
-        with pytest.raises(Ended):
+        with killed_before_promoting():
             begin(run.id)
         client.set_flow_run_state(run.id, Cancelled(), force=True)
-        monkeypatch.setattr(Ledger, "crown", crown)
         assert flow.recover() == 0
     assert decides(plant) == plant.bundle.fingerprint
     # What was confirmed meanwhile would give another training set.

@@ -31,7 +31,7 @@ from learning.errors import BundleError, DataError, PromiseError
 from learning.images.records import ImageRecord
 from learning.thresholds import Threshold, conformal_threshold
 from learning.training import train_bundle
-from tests.integrations.plant import BLIND, RULES, SHARP, Plant, config, options, picture
+from tests.integrations.plant import BLIND, RULES, SHARP, Plant, config, killed_before_promoting, options, picture
 
 
 def test_a_better_challenger_takes_over_and_every_step_can_be_repeated(make: Callable[..., Plant]) -> None:
@@ -203,30 +203,16 @@ def test_rolling_back_goes_step_by_step_and_no_schedule_undoes_it(make: Callable
         assert champion.model_id == outcome.challenger.fingerprint
 
 
-def test_who_won_and_was_not_promoted_waits_and_is_judged_anew_before_it_decides(
-    make: Callable[..., Plant], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_won_and_was_not_promoted_waits_and_is_judged_anew_before_it_decides(make: Callable[..., Plant]) -> None:
     plant = make(BLIND)
-
-    class Ended(BaseException):
-        pass
-
-    crown = Ledger.crown
-
-    def ends(*given: object) -> object:
-        if given[3] == "promoted":
-            raise Ended
-        return crown(*given)  # type: ignore[arg-type]
 
     with Ledger.open(plant.place) as ledger:
         judged = plant.challenge(ledger, options(SHARP), promote=False)
         assert judged.row.wins
         # It was only to be judged, as for the shadow.
         assert waiting_winner(ledger, RULES) is None
-        monkeypatch.setattr(Ledger, "crown", ends)
-        with pytest.raises(Ended):
+        with killed_before_promoting():
             plant.challenge(ledger, options(SHARP, seed=1))
-        monkeypatch.setattr(Ledger, "crown", crown)
         won = waiting_winner(ledger, RULES)
         assert won is not None
         assert won.challenger_id not in (judged.challenger.fingerprint, plant.bundle.fingerprint)
