@@ -99,11 +99,11 @@ def sync(
         f"look at it with: flawsmith curate open --name {escape(shlex.quote(name))}"
     )
     if report.others:
-        other = report.others[0]
+        one = len(report.others) == 1
         say(
-            f"[yellow]{escape(name)} was not there and was made anew.[/] {escape(', '.join(report.others))} shows this "
-            f"ledger too: if it was given that name in the App, its new tags come by flawsmith curate sync --name "
-            f"{escape(shlex.quote(other))}"
+            f"[yellow]{escape(name)} was not there and was made anew.[/] {escape(', '.join(report.others))} "
+            f"{'shows' if one else 'show'} this ledger too: if {'it' if one else 'one of them'} was given that name in "
+            f"the App, its new tags come by flawsmith curate sync --name {escape(shlex.quote(report.others[0]))}"
         )
     if report.tags_set or report.tags_removed:
         say(f"from the App: {report.tags_set} tags set, {report.tags_removed} taken away; flawsmith curate tags")
@@ -274,13 +274,17 @@ def open_(
     from curation.mongo import MongoServer
 
     ends_with_ctrl_c()
+    say("starting FiftyOne: half a minute, or minutes where the machine is busy")
+
+    def tell(text: str) -> None:
+        say(escape(text))
+
     with MongoServer(home / "fiftyone") as server:
         with bar() as progress:
-            progress(0, 1, "starting FiftyOne")
-            running = open_app(name, port)
-        with server.kept_alive(lambda text: say(escape(text))), running:
+            running = open_app(name, port, progress=progress)
+        with server.kept_alive(tell), running:
             say(f"FiftyOne: [bold]{running.url}[/] (Ctrl-C ends it)")
             try:
-                running.wait()
+                running.wait(tell)
             except KeyboardInterrupt:
                 say("closed; nothing is lost")

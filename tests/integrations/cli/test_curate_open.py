@@ -23,10 +23,10 @@ from integrations.cli import main
 class App(nullcontext):
     url = "http://127.0.0.1:1/"
 
-    def wait(self):
+    def wait(self, told):
         time.sleep(120)
 
-curation.dataset.open_app = lambda *_: App()
+curation.dataset.open_app = lambda *_, **__: App()
 main()
 """
 
