@@ -40,6 +40,9 @@ for _command in COMMANDS:
 
 app.command("import")(import_)
 
+_FIRST = 5
+"""Images that a check names on the terminal; its page has pictures of more."""
+
 NameOption = Annotated[str, typer.Option(metavar="NAME", help="Name of the data set in FiftyOne.")]
 
 
@@ -255,6 +258,9 @@ def check(
         say(f"ledger: {tagged.tagged} images tagged, {tagged.unknown} with findings are not in it")
     for kind, found in report.findings.items():
         say(f"{len(found):6d}  {KINDS[kind][0]}")
+    if len(report.ranking) > 1:
+        first = ", ".join(records[place].path.name for place in report.ranking[:_FIRST])
+        say(f"        look at these first, they are least like the others: {escape(first)}")
     say(f"{len(records)} images looked at, nothing was changed; look at [bold]{escape(str(out))}[/]")
     if as_json:
         print_json(content)
