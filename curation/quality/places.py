@@ -1,5 +1,6 @@
 """What each place of a picture looks like, and which pictures have one that is unlike all places of the others."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 _SIDE, _GRID = 128, 8
 _SCALES = (0.7, 1.4, 2.8, 5.6, 11.0)
 """Standard deviations in pixels of the smoothing; neighbours make a band each."""
-_NUMBERS = 3 * (len(_SCALES) - 1) + 3
+_BANDS = 3 * (len(_SCALES) - 1)
+_NUMBERS = _BANDS + 3
 PLACES = _GRID * _GRID * _NUMBERS
 """Numbers that describe the places of a picture."""
 
@@ -60,10 +62,9 @@ def oddness(places: NDArray[np.float16]) -> NDArray[np.float64]:
     Returns:
         ``[N]``.
     """
-    fine = places.astype(np.float32).reshape(len(places), _GRID, _GRID, _NUMBERS)
     total = np.zeros(len(places))
-    for numbers in (fine, _coarser(fine)):
-        farthest = _farthest(_told(numbers), numbers.shape[1])
+    for grid in (_GRID, _GRID // 2):
+        farthest = _farthest(places, grid)
         total += farthest / max(float(np.median(farthest)), 1e-6)
     return total
 
@@ -73,46 +74,64 @@ def _cut(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     return picture.reshape(_GRID, cell, _GRID, cell)
 
 
-def _coarser(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same of a grid of 4 × 4."""
-    count, grid = len(numbers), _GRID // 2
-    four = numbers.reshape(count, grid, 2, grid, 2, _NUMBERS)
-    coarse = four.mean(axis=(2, 4))
-    bands = 3 * (len(_SCALES) - 1)
-    coarse[..., 0:bands:3] = four[..., 0:bands:3].max(axis=(2, 4))
-    coarse[..., 1:bands:3] = four[..., 1:bands:3].min(axis=(2, 4))
-    coarse[..., 2:bands:3] = np.sqrt((four[..., 2:bands:3] ** 2).mean(axis=(2, 4)))
-    return coarse
+@dataclass(frozen=True)
+class _Usual:
+    """What is usual for a place: median and deviation ``[D]``, and what decorrelates, ``[D, D]``."""
+
+    median: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    whitening: NDArray[np.float64]
+
+    def unusual(self, numbers: NDArray[np.float32], at: NDArray[np.intp], grid: int) -> NDArray[np.float32]:
+        """``[P, D + 2]`` of places ``[P, D]``: what is unusual about each, and where it lies."""
+        white = _clipped((numbers - self.median) / self.deviation) @ self.whitening
+        where = _POSITION / grid * np.column_stack(np.divmod(at, grid))
+        return np.concatenate([white, where], axis=1).astype(np.float32)
 
 
-def _told(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``[N, G * G, D]``: energy by its logarithm, the gradient as direction, in robust deviations, decorrelated."""
-    bands = 3 * (len(_SCALES) - 1)
-    across, down, both = (numbers[..., bands + at] for at in range(3))
-    energy = across + down + 1e-6
-    told = np.concatenate([numbers[..., :bands], np.stack([(across - down) / energy, 2 * both / energy], -1)], axis=-1)
-    told[..., 2:bands:3] = np.log(told[..., 2:bands:3] + 1e-3)
-    flat = told.reshape(-1, told.shape[-1])
-    low, median, high = np.quantile(flat, [0.25, 0.5, 0.75], axis=0)
-    scaled = ((flat - median) / np.maximum((high - low) / 1.349, 1e-3)).clip(-_FARTHEST, _FARTHEST)
-    covariance = np.cov(scaled.clip(-_FARTHEST / 2, _FARTHEST / 2).T) + _RIDGE * np.eye(scaled.shape[1])
-    white = scaled @ np.linalg.inv(np.linalg.cholesky(covariance)).T
-    return white.reshape(len(numbers), -1, white.shape[1]).astype(np.float32)
+def _usual(numbers: NDArray[np.float32]) -> _Usual:
+    low, median, high = np.quantile(numbers, [0.25, 0.5, 0.75], axis=0)
+    deviation = np.maximum((high - low) / 1.349, 1e-3)
+    scaled = _clipped((numbers - median) / deviation).clip(-_FARTHEST / 2, _FARTHEST / 2)
+    covariance = np.cov(scaled.T) + _RIDGE * np.eye(scaled.shape[1])
+    return _Usual(median, deviation, np.linalg.inv(np.linalg.cholesky(covariance)).T)
 
 
-def _farthest(told: NDArray[np.float32], grid: int) -> NDArray[np.float64]:
+def _clipped(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+    return scaled.clip(-_FARTHEST, _FARTHEST)
+
+
+def _farthest(places: NDArray[np.float16], grid: int) -> NDArray[np.float64]:
     """``[N]`` the largest distance of a place of each picture to its fifth nearest in other pictures."""
-    count, places, _ = told.shape
-    where = np.stack(np.meshgrid(np.arange(grid), np.arange(grid), indexing="ij"), axis=-1).reshape(places, 2) / grid
-    position = np.broadcast_to(_POSITION * where, (count, places, 2)).astype(np.float32)
-    full = np.concatenate([told, position], axis=2)
-    chosen = np.random.default_rng(0).permutation(count * places)[:_COMPARED]
-    others, owner = full.reshape(count * places, -1)[chosen], chosen // places
+    count, cells = len(places), grid * grid
+    chosen = np.random.default_rng(0).permutation(count * cells)[:_COMPARED]
+    owner, at = np.divmod(chosen, cells)
+    pictures, back = np.unique(owner, return_inverse=True)
+    numbers = _numbers(places[pictures], grid)[back, at]
+    usual = _usual(numbers)
+    others = usual.unusual(numbers, at, grid)
     lengths = (others**2).sum(axis=1)
     found = np.zeros(count)
-    for row, own in enumerate(full):
+    for row in range(count):
+        # One picture at a time: all of a large set would take gigabytes.
+        own = usual.unusual(_numbers(places[row : row + 1], grid)[0], np.arange(cells), grid)
         distances = (own**2).sum(axis=1)[:, None] + lengths - 2 * own @ others.T
-        distances = distances[:, owner != row]
+        distances[:, owner == row] = np.inf
         nearest = np.partition(distances, _NEIGHBOR - 1, axis=1)[:, _NEIGHBOR - 1]
         found[row] = np.sqrt(max(float(nearest.max()), 0.0))
     return found
+
+
+def _numbers(places: NDArray[np.float16], grid: int) -> NDArray[np.float32]:
+    """``[N, G * G, D]`` of a grid as it is kept, or half as fine: energies as logarithms, gradients as directions."""
+    kept = places.astype(np.float32).reshape(len(places), grid, _GRID // grid, grid, _GRID // grid, _NUMBERS)
+    highest, lowest, energy = (kept[..., kind:_BANDS:3] for kind in range(3))
+    across, down, both = np.moveaxis(kept[..., _BANDS:].mean(axis=(2, 4)), -1, 0)
+    strength = across + down + 1e-6
+    numbers = [
+        highest.max(axis=(2, 4)),
+        lowest.min(axis=(2, 4)),
+        np.log(np.sqrt((energy**2).mean(axis=(2, 4))) + 1e-3),
+        np.stack([(across - down) / strength, 2 * both / strength], axis=-1),
+    ]
+    return np.concatenate(numbers, axis=-1).reshape(len(places), grid * grid, -1)
