@@ -94,10 +94,10 @@ class App:
             )
         if current == self.shown:
             return ""
-        self.shown = current
         # FiftyOne knows data sets by name, and would give the old one.
         forget_datasets()
         self.session.dataset = fo.load_dataset(self.name)
+        self.shown = current
         return f"the data set {self.name} was made anew, and the App shows that one now"
 
     def close(self) -> None:

@@ -92,8 +92,9 @@ def test_a_data_team_finds_sends_and_weighs(address: str, line: Line) -> None:
         _fiftyones_own_button_finds_the_same(page, found)
 
         sent = {_select(page, place) for place in (1, 2)}
+        until(lambda: _selected(page) == 2)
         _press(page, "send_to_inspection", "Send to inspection", "2 sent to inspection")
-        until(lambda: page.locator("[data-cy=looker-checkbox-] input:checked").count() == 0)
+        until(lambda: _selected(page) == 0)
         # The grid shows it without being loaded anew.
         until(lambda: page.get_by_text("chosen by hand", exact=True).count() == 2)
         assert _asked(line) == sent
@@ -222,6 +223,10 @@ def _select(page: Any, place: int) -> str:
     sample.hover()
     sample.locator("[data-cy=looker-checkbox-]").click()
     return _score(page, place)
+
+
+def _selected(page: Any) -> int:
+    return int(page.locator("[data-cy=looker-checkbox-] input:checked").count())
 
 
 def _score(page: Any, place: int) -> str:
