@@ -17,6 +17,7 @@ from sqlalchemy import create_engine
 from benchmarks.console import say
 from curation.ledger import AskEntry, Ledger, ScoreEntry, TagEntry, Verdict, VerdictEntry
 from curation.ledger.tables import images
+from learning.progress import Progress, silent
 
 MODEL = "model"
 FILES = 100
@@ -24,13 +25,14 @@ JUDGED, TAGGED = 10, 50
 _BATCH = 10_000
 
 
-def make_ledger(folder: Path, count: int, rng: np.random.Generator) -> Path:
+def make_ledger(folder: Path, count: int, rng: np.random.Generator, progress: Progress = silent) -> Path:
     """Make a ledger.
 
     Args:
         folder: For the ledger and its files.
         count: Of images, at least ``FILES``.
         rng: Of scores and pixels.
+        progress: Told how many images have a score.
 
     Returns:
         Its file.
@@ -49,7 +51,7 @@ def make_ledger(folder: Path, count: int, rng: np.random.Generator) -> Path:
             for start in range(0, count, _BATCH):
                 connection.execute(images.insert(), [_image(folder, keys[n], n) for n in _range(start, count)])
         engine.dispose()
-        score(ledger, keys, folder, 1, rng)
+        score(ledger, keys, folder, 1, rng, progress)
         asked = keys[::JUDGED]
         ledger.create_asks([AskEntry(key, "borderline", 0.5, "pps", MODEL, 1) for key in asked])
         judge(ledger, asked)
@@ -71,9 +73,17 @@ def _image(folder: Path, key: str, number: int) -> dict[str, Any]:
     }
 
 
-def score(ledger: Ledger, keys: Sequence[str], folder: Path, version: int, rng: np.random.Generator) -> None:
+def score(
+    ledger: Ledger,
+    keys: Sequence[str],
+    folder: Path,
+    version: int,
+    rng: np.random.Generator,
+    progress: Progress = silent,
+) -> None:
     """Have the model score images, and decide by a version of its threshold."""
     for start in range(0, len(keys), _BATCH):
+        progress(start, len(keys), "making a ledger")
         ledger.record_scores(
             [
                 ScoreEntry(

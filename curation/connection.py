@@ -76,7 +76,7 @@ def point_fiftyone_at(uri: str, folder: Path) -> None:
         # A name of FiftyOne's own module: it has no public way to change the database of a running process.
         database._disconnect()
         fo.config.database_uri = uri
-        _forget_datasets()
+        forget_datasets()
         _forget_repositories()
         database.establish_db_conn(fo.config)
 
@@ -133,7 +133,7 @@ def dataset_lock(name: str) -> Iterator[None]:
         yield
 
 
-def _forget_datasets() -> None:
+def forget_datasets() -> None:
     """Drop FiftyOne's data sets by name: a new database may hold other ones of the same name."""
     import fiftyone.core.dataset as fod
 

@@ -377,7 +377,7 @@ class FaissSimilarityIndex(SimilarityIndex, DuplicatesMixin):
         ids = array.reshape(-1)
         rows = store.rows_of(ids)
         if (rows < 0).any():
-            msg = f"{(rows < 0).sum()} ids of the query are not indexed, {ids[rows < 0][0]} for one: open the App anew"
+            msg = f"{(rows < 0).sum()} ids of the query are not indexed, {ids[rows < 0][0]} for one: reload the page"
             raise ValueError(msg)
         return np.array(store.vectors[rows]), array.ndim == 0
 

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from curation.labels.label import DEFECT_NAMES, Found, Label, Mask, Reading, Refusal
+from curation.labels.label import DEFECT_NAMES, Found, Label, Mask, Reading, Refusal, refuse_other_size
 from learning.errors import DataError
-from learning.images.pixels import is_image
+from learning.images.pixels import is_image, read_mask
 from learning.images.readers import find_images, list_data, read_mvtec
 from learning.images.records import GOOD, UNLABELLED, ImageRecord
+from synth.errors import SynthError
+from synth.pictures import size_of
+
+_DAMAGED = "its mask cannot be read: it is damaged, or no image"
 
 
 def read_folders(source: Path, reading: Reading, groups: str | None) -> Found:
@@ -64,7 +68,7 @@ def _label(record: ImageRecord, reading: Reading) -> Label:
         record.path,
         "good" if good else "defect",
         None if good or record.label.casefold() in DEFECT_NAMES else record.label,
-        (lambda: _read(mask)) if mask else None,
+        (lambda: _read(mask, record.path)) if mask else None,
         ("pixels",) if mask else (),
         part=record.part,
         group=record.group,
@@ -74,11 +78,14 @@ def _label(record: ImageRecord, reading: Reading) -> Label:
     )
 
 
-def _read(path: Path) -> Mask:
-    from learning.images.pixels import read_mask
-
+def _read(file: Path, image: Path) -> Mask:
     try:
-        return np.asarray(read_mask(path).numpy(), dtype=bool)
+        size, wanted = size_of(file), size_of(image)
+    except SynthError as error:
+        raise DataError(_DAMAGED) from error
+    # By the heads of the files: a mask of very few pixels could not be read, and is of another size all the same.
+    refuse_other_size(size, wanted)
+    try:
+        return np.asarray(read_mask(file).numpy(), dtype=bool)
     except DataError as error:
-        msg = "its mask cannot be read: it is damaged, or no image"
-        raise DataError(msg) from error
+        raise DataError(_DAMAGED) from error

@@ -160,6 +160,17 @@ def union(masks: Sequence[Mask]) -> Mask:
     return np.logical_or.reduce(masks)
 
 
+def refuse_other_size(mask: tuple[int, ...], image: tuple[int, ...]) -> None:
+    """Refuse a mask of another height and width than its image.
+
+    Raises:
+        DataError: Naming both, and no file, so that many are counted in one line.
+    """
+    if mask != image:
+        msg = f"its mask has {mask[1]} × {mask[0]} pixels, the image {image[1]} × {image[0]}"
+        raise DataError(msg)
+
+
 def read_json(file: Path) -> Any:
     """What a JSON file holds.
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from curation.by_hand import IMPORTED, IMPORTED_SAMPLE
-from curation.labels.label import UNREADABLE, Found, Label, Refusal
+from curation.labels.label import UNREADABLE, Found, Label, Refusal, refuse_other_size
 from curation.ledger import ImageEntry, VerdictEntry, image_id_of
 from learning.errors import DataError
 from learning.images.pixels import read_pixels
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CHUNK = 200
 """Labels between two writes: what an interruption loses is read again."""
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,9 @@ class _Ready:
     label: Label
     image_id: str
     inspector: str
+    external_id: str
     mask: bytes | None
     note: str | None
-
-    @property
-    def external_id(self) -> str:
-        return f"{self.image_id}/{self.inspector}"
 
     @property
     def mask_sha256(self) -> str | None:
@@ -116,7 +114,8 @@ def import_labels(
 
     Of two imports at once each counts what it wrote itself.
 
-    Images are known by content, and added where the ledger does not know them. A label that says something else than at
+    Images are known by content, and added where the ledger does not know them. Where one annotator says two things of
+    one picture, neither is taken. A label that says something else than at
     an earlier import is a revision of it. Nobody asked for these verdicts, so that no promise is made from them unless
     the images are said to be a random sample.
 
@@ -134,7 +133,8 @@ def import_labels(
     for row in ledger.verdicts():
         if row.source == origin.source:
             earlier.setdefault(row.external_id, []).append(row)
-    seen: dict[str, tuple[Path, tuple[str | None, ...]]] = {}
+    seen: set[str] = set()
+    contradicted = _contradicted(found.labels, origin)
     for start in range(0, len(found.labels), CHUNK):
         new = []
         for number, label in enumerate(found.labels[start : start + CHUNK], start=start):
@@ -142,10 +142,12 @@ def import_labels(
             ready = _read(label, origin)
             if isinstance(ready, Refusal):
                 done.refused.append(ready)
-            elif (before := seen.get(ready.external_id)) is not None:
-                _count_again(done, ready, *before)
+            elif (others := contradicted.get(ready.external_id)) is not None:
+                done.refused.append(Refusal(str(label.image), _contradiction(label, others)))
+            elif ready.external_id in seen:
+                done.twice += 1
             else:
-                seen[ready.external_id] = label.image, ready.says
+                seen.add(ready.external_id)
                 rows = earlier.get(ready.external_id)
                 if rows and ready.says == _said(rows[-1]):
                     done.known += 1
@@ -177,24 +179,57 @@ def _read(label: Label, origin: Origin) -> _Ready | Refusal:
         return Refusal(str(label.image), UNREADABLE)
     try:
         mask = None if label.mask is None else label.mask()
+        if mask is not None:
+            refuse_other_size(mask.shape, size)
     except (DataError, OSError) as error:
         return Refusal(str(label.image), " ".join(str(error).split()))
-    if mask is not None and mask.shape != size:
-        reason = f"its mask has {mask.shape[1]} × {mask.shape[0]} pixels, the image {size[1]} × {size[0]}"
-        return Refusal(str(label.image), reason)
     if mask is not None and not mask.any():
         return Refusal(str(label.image), "its mask is empty, though it is labelled a defect")
     shapes = " and ".join(label.shapes)
     note = None if not shapes else f"mask from {shapes}" if mask is not None else f"marked by {shapes}, without a mask"
-    return _Ready(label, image_id, label.annotator or origin.who, None if mask is None else _png(mask), note)
+    inspector, external_id = _inspector(label, origin), _external_id(image_id, label, origin)
+    return _Ready(label, image_id, inspector, external_id, None if mask is None else _png(mask), note)
 
 
-def _count_again(done: Imported, ready: _Ready, image: Path, says: tuple[str | None, ...]) -> None:
-    if ready.says == says:
-        done.twice += 1
-    else:
-        reason = f"the same picture is labelled otherwise as {image}"
-        done.refused.append(Refusal(str(ready.label.image), reason))
+def _inspector(label: Label, origin: Origin) -> str:
+    return label.annotator or origin.who
+
+
+def _external_id(image_id: str, label: Label, origin: Origin) -> str:
+    return f"{image_id}/{_inspector(label, origin)}"
+
+
+def _contradicted(labels: Sequence[Label], origin: Origin) -> dict[str, list[Label]]:
+    """Labels of one picture by one annotator that say different things, by external id: neither is more true.
+
+    Told before anything is written, by the checksums of the files; only pictures that come twice are read.
+    """
+    alike: dict[str, list[Label]] = {}
+    for label in labels:
+        try:
+            key = _external_id(image_id_of(label.image), label, origin)
+        except OSError:
+            continue
+        alike.setdefault(key, []).append(label)
+    return {key: group for key, group in alike.items() if len(group) > 1 and _says_two_things(group, origin)}
+
+
+def _says_two_things(labels: Sequence[Label], origin: Origin) -> bool:
+    if len({(label.verdict, label.defect_class) for label in labels}) > 1:
+        return True
+    return len({one.says for label in labels if isinstance(one := _read(label, origin), _Ready)}) > 1
+
+
+def _contradiction(label: Label, group: Sequence[Label]) -> str:
+    said = sorted({_words(one) for one in group})
+    what = f"as {' and as '.join(said)}" if len(said) > 1 else f"as {said[0]} with different masks"
+    others = sorted({str(one.image) for one in group} - {str(label.image)})
+    also = f", and lies at {', '.join(others[:_NAMED])} too" if others else ""
+    return f"the same picture is labelled {what}{also}: neither is taken, keep the one that is right"
+
+
+def _words(label: Label) -> str:
+    return f"{label.verdict} ({label.defect_class})" if label.defect_class else label.verdict
 
 
 def _said(row: VerdictRow) -> tuple[str | None, ...]:

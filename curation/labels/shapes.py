@@ -53,7 +53,7 @@ def from_rle(code: Any, height: int, width: int) -> Mask:
         raise DataError(msg) from error
     # pycocotools 2.0.11 reads on in foreign memory where they are cut off, and gives a mask all the same.
     if sum(lengths) != height * width or min(lengths) < 0:
-        msg = f"run lengths are damaged: they do not come to the {height * width} pixels of the image"
+        msg = f"run lengths come to {sum(lengths)} pixels, and not to the {width} × {height} of the image"
         raise DataError(msg)
     marked = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
     return np.ascontiguousarray(marked.reshape(width, height).T)

@@ -42,6 +42,17 @@ def showing(ledger: Ledger) -> list[str]:
     return sorted(one["name"] for one in found)
 
 
+def bound_id(name: str) -> Any:
+    """Id of the data set of a name, once it shows a ledger; None where there is no such data set yet.
+
+    A sync writes it down last of all: what has an id here has its samples.
+    """
+    from fiftyone.core.odm import get_db_conn
+
+    found = get_db_conn().datasets.find_one({"name": name, f"info.{INFO}": {"$exists": True}}, {"_id": 1})
+    return None if found is None else found["_id"]
+
+
 def ledger_of(dataset: Any) -> Ledger:
     """Open the ledger that a data set shows.
 

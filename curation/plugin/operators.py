@@ -95,6 +95,8 @@ class SelectedOperator(foo.Operator, ABC):
         except UserError as error:
             ctx.ops.notify(str(error), variant="error")
             return {"text": str(error), "failed": True}
+        # Else the next button would be about the same samples again, which may be out of sight by then.
+        ctx.ops.clear_selected_samples()
         ctx.ops.notify(answer["text"].splitlines()[0], variant="success")
         return answer
 
@@ -134,7 +136,6 @@ class FindMore(SelectedOperator):
         count = int(ctx.params.get("k") or NEAREST)
         with search_errors(ctx.dataset):
             view = ctx.dataset.sort_by_similarity(_selected(ctx), k=count, brain_key=BRAIN_KEY)
-        ctx.ops.clear_selected_samples()
         ctx.ops.set_view(view)
         found = view.values("id")
         return {"text": f"{len(found)} most similar samples of the whole data set", "ids": found}
@@ -161,7 +162,6 @@ class WhyDecided(_Telling):
         reasons = why_decided(ledger, keys[0])
         others = [one.image_id for one in (reasons.good, reasons.defect) if one is not None]
         ids = _samples(ctx.dataset, [keys[0], *others])
-        ctx.ops.clear_selected_samples()
         ctx.ops.set_view(ctx.dataset.select(ids, ordered=True))
         return {"text": reasons.text.replace("\n", "\n\n"), "ids": ids}
 

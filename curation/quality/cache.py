@@ -13,9 +13,11 @@ from curation.errors import LedgerError
 from curation.quality.measure import VERSION, Measured
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS measured (
-    checksum BLOB, version INTEGER, numbers BLOB, signature BLOB, pixels BLOB, PRIMARY KEY (checksum, version)
-) WITHOUT ROWID;
+DROP TABLE IF EXISTS measured;
+CREATE TABLE IF NOT EXISTS looked_at (
+    checksum BLOB, version INTEGER, numbers BLOB, signature BLOB, places BLOB, pixels BLOB,
+    PRIMARY KEY (checksum, version)
+);
 CREATE TABLE IF NOT EXISTS scored (
     checksum BLOB, model TEXT, score REAL, embedding BLOB, PRIMARY KEY (checksum, model)
 ) WITHOUT ROWID;
@@ -57,17 +59,21 @@ class Cache:
     def measured(self, checksum: bytes) -> Measured | None:
         """What was measured of a file with this content."""
         row = self._connection.execute(
-            "SELECT numbers, signature, pixels FROM measured WHERE checksum = ? AND version = ?", (checksum, VERSION)
+            "SELECT numbers, signature, places, pixels FROM looked_at WHERE checksum = ? AND version = ?",
+            (checksum, VERSION),
         ).fetchone()
         if row is None:
             return None
-        return Measured(np.frombuffer(row[0], np.float32), np.frombuffer(row[1], np.float16), row[2])
+        signature, places = (np.frombuffer(content, np.float16) for content in row[1:3])
+        return Measured(np.frombuffer(row[0], np.float32), signature, places, row[3])
 
     def keep_measured(self, items: Iterable[tuple[bytes, Measured]]) -> None:
         """Keep measurements of files by their checksums, at once on disk."""
-        rows = [(key, VERSION, m.numbers.tobytes(), m.signature.tobytes(), m.pixels) for key, m in items]
+        rows = [
+            (key, VERSION, m.numbers.tobytes(), m.signature.tobytes(), m.places.tobytes(), m.pixels) for key, m in items
+        ]
         with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO measured VALUES (?, ?, ?, ?, ?)", rows)
+            self._connection.executemany("INSERT OR REPLACE INTO looked_at VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def scored(self, checksum: bytes, model: str) -> tuple[float, np.ndarray] | None:
         """Score and embedding, ``[D]`` float16, that a model gave a file with this content."""

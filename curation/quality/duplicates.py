@@ -61,7 +61,7 @@ def check_duplicates(
     if known and within:
         notes.append(f"{len(within)} families of near duplicates lie within one group each, as they should")
     if not known and families:
-        notes.append("no groups are known: near duplicates can be drawn into different splits; give --groups")
+        notes.append("nobody has said what belongs together: near duplicates can be drawn apart; give --groups")
     if near.not_looked_at:
         notes.append(f"{near.not_looked_at} more pairs are similar and were not compared in detail")
     judged = dict.fromkeys(("exact_duplicate", "near_duplicate", "label_conflict"), len(usable))

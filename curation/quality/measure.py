@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from curation.quality.places import describe_places
 from learning.images.pixels import Pixels, read_pixels
 
-VERSION = 1
+VERSION = 2
 """Raised when a measurement changes its meaning, so that cached ones are made again."""
 
 NUMBERS = (
@@ -41,11 +42,13 @@ class Measured:
             ``sharpness`` natural logarithms of ratios of energy between neighbouring octaves; spots in standard
             deviations from the mean.
         signature: ``[SIGNATURE]`` float16, low frequencies of the picture, free of brightness and contrast.
+        places: ``[PLACES]`` float16, what each place looks like.
         pixels: Checksum of size, depth and pixels: the same for the same picture in another file format.
     """
 
     numbers: NDArray[np.float32]
     signature: NDArray[np.float16]
+    places: NDArray[np.float16]
     pixels: bytes
 
 
@@ -71,7 +74,7 @@ def measure_pixels(pixels: Pixels) -> Measured:
         *(float((grey <= lowest + edge).mean()), float((grey >= highest - edge).mean())),
         *(fine, sharpness, dark, bright),
     )
-    return Measured(np.array(numbers, dtype=np.float32), signature_of(grey), _checksum(pixels))
+    return Measured(np.array(numbers, dtype=np.float32), signature_of(grey), describe_places(grey), _checksum(pixels))
 
 
 def detail(grey: NDArray[np.float32]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from curation.quality.balance import check_balance
 from curation.quality.cache import Cache
-from curation.quality.duplicates import check_duplicates
+from curation.quality.duplicates import check_duplicates, groups_are_known
 from curation.quality.findings import KINDS, Check, Finding
 from curation.quality.formats import check_formats, check_masks
 from curation.quality.outliers import check_outliers
@@ -39,7 +39,8 @@ class QualityReport:
         judged: Images that could be judged, by kind.
         notes: What could not be judged, and what to know.
         statistics: Exploratory figures.
-        ranking: Places of the good images that are least like the others, whether or not they are findings.
+        ranking: Places of the good images, those that were found first, then by how little they are like the others.
+        groups_known: Whether some images are said to belong together; else each counts as independent.
         suspects_by: ``score`` or ``simple features``.
         rate: Probability that an ordinary picture is found, for each of ``BY_CHANCE``.
     """
@@ -51,6 +52,7 @@ class QualityReport:
     statistics: Sequence[Row]
     ranking: Sequence[int]
     suspects_by: str
+    groups_known: bool
     rate: float
 
     def by_chance(self, kind: str) -> float | None:
@@ -64,6 +66,7 @@ class QualityReport:
             "images": len(names),
             "false_alarm_rate": self.rate,
             "suspects_by": self.suspects_by,
+            "groups_known": self.groups_known,
             "counts": {kind: len(found) for kind, found in self.findings.items()},
             "findings": {
                 kind: [
@@ -123,6 +126,7 @@ def check_quality(
         statistics=statistics(table),
         ranking=outliers.details["ranking"],
         suspects_by=outliers.details["by"],
+        groups_known=groups_are_known(table),
         rate=rate,
     )
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from curation.quality.cache import Cache
 from curation.quality.measure import NUMBERS, SIGNATURE, Measured, measure
+from curation.quality.places import PLACES
 from learning.errors import DataError
 from learning.images.records import ImageRecord
 from learning.progress import Progress, silent
@@ -32,6 +33,7 @@ class Table:
         records: ``N`` images.
         numbers: ``[N, len(NUMBERS)]`` float32; NaN where an image cannot be read.
         signatures: ``[N, SIGNATURE]`` float16.
+        places: ``[N, PLACES]`` float16.
         checksums: ``N`` SHA-256 of the files; empty where one cannot be opened.
         pixels: ``N`` checksums of the pixels; empty where an image cannot be read.
         problems: Place of each image that cannot be read, and why.
@@ -40,6 +42,7 @@ class Table:
     records: Sequence[ImageRecord]
     numbers: NDArray[np.float32]
     signatures: NDArray[np.float16]
+    places: NDArray[np.float16]
     checksums: Sequence[bytes]
     pixels: Sequence[bytes]
     problems: dict[int, str]
@@ -62,7 +65,7 @@ class Table:
 def measure_all(records: Sequence[ImageRecord], cache: Cache, progress: Progress = silent) -> Table:
     """Measure images, several at once; what the cache knows is not decoded again.
 
-    Memory: some 600 bytes for each image, and no pictures but those that are being read.
+    Memory: some 2.5 KB for each image, and no pictures but those that are being read.
 
     Args:
         records: The images.
@@ -71,6 +74,7 @@ def measure_all(records: Sequence[ImageRecord], cache: Cache, progress: Progress
     """
     numbers = np.full((len(records), len(NUMBERS)), np.nan, dtype=np.float32)
     signatures = np.zeros((len(records), SIGNATURE), dtype=np.float16)
+    places = np.zeros((len(records), PLACES), dtype=np.float16)
     checksums, pixels, problems = [b""] * len(records), [b""] * len(records), {}
     new: list[tuple[bytes, Measured]] = []
     known: deque[Measured | None] = deque()
@@ -86,6 +90,7 @@ def measure_all(records: Sequence[ImageRecord], cache: Cache, progress: Progress
         checksums[place] = checksum if isinstance(checksum, bytes) else b""
         if isinstance(found, Measured):
             numbers[place], signatures[place], pixels[place] = found.numbers, found.signature, found.pixels
+            places[place] = found.places
         else:
             problems[place] = str(found)
         if isinstance(result, Measured):
@@ -95,7 +100,7 @@ def measure_all(records: Sequence[ImageRecord], cache: Cache, progress: Progress
             new = []
         progress(place + 1, len(records), "looking at pictures")
     cache.keep_measured(new)
-    return Table(records, numbers, signatures, checksums, pixels, problems)
+    return Table(records, numbers, signatures, places, checksums, pixels, problems)
 
 
 def ordered(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:

@@ -21,6 +21,10 @@ from learning.errors import UserError
 from learning.progress import Progress
 
 USER_MISTAKE = 2
+DRIFTING = 3
+"""There is an alarm, and ``--exit-code`` was given."""
+SOME_FAILED = 4
+"""Some of the work was done and the rest is listed: neither a mistake nor a bug, with which Python leaves by 1."""
 INTERRUPTED = 130
 _SECONDS_BETWEEN_LINES = 10.0
 """How often progress is logged where no bar can be drawn."""

@@ -40,6 +40,9 @@ for _command in COMMANDS:
 
 app.command("import")(import_)
 
+_FIRST = 5
+"""Images that a check names on the terminal; its page has pictures of more."""
+
 NameOption = Annotated[str, typer.Option(metavar="NAME", help="Name of the data set in FiftyOne.")]
 
 
@@ -99,11 +102,11 @@ def sync(
         f"look at it with: flawsmith curate open --name {escape(shlex.quote(name))}"
     )
     if report.others:
-        other = report.others[0]
+        one = len(report.others) == 1
         say(
-            f"[yellow]{escape(name)} was not there and was made anew.[/] {escape(', '.join(report.others))} shows this "
-            f"ledger too: if it was given that name in the App, its new tags come by flawsmith curate sync --name "
-            f"{escape(shlex.quote(other))}"
+            f"[yellow]{escape(name)} was not there and was made anew.[/] {escape(', '.join(report.others))} "
+            f"{'shows' if one else 'show'} this ledger too: if {'it' if one else 'one of them'} was given that name in "
+            f"the App, its new tags come by flawsmith curate sync --name {escape(shlex.quote(report.others[0]))}"
         )
     if report.tags_set or report.tags_removed:
         say(f"from the App: {report.tags_set} tags set, {report.tags_removed} taken away; flawsmith curate tags")
@@ -255,6 +258,9 @@ def check(
         say(f"ledger: {tagged.tagged} images tagged, {tagged.unknown} with findings are not in it")
     for kind, found in report.findings.items():
         say(f"{len(found):6d}  {KINDS[kind][0]}")
+    if len(report.ranking) > 1:
+        first = ", ".join(records[place].path.name for place in report.ranking[:_FIRST])
+        say(f"        look at these first, they are least like the others: {escape(first)}")
     say(f"{len(records)} images looked at, nothing was changed; look at [bold]{escape(str(out))}[/]")
     if as_json:
         print_json(content)
@@ -274,13 +280,17 @@ def open_(
     from curation.mongo import MongoServer
 
     ends_with_ctrl_c()
+    say("starting FiftyOne: half a minute, or minutes where the machine is busy")
+
+    def tell(text: str) -> None:
+        say(escape(text))
+
     with MongoServer(home / "fiftyone") as server:
         with bar() as progress:
-            progress(0, 1, "starting FiftyOne")
-            running = open_app(name, port)
-        with server.kept_alive(lambda text: say(escape(text))), running:
+            running = open_app(name, port, progress=progress)
+        with server.kept_alive(tell), running:
             say(f"FiftyOne: [bold]{running.url}[/] (Ctrl-C ends it)")
             try:
-                running.wait()
+                running.wait(tell)
             except KeyboardInterrupt:
                 say("closed; nothing is lost")

@@ -20,10 +20,10 @@ from integrations.cli.options import (
     is_there,
 )
 from integrations.formats import Format
-from learning.errors import ConfigError
+from learning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from curation.labels import Imported
+    from curation.labels import Found, Imported
 
 _SHOWN = 5
 
@@ -132,6 +132,16 @@ def import_(
     if as_json:
         print_json(_report(done, origin.source, dry_run))
     _tell(done, name, dry_run)
+    if not (done.taken or done.known):
+        msg = f"{name} gave no verdict: {_why_none(done, found)}"
+        raise DataError(msg)
+
+
+def _why_none(done: "Imported", found: "Found") -> str:
+    if not done.refused:
+        return "it holds no labels"
+    reason, count = done.reasons.most_common(1)[0]
+    return f"none of its {len(found.labels) + len(found.refused)} labels can be taken, {count} as: {reason}"
 
 
 def _report(done: "Imported", source: str, dry_run: bool) -> dict[str, object]:

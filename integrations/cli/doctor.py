@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from integrations.cli.console import print_json
+from integrations.cli.console import SOME_FAILED, print_json
 from integrations.cli.options import DEFAULT_HOME, DEFAULT_LEDGER, HomeOption, JsonOption, LedgerOption
 from learning.machine import available_cores
 
@@ -46,7 +46,7 @@ def doctor(
 ) -> None:
     """Look at the installation: packages, weights, servers, disk.
 
-    Leaves with 1 if something that the loop needs is missing.
+    Leaves with 4 if something that the loop needs is missing.
 
     Example: [bold]flawsmith doctor --json[/bold]
     """
@@ -56,7 +56,7 @@ def doctor(
     else:
         _print_table(findings)
     if any(finding.ok is False for finding in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(SOME_FAILED)
 
 
 def _python() -> list[Finding]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from integrations.cli.console import bar, print_json, say
+from integrations.cli.console import DRIFTING, bar, print_json, say
 from integrations.cli.options import DEFAULT_LEDGER, CameraOption, JsonOption, LedgerOption, existing_ledger
 from learning.errors import ConfigError
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from curation.drift.states import CameraState
 
-DRIFTING = 3
-"""Exit status with ``--exit-code`` where there is an alarm."""
 _LOTS_SHOWN = 3
 
 

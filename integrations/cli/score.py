@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from integrations.cli.console import bar, say
+from integrations.cli.console import SOME_FAILED, bar, say
 from integrations.cli.options import (
     DEFAULT_HOME,
     CameraOption,
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from curation.ledger import Ledger
     from integrations.recording import ScoredImage
     from learning.images.records import ImageRecord
-
-SOME_FAILED = 1
-
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -86,8 +83,8 @@ def score(
 ) -> None:
     """Score images and decide which parts are rejected. A part with several images gets one decision.
 
-    Images that cannot be read are listed; the others are scored all the same, and the command leaves with 1. With
-    [bold]--ledger[/bold] it can be stopped and run again: images that are recorded are not scored twice.
+    Images that are missing or cannot be read are listed; the others are scored all the same, and the command leaves
+    with 4. With [bold]--ledger[/bold] it can be stopped and run again: images that are recorded are not scored twice.
 
     Example: [bold]flawsmith score runs/bracket line3/today --out today.csv --ledger line3.db[/bold]
     """
@@ -164,10 +161,14 @@ def _read(images: list[Path], groups: str | None) -> list["ImageRecord"]:
     from learning.images.groups import apply_groups
     from learning.images.readers import find_images, read_data
     from learning.images.records import GOOD, ImageRecord
+    from learning.images.tables import list_table
 
     records: dict[Path, ImageRecord] = {}
     for path in images:
-        if path.suffix.lower() == ".csv" or (path / "train" / GOOD).is_dir():  # a data set, its masks aside
+        if path.suffix.lower() == ".csv":
+            # A file that is gone by now is listed as not scored, as one that cannot be read.
+            found = apply_groups(list_table(path), path.parent, groups, by_itself=False)
+        elif (path / "train" / GOOD).is_dir():  # a data set, its masks aside
             found = read_data(path, groups=groups)
         else:
             # Any folders will do: what is scored has no classes, and its folders may be lots, or days.

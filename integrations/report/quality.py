@@ -11,6 +11,7 @@ from curation.quality import KINDS, Finding, QualityReport
 from integrations.report.charts import counts
 from integrations.report.html import page_environment, write_html
 from integrations.report.pictures import thumbnail
+from learning.images.records import UNLABELLED
 
 _SHOWN = 24
 """Pictures of a kind; of families, a third as many families are shown."""
@@ -68,23 +69,25 @@ def write_quality_report(report: QualityReport, path: Path, title: str) -> Path:
 
 def render_quality_report(report: QualityReport, title: str) -> str:
     """The report as HTML, pictures included."""
-    some = report.table.readable.any()
+    some, shown = report.table.readable.any(), _Pictures(report)
+    suspects = {place for finding in report.findings.get("suspect", ()) for place in finding.images}
     return (
         page_environment()
         .get_template("quality.html.j2")
         .render(
             title=title,
             report=report,
-            sections=_sections(report),
+            sections=_sections(report, shown),
+            first=[shown(place) for place in report.ranking if place not in suspects][:_SHOWN],
+            named=_named,
             clean=[KINDS[kind][0] for kind in KINDS if kind not in report.findings and report.judged.get(kind)],
             charts=[(name, Markup(counts(report.table.column(at), name))) for at, name in _CHARTS.items() if some],
         )
     )
 
 
-def _sections(report: QualityReport) -> list[Section]:
+def _sections(report: QualityReport, shown: "_Pictures") -> list[Section]:
     sections = []
-    shown = _Pictures(report)
     for kind, findings in report.findings.items():
         single = all(len(finding.images) == 1 for finding in findings)
         items = [
@@ -116,12 +119,16 @@ class _Pictures:
 
     def _show(self, place: int) -> Shown:
         record = self._records[place]
-        about = [record.label, record.split]
+        about = [_named(record.label), record.split]
         if record.group not in (record.part, record.path.as_posix()):
             about.append(f"group {record.group}")
         about += [f"{what} {name}" for what, name in (("lot", record.lot), ("camera", record.camera)) if name]
         name = record.path.relative_to(self._root).as_posix()
         return Shown(name, thumbnail(record.path, self._gain), " · ".join(word for word in about if word))
+
+
+def _named(label: str) -> str:
+    return "no label, taken for good" if label == UNLABELLED else label
 
 
 def _gain(report: QualityReport) -> float:

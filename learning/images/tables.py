@@ -23,23 +23,41 @@ def read_table(file: Path) -> list[ImageRecord]:
     by default the part), lot, camera, time (ISO 8601), and split (``train``, ``test`` or empty).
 
     Raises:
-        DataError: If the file is not such a CSV, names an image twice or images that do not exist, or a time is none.
+        DataError: If the file is not such a CSV, names an image twice or files that do not exist, or a time is none.
+    """
+    records = list_table(file)
+    named = [path for record in records for path in (record.path, record.mask) if path]
+    _refuse_absent(file, [path for path in named if not path.is_file()])
+    return records
+
+
+def list_table(file: Path) -> list[ImageRecord]:
+    """List the images that a CSV names, whether or not their files are there; see ``read_table``.
+
+    Raises:
+        DataError: If the file is not such a CSV, names an image twice or none that exists, or a time is none.
     """
     root = file.parent
     records: dict[Path, ImageRecord] = {}
-    absent: list[str] = []
     for line, row in read_rows(file, required=("image",), accepted=COLUMNS):
         path = _file(root, row["image"])
         if not row["image"] or path in records:
             msg = f"{file}, line {line}: {'this image is named twice' if row['image'] else 'image is empty'}"
             raise DataError(msg)
-        absent += [name for name in (row["image"], row.get("mask")) if name and not _file(root, name).is_file()]
         records[path] = _record(path, row, f"{file}, line {line}", root)
-    if absent:
-        more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
-        msg = f"{file} names files that do not exist: {', '.join(absent[:_SHOWN])}{more}; paths are relative to {root}"
-        raise DataError(msg)
+    # None at all: the paths are relative to another folder, rather than so many files gone.
+    if not any(path.is_file() for path in records):
+        _refuse_absent(file, list(records))
     return [records[path] for path in sorted(records)]
+
+
+def _refuse_absent(file: Path, absent: Sequence[Path]) -> None:
+    if absent:
+        root = file.parent
+        shown = [str(path.relative_to(root) if path.is_relative_to(root) else path) for path in absent[:_SHOWN]]
+        more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+        msg = f"{file} names files that do not exist: {', '.join(shown)}{more}; paths are relative to {root}"
+        raise DataError(msg)
 
 
 def read_rows(file: Path, required: Sequence[str], accepted: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -6,13 +6,21 @@ from benchmarks import buttons
 
 
 def test_each_button_is_pressed_and_counted(tmp_path: Path) -> None:
-    found = buttons.measure(tmp_path, 400, times=3, seed=0)
+    told: list[tuple[float, float, str]] = []
+    found = buttons.measure(tmp_path, 400, times=3, seed=0, progress=lambda *one: told.append(one))
     assert [one["button"] for one in found] == ["why", "similar", "spread", "inspect"]
+    assert [one["pressed"] for one in found] == [3, 3, 3, 3]
+    assert told[-1] == (12, 12, "pressing inspect")
     for one in found:
         assert 0 < one["p50_seconds"] <= one["p95_seconds"]
         assert one["cpu_seconds"] > 0
         # Python with numpy alone takes as much.
         assert 30 < one["peak_mb"] < 4000
+
+
+def test_a_button_that_takes_long_is_not_pressed_for_ever(tmp_path: Path) -> None:
+    found = buttons.measure(tmp_path, 400, times=50, seed=0, most_seconds=0.0)
+    assert [one["pressed"] for one in found] == [2, 2, 2, 2]
 
 
 def test_what_cannot_be_measured_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,16 @@ from tests.integrations.scored_line import Line, make_line
 from tests.interrupting import HEEDING
 
 PROGRAM = (sys.executable, "-c", HEEDING + "from integrations.cli import main; main()", "curate")
+RENAME = """
+import sys
+from pathlib import Path
+from curation.mongo import MongoServer
+
+with MongoServer(Path(sys.argv[1])):
+    import fiftyone as fo
+
+    fo.load_dataset("browser test").name = "another name"
+"""
 PLUGIN = "@flawsmith/inspection"
 SAMPLES = "[data-cy=looker]"
 EFFECT = "text=good images rejected"
@@ -39,10 +49,9 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
 def address(line: Line) -> Iterator[str]:
     """The App as the command opens it; ended by Ctrl-C, it takes its servers with it."""
     where = ("--home", str(line.home), "--name", "browser test")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FIFTYONE_")}
-    subprocess.run([*PROGRAM, "sync", "--ledger", str(line.ledger), *where], check=True, env=environment)
+    subprocess.run([*PROGRAM, "sync", "--ledger", str(line.ledger), *where], check=True, env=_environment())
     port = free_port()
-    running = subprocess.Popen([*PROGRAM, "open", *where, "--port", str(port)], env=environment)
+    running = subprocess.Popen([*PROGRAM, "open", *where, "--port", str(port)], env=_environment())
     try:
         until(lambda: _answers(port) or running.poll() is not None, seconds=240)
         yield f"http://127.0.0.1:{port}/"
@@ -53,6 +62,10 @@ def address(line: Line) -> Iterator[str]:
     assert code == 0
     assert not _answers(port)
     assert not Path(f"/proc/{database}").exists()
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("FIFTYONE_")}
 
 
 def _database(line: Line) -> int:
@@ -79,7 +92,9 @@ def test_a_data_team_finds_sends_and_weighs(address: str, line: Line) -> None:
         _fiftyones_own_button_finds_the_same(page, found)
 
         sent = {_select(page, place) for place in (1, 2)}
+        until(lambda: _selected(page) == 2)
         _press(page, "send_to_inspection", "Send to inspection", "2 sent to inspection")
+        until(lambda: _selected(page) == 0)
         # The grid shows it without being loaded anew.
         until(lambda: page.get_by_text("chosen by hand", exact=True).count() == 2)
         assert _asked(line) == sent
@@ -125,6 +140,25 @@ def test_a_killed_database_comes_back_while_the_app_is_open(address: str, line: 
         page.reload()
         page.wait_for_selector("text=30 samples")
         until(lambda: page.locator(SAMPLES).nth(3).locator("[data-cy=tag-ask_reason]").count() == 1)
+
+
+def test_a_data_set_that_was_renamed_and_synced_again_is_shown_again(address: str, line: Line) -> None:
+    """Also where the page shows what is like a sample that is now in the data set of the other name."""
+    with open_page() as page:
+        _arrive(page, address)
+        _select(page, 0)
+        _press(page, "find_more_like_this", "Find more like this", "most similar samples of the whole data set")
+        page.wait_for_selector("text=25 samples")
+        where = ("--home", str(line.home))
+        subprocess.run([sys.executable, "-c", RENAME, str(line.home / "fiftyone")], check=True, env=_environment())
+        sync = ("sync", "--ledger", str(line.ledger), *where, "--name", "browser test")
+        subprocess.run([*PROGRAM, *sync], check=True, env=_environment())
+        page.wait_for_selector("text=30 samples")
+        page.reload()
+        page.wait_for_selector("text=30 samples")
+        _select(page, 0)
+        _press(page, "find_more_like_this", "Find more like this", "most similar samples of the whole data set")
+        page.wait_for_selector("text=25 samples")
 
 
 def _kill_database(line: Line) -> int:
@@ -189,6 +223,10 @@ def _select(page: Any, place: int) -> str:
     sample.hover()
     sample.locator("[data-cy=looker-checkbox-]").click()
     return _score(page, place)
+
+
+def _selected(page: Any) -> int:
+    return int(page.locator("[data-cy=looker-checkbox-] input:checked").count())
 
 
 def _score(page: Any, place: int) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from curation.labels import Reading
 from curation.ledger import Ledger
+from integrations.cli.console import USER_MISTAKE
 from integrations.importing import format_of
 from integrations.label_studio.exported import read_exported
 from learning.errors import DataError
@@ -159,6 +160,22 @@ def test_mistakes_are_one_line(pictures: Path, tmp_path: Path) -> None:
     assert "holds no COCO" in mistake("curate", "import", pictures, "--format", "coco", *options)
     (tmp_path / "other.json").write_text("{}")
     assert "is neither COCO" in mistake("curate", "import", tmp_path / "other.json", *options)
+
+
+def test_an_import_that_takes_nothing_is_a_mistake_that_says_why(pictures: Path, tmp_path: Path) -> None:
+    file = pictures.parent / "export.json"
+    file.write_text(json.dumps([_task(0, "0.png", was_cancelled=True), _task(1, "none.png", _choice("good"))]))
+    command = ("curate", "import", file, "--images", pictures, "--ledger", tmp_path / "l.db", "--home", tmp_path)
+    for options in ((), ("--dry-run",)):
+        result = run(*command, *options, "--json")
+        assert result.exit_code == USER_MISTAKE
+        assert json.loads(result.stdout)["taken"] == {}
+        last = result.stderr.strip().splitlines()[-1]
+        assert "export gave no verdict: none of its 2 labels can be taken" in last
+    file.write_text(json.dumps([_task(0, "0.png", _choice("good"))]))
+    assert run(*command).exit_code == 0
+    # What is there already was taken once.
+    assert run(*command).exit_code == 0
 
 
 @pytest.mark.parametrize("options", [(), ("--format", "coco"), ("--format", "label-studio")])

@@ -106,6 +106,29 @@ def test_findings_become_tags_that_go_when_the_finding_goes(tmp_path: Path) -> N
         assert {row.tag for row in ledger.tags(ids[0])} == {"mine"}
 
 
+def test_of_a_plain_folder_full_of_defects_the_oddest_are_shown_first(tmp_path: Path) -> None:
+    """So many that none is an outlier; nobody has said what is good, or what belongs together."""
+    parts(tmp_path / "parts", 26)
+    for at in range(14):
+        spoilt = part(300 + at)
+        row, column = np.random.default_rng(at).integers(10, SIDE - 30, 2)
+        spoilt[row : row + 3, column : column + 18] = 0.95
+        save(tmp_path / "parts" / f"spoilt{at}.png", spoilt)
+    result = check(tmp_path / "parts", "--out", tmp_path / "q.html", "--home", tmp_path, "--json")
+    found = json.loads(result.stdout)
+    first = [Path(name).stem for name in found["least_like_the_others"][:14]]
+    assert sum(name.startswith("spoilt") for name in first) >= 12
+    assert f"look at these first, they are least like the others: {first[0]}.png" in result.stderr
+    page = (tmp_path / "q.html").read_text()
+    assert page.index("Least like the others") < page.index(f"<b>{first[0]}.png")
+    assert "no label, taken for good" in page
+    assert "unlabelled" not in page
+    # One word about groups, whatever else is said.
+    assert not found["groups_known"]
+    assert "independent group" not in page
+    assert "each counted as independent" in page
+
+
 def test_one_picture(tmp_path: Path) -> None:
     save(tmp_path / "parts" / "only.png", part(0))
     result = check(tmp_path / "parts", "--out", tmp_path / "q.html", "--home", tmp_path, "--json")

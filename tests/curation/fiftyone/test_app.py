@@ -5,14 +5,16 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from curation.app import START_SECONDS, open_app
-from curation.connection import database_errors
+from curation.app import START_SECONDS, App, open_app
+from curation.connection import database_errors, forget_datasets
 from curation.errors import DatabaseError
 from curation.mongo import MongoServer
+from curation.plugin.binding import INFO
 
 pytestmark = pytest.mark.server
 
@@ -56,6 +58,36 @@ def test_a_data_set_that_is_gone_from_under_a_page_is_said_in_words(server: Mong
 def test_a_missing_data_set_says_what_to_do(server: MongoServer) -> None:
     with pytest.raises(DatabaseError, match="sync first"):
         open_app("no such thing", port=_free_port())
+
+
+def test_a_data_set_that_was_renamed_and_made_anew_is_followed(server: MongoServer) -> None:
+    import fiftyone as fo
+    from fiftyone.core.odm import get_db_conn
+
+    def made(bound: bool) -> Any:
+        dataset = fo.Dataset(name, persistent=True)
+        if bound:
+            dataset.info[INFO] = "a ledger"
+            dataset.save()
+        return dataset
+
+    name = f"app-{uuid.uuid4().hex[:6]}"
+    first = made(bound=True)
+    app = App("http://127.0.0.1:1/", SimpleNamespace(dataset=None), name, first._doc.id)
+    assert (app.follow(), app.session.dataset) == ("", None)
+    # In another process, which leaves this one with what it knows.
+    get_db_conn().datasets.update_one({"name": name}, {"$set": {"name": f"{name}-old", "slug": f"{name}-old"}})
+    assert "was deleted or renamed: flawsmith curate sync --name" in app.follow()
+    forget_datasets()
+    second = made(bound=False)
+    assert (app.follow(), app.session.dataset) == ("", None)
+    second.info[INFO] = "a ledger"
+    second.save()
+    assert "was made anew, and the App shows that one" in app.follow()
+    assert app.session.dataset._doc.id == second._doc.id != first._doc.id
+    assert app.follow() == ""
+    for one in (name, f"{name}-old"):
+        fo.delete_dataset(one)
 
 
 def test_a_server_that_does_not_start_is_one_clear_sentence(dataset: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,27 @@ def test_all_that_is_named_is_registered(server: MongoServer) -> None:
             assert (Path(curation.plugin.__file__).parent / one.config.icon.lstrip("/")).is_file()
 
 
+def test_samples_are_selected_no_more_once_a_button_has_done_its_work(
+    dataset: Any,
+    ledger: Ledger,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fiftyone.operators.operations import Operations
+
+    cleared: list[str] = []
+    monkeypatch.setattr(Operations, "clear_selected_samples", lambda _: cleared.append("cleared"))
+    ids = _ids(dataset, ledger)
+    buttons = {"send_to_inspection": {}, "mark_good": {}, "why_decided": {}, "find_more_like_this": {"k": 3}}
+    for button, params in buttons.items():
+        cleared.clear()
+        assert "failed" not in _run(dataset, button, [ids[0]], **params)
+        assert cleared == ["cleared"], button
+    cleared.clear()
+    # Whoever has to try again has them selected still.
+    assert "no model has scored" in _run(dataset, "why_decided", [ids[-1]])["text"]
+    assert cleared == []
+
+
 def test_selected_samples_become_asks_and_show_it(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
     ids = _ids(dataset, ledger)
     answer = _run(dataset, "send_to_inspection", [ids[0], ids[-1]])

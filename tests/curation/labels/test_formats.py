@@ -1,6 +1,7 @@
 """What synthesis writes in each layout comes back as verdicts with the same masks, each once."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from curation.labels import Found, Label, Origin, Reading, import_labels
+from curation.labels import Found, Label, Origin, Reading, import_labels, record
 from curation.labels.coco import read_coco
 from curation.labels.folders import read_folders
-from curation.labels.label import Finder
+from curation.labels.label import Finder, Mask
 from curation.labels.record import Imported
 from curation.labels.shapes import from_rle
 from curation.labels.yolo import read_yolo
@@ -156,21 +157,75 @@ def test_labels_that_cannot_be_are_refused_with_reasons(pictures: Path, tmp_path
     (pictures / "5.png").write_bytes((pictures / "1.png").read_bytes())
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         done = import_labels(ledger, read_coco(file, Reading(), None), Origin("coco", "a", "a"), tmp_path / "masks")
-        assert dict(done.taken) == {"defect": 1}
+        assert not done.taken
         reasons = " | ".join(done.reasons)
         for text in ("another names a defect", "3 coordinates", "9 × 9 pixels", "category_id", "cannot be read"):
             assert text in reasons, text
-        assert len(done.refused) == 6  # and the picture that has no file
+        # It is called something else beside, where the annotation cannot be read.
+        assert "the same picture is labelled" in {Path(one.what).name: one.reason for one in done.refused}["5.png"]
+        assert len(done.refused) == 7  # and the picture that has no file
 
 
-def test_a_picture_that_comes_twice_counts_once_and_contradictions_are_named(pictures: Path, tmp_path: Path) -> None:
-    for number in (1, 2):
-        (pictures / f"{number}.png").write_bytes((pictures / "0.png").read_bytes())
-    labels = [Label(pictures / f"{n}.png", "good" if n < 2 else "defect") for n in range(3)]
+def test_a_picture_that_comes_twice_counts_once(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "1.png").write_bytes((pictures / "0.png").read_bytes())
+    labels = [Label(pictures / f"{n}.png", "good") for n in range(2)]
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         done = import_labels(ledger, Found(labels), Origin("coco", "a", "a"), tmp_path / "masks")
-    assert (dict(done.taken), done.twice, len(done.refused)) == ({"good": 1}, 1, 1)
-    assert "labelled otherwise as" in done.refused[0].reason
+    assert (dict(done.taken), done.twice, len(done.refused)) == ({"good": 1}, 1, 0)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+@pytest.mark.parametrize("far_apart", [False, True])
+def test_of_two_labels_that_contradict_each_other_neither_is_taken(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[int, ...], far_apart: bool
+) -> None:
+    """Whatever their order, also where the first would be written long before the second is read."""
+    monkeypatch.setattr(record, "CHUNK", 1 if far_apart else 200)
+    (pictures / "2.png").write_bytes((pictures / "0.png").read_bytes())
+
+    def damaged() -> Mask:
+        msg = "damaged"
+        raise DataError(msg)
+
+    said = [("good", None, None), ("good", None, None), ("defect", "dent", damaged)]
+    labels = [Label(pictures / f"{n}.png", *said[n]) for n in order]  # type: ignore[arg-type]
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        done = import_labels(ledger, Found(labels), Origin("coco", "a", "a"), tmp_path / "masks")
+        assert [row.image_id for row in ledger.verdicts()] == [image_id_of(pictures / "1.png")]
+    reasons = {Path(one.what).name: one.reason for one in done.refused}
+    assert "labelled as defect (dent) and as good, and lies at" in reasons["0.png"]
+    assert "2.png too: neither is taken" in reasons["0.png"]
+    assert set(reasons) == {"0.png", "2.png"}
+    # Two people may see it differently: the ledger knows what to make of that.
+    people = [replace(label, mask=None, annotator=f"ann {place}") for place, label in enumerate(labels)]
+    with Ledger.open(tmp_path / "people.db") as ledger:
+        assert import_labels(ledger, Found(people), Origin("coco", "a", "a"), tmp_path / "masks").refused == []
+
+
+def test_two_masks_of_one_picture_contradict_each_other(pictures: Path, tmp_path: Path) -> None:
+    mask = np.zeros((20, 30), dtype=bool)
+    mask[3:9, 4:9] = True
+    labels = [Label(pictures / "0.png", "defect", "dent", lambda one=one: one) for one in (mask, ~mask)]
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        done = import_labels(ledger, Found(labels), Origin("coco", "a", "a"), tmp_path / "masks")
+    assert not done.taken
+    assert [("different masks" in one.reason, "lies at" in one.reason) for one in done.refused] == [(True, False)] * 2
+
+
+@pytest.mark.parametrize(("height", "width"), [(3, 2), (40, 9), (20, 29)])
+def test_a_mask_of_another_size_is_told_by_both_sizes(pictures: Path, tmp_path: Path, height: int, width: int) -> None:
+    folder = pictures.parent / "set"
+    for place, kind in enumerate(("good", "dent")):
+        (folder / "test" / kind).mkdir(parents=True)
+        (pictures / f"{place}.png").rename(folder / "test" / kind / "a.png")
+    mask = folder / "ground_truth" / "dent" / "a_mask.png"
+    mask.parent.mkdir(parents=True)
+    Image.fromarray(np.full((height, width), 255, dtype=np.uint8)).save(mask)
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        found = read_folders(folder, Reading(), None)
+        done = import_labels(ledger, found, Origin("mvtec", "a", "a"), tmp_path / "masks")
+    assert dict(done.taken) == {"good": 1}
+    assert [one.reason for one in done.refused] == [f"its mask has {width} × {height} pixels, the image 30 × 20"]
 
 
 def test_what_was_labelled_anew_is_a_revision_and_can_go_back(pictures: Path, tmp_path: Path) -> None:

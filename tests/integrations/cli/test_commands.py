@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors import SafetensorError
 
+from integrations.cli.console import SOME_FAILED
 from tests.integrations.cli.running import mistake, run
 
 COMMANDS = [
@@ -107,7 +108,7 @@ def test_score_lists_a_corrupt_image_and_scores_the_others(bundle: Path, tiles: 
     corrupt.write_bytes(next((tiles / "test" / "good").iterdir()).read_bytes()[:200])
     out, maps = tmp_path / "scores.csv", tmp_path / "maps"
     result = run("score", bundle, tiles / "test", corrupt, "--out", out, "--maps", maps)
-    assert result.exit_code == 1
+    assert result.exit_code == SOME_FAILED
     assert "corrupt.png" in result.stderr
     assert result.stdout == ""
     with out.open() as stream:
@@ -115,6 +116,25 @@ def test_score_lists_a_corrupt_image_and_scores_the_others(bundle: Path, tiles: 
     assert len(rows) == 11
     assert all(Path(row["map"]).is_file() for row in rows)
     assert {row["decision"] for row in rows} <= {"accept", "reject"}
+
+
+def test_score_lists_what_a_table_names_and_is_gone_and_scores_the_others(
+    bundle: Path, tiles: Path, tmp_path: Path
+) -> None:
+    table, out = tiles / "some.csv", tmp_path / "scores.csv"
+    names = [image.relative_to(tiles).as_posix() for image in sorted((tiles / "test" / "good").iterdir())[:3]]
+    table.write_text("image,lot\n" + "".join(f"{name},7\n" for name in (names[0], "test/good/gone.png", *names[1:])))
+    command = ("score", bundle, table, "--out", out, "--ledger", tmp_path / "l.db", "--home", tmp_path / "home")
+    for _ in ("first", "what is in the ledger already"):
+        result = run(*command)
+        assert result.exit_code == SOME_FAILED
+        assert "not scored:" in result.stderr
+        assert "gone.png" in result.stderr
+        with out.open() as stream:
+            assert [row["part"] for row in csv.DictReader(stream)] == names
+    table.write_text("image\ngood/gone.png\ngood/too.png\n")
+    assert "names files that do not exist: good/gone.png, good/too.png; paths are relative" in mistake(*command)
+    table.unlink()
 
 
 def test_score_takes_any_folders_and_leaves_masks_out(bundle: Path, tiles: Path, tmp_path: Path) -> None:
@@ -484,6 +504,6 @@ def test_doctor_names_a_server_that_does_not_answer(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("FLAWSMITH_LABEL_STUDIO_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("FLAWSMITH_LABEL_STUDIO_TOKEN", "0" * 40)
     result = run("doctor", "--json", "--home", tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == SOME_FAILED
     wrong = [entry for entry in json.loads(result.stdout)["findings"] if entry["ok"] is False]
     assert any("127.0.0.1:9" in entry["text"] for entry in wrong)

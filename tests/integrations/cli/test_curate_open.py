@@ -23,10 +23,10 @@ from integrations.cli import main
 class App(nullcontext):
     url = "http://127.0.0.1:1/"
 
-    def wait(self):
+    def wait(self, told):
         time.sleep(120)
 
-curation.dataset.open_app = lambda *_: App()
+curation.dataset.open_app = lambda *_, **__: App()
 main()
 """
 
@@ -45,6 +45,7 @@ def test_ended_as_a_service_it_ends_its_database(tmp_path: Path) -> None:
         assert pid is not None, said.read_text()
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0, said.read_text()
+        assert said.read_text().startswith("starting FiftyOne")
         assert "nothing is lost" in said.read_text()
         assert not Path(f"/proc/{pid}").exists()
     finally:
