@@ -376,7 +376,13 @@ def test_what_cannot_be_written_is_said_before_the_work(bundle: Path, tiles: Pat
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("Error: I/O error (os error 28)")]
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        OSError(errno.EFBIG, "File too large"),
+        SafetensorError("Error: I/O error (os error 28)"),
+    ],
 )
 def test_a_full_disk_is_said_in_a_line(
     error: Exception, tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
