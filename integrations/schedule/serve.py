@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 from curation.ports import free_port
 from integrations.endings import once_more_ends_at_once
 from integrations.errors import ServerError
-from integrations.orders import Order
 from integrations.serving import serving
 from learning.errors import ConfigError
 
 if TYPE_CHECKING:
     from prefect.runner import Runner
     from prefect.schedules import Schedule
+
+    from integrations.orders import Order
 
 SERVED_BY = "FLAWSMITH_SCHEDULER_PID"
 """Variable with the process without which a run ends: what nobody watches would train beside its own repetition."""
@@ -115,7 +116,7 @@ def schedule_of(cron: str | None, every: float | None) -> "Schedule":
     return Cron(cron, timezone=get_localzone_name())
 
 
-def serve(order: Order, tell: Callable[[str], None], *, cron: str | None = None, every: float | None = None) -> None:
+def serve(order: "Order", tell: Callable[[str], None], *, cron: str | None = None, every: float | None = None) -> None:
     """Carry out an order by schedule, one run at a time, until Ctrl-C.
 
     Runs that a kill had ended go on; those that were missed while nothing was served are left out.
