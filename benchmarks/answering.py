@@ -122,12 +122,14 @@ class Decided:
         parts: Scores ``[N]`` of the detector and of the fallback by themselves, where a fallback is on.
         threshold: In force.
         asked: Rows that were asked about so far, in order.
+        weights: One over the probability with which each of them was.
     """
 
     scores: Floats
     parts: tuple[Floats, ...]
     threshold: Threshold
     asked: Rows
+    weights: Floats
 
 
 @contextmanager
@@ -178,19 +180,18 @@ def replay(at: Stage, stream: Rows, strategy: str, answers: Sequence[int], seed:
     """
     at.bundle.thresholds.use(_FIRST)
     threshold = at.bundle.thresholds.current()
-    now = Decided(at.scores, (), threshold, np.empty(0, dtype=np.int64))
-    weights: list[float] = []
+    now = Decided(at.scores, (), threshold, np.empty(0, dtype=np.int64), np.empty(0))
     for wave, wanted in enumerate(answers):
         left = np.setdiff1d(stream, now.asked)
         rows, probabilities = _choose(at, now, left, strategy, wanted - len(now.asked), seed * 1000 + wave)
         asked = np.concatenate([now.asked, rows])
-        weights += (1 / probabilities).tolist()
+        weights = np.concatenate([now.weights, 1 / probabilities])
         # The threshold of before is the parent of each, so that a wave can be learnt again.
         at.bundle.thresholds.use(_FIRST)
         confirmed = [_answer(at.records[row], weight) for row, weight in zip(asked, weights, strict=True)]
         threshold = relearn(at.bundle, confirmed, Costs(), seed).threshold
         scores, parts = decide(at, threshold)
-        now = Decided(scores, parts, threshold, asked)
+        now = Decided(scores, parts, threshold, asked, weights)
         yield now
 
 

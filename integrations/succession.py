@@ -255,17 +255,33 @@ def waiting_winner(ledger: "Ledger", rules: ChallengeConfig, camera: str = "") -
 
     None where what won was only to be judged, by other rules, against another champion, or was rolled back since.
     """
+    written = rules.model_dump(mode="json")
+    found = standing_winners(ledger, camera, judged_only=False)
+    return next((row for row in found if json.loads(row.report)["rules"] == written), None)
+
+
+def standing_winners(ledger: "Ledger", camera: str = "", *, judged_only: bool) -> list["ChallengeRow"]:
+    """Judgements by which a challenger won against the model that decides now, and that promoted nothing; newest first.
+
+    Of each challenger its latest judgement counts. Left out is what was rolled back.
+
+    Args:
+        ledger: With judgements.
+        camera: Whose; empty for all cameras.
+        judged_only: Those that were only to be judged, instead of those that were to promote.
+    """
     champion = ledger.champion(camera)
     latest = {row.challenger_id: row for row in ledger.challenges(camera)}
-    written = rules.model_dump(mode="json")
-    for row in sorted(latest.values(), key=lambda row: row.number, reverse=True):
-        report = json.loads(row.report)
+    return [
+        row
+        for row in sorted(latest.values(), key=lambda row: row.number, reverse=True)
+        if row.wins
+        and champion is not None
+        and row.champion_id == champion.model_id
         # Judgements of older versions do not say what they were for: those wait for nothing.
-        meant = report.get("judge_only") is False and report["rules"] == written
-        against = champion is not None and row.champion_id == champion.model_id
-        if row.wins and meant and against and not was_rolled_back(ledger, row.challenger_id, camera):
-            return row
-    return None
+        and json.loads(row.report).get("judge_only") is judged_only
+        and not was_rolled_back(ledger, row.challenger_id, camera)
+    ]
 
 
 def judge_challenger(

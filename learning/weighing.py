@@ -158,11 +158,11 @@ def weigh(
     if not missing:
         if heads is not None:
             heads = replace(heads, selection=heads.selection[:, selected], calibration=heads.calibration[embedded_rows])
-        best, chosen = _Candidate("the detector alone", decision_scores, selection.scores), None
+        best, chosen = Candidate("the detector alone", decision_scores, selection.scores), None
         # From simple to complex: each has to do better than the best of those before it.
         for candidate_heads in [None] if heads is None else [None, heads]:
-            candidate = _score_held_out(verdicts, train_embeddings, selection, seed, candidate_heads)
-            choices.append(_judge(verdicts, best, candidate, max_false_reject))
+            candidate = score_held_out(verdicts, train_embeddings, selection, seed, candidate_heads)
+            choices.append(judge(verdicts, best, candidate, max_false_reject))
             if choices[-1].switched_on:
                 best, chosen = candidate, candidate_heads
         if any(choice.switched_on for choice in choices):
@@ -204,18 +204,32 @@ def deal_folds(verdicts: Verdicts, seed: int) -> list[NDArray[np.bool_]]:
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    """Decision scores by which something is judged: of the verdicts, and of the selection parts."""
+class Candidate:
+    """Decision scores by which something is judged.
+
+    Attributes:
+        name: In words.
+        verdicts: ``[N]`` of the confirmed parts, none by a fallback that learnt from it.
+        selection: ``[S]`` of the selection parts.
+    """
 
     name: str
     verdicts: Floats
     selection: Floats
 
 
-def _score_held_out(
+def score_held_out(
     verdicts: Verdicts, train: Floats, selection: Scored, seed: int, heads: HeadScores | None
-) -> _Candidate:
-    """Score the pair, each verdict by a fallback that did not see the part's group."""
+) -> Candidate:
+    """Score the pair, each verdict by a fallback that did not see the part's group.
+
+    Args:
+        verdicts: Confirmed parts.
+        train: ``[T, D]`` embeddings of good parts that trained the detector.
+        selection: Good parts that set the scale of the pair.
+        seed: Of the folds.
+        heads: Of the same folds, where the fallback has a segmentation head.
+    """
     fused = np.empty(len(verdicts.defective))
     of_selection = []
     for fold, held_out in enumerate(deal_folds(verdicts, seed)):
@@ -223,10 +237,11 @@ def _score_held_out(
         fused[held_out] = _pair(fallback, verdicts.seen, None if heads is None else heads.verdicts)[held_out]
         of_selection.append(_pair(fallback, selection, None if heads is None else heads.selection[fold]))
     name = "the fallback" if heads is None else "a fallback with a segmentation head"
-    return _Candidate(name, fused, np.mean(of_selection, axis=0))
+    return Candidate(name, fused, np.mean(of_selection, axis=0))
 
 
-def _judge(verdicts: Verdicts, simpler: _Candidate, richer: _Candidate, max_false_reject: float) -> Choice:
+def judge(verdicts: Verdicts, simpler: Candidate, richer: Candidate, max_false_reject: float) -> Choice:
+    """Whether the richer candidate takes the simpler one's place, see ``choose_fallback``."""
     good, bad = ~verdicts.defective, verdicts.defective
     weights = verdicts.weights[good]
     # Verdicts with unequal weights say less than as many parts drawn evenly: Kish's effective sample size.

@@ -25,6 +25,7 @@ from integrations.cli import (
     train,
 )
 from integrations.cli.console import OneLineErrors
+from integrations.endings import INTERRUPTED, once_more_ends_at_once
 
 __all__ = ["app", "main"]
 
@@ -66,4 +67,10 @@ app.command("explain", rich_help_panel="Ask and improve")(explain.explain)
 
 def main() -> None:
     """Run ``flawsmith``."""
-    app()
+    try:
+        app()
+    except SystemExit as ending:
+        if ending.code == INTERRUPTED:
+            # What ends with the interpreter, such as threads, is waited for yet.
+            once_more_ends_at_once()
+        raise

@@ -1,7 +1,8 @@
 """``flawsmith retrain challenger`` and what belongs to it: champions, set versions, the shadow."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,11 +26,21 @@ from learning.errors import ConfigError
 from learning.starts import Start
 
 if TYPE_CHECKING:
+    from curation.ledger import ChallengeRow
     from integrations.succession import Outcome
     from learning.detectors import Budget
 
 DEFAULT_MINUTES = 10.0
 _SHOWN = 10
+_NEXT = (
+    "the next run under a condition (retrain serve, or retrain challenger, with --if-verdicts or --if-drift) is due by "
+    "this alone: by the same rules it judges the challenger once more, on what is confirmed by then, and promotes it "
+    "if it still wins; nothing is trained for that"
+)
+_NEXT_JUDGED_ONLY = (
+    "nothing by itself; the same command without --judge-only promotes it, if nothing was confirmed since and it wins"
+)
+"""What becomes of challengers that won and do not decide."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -142,17 +153,24 @@ def challenger(
 
 
 def status(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
-    """Say which models decide, how they came to, and what became of the challengers.
+    """Say which models decide, how they came to, what became of the challengers, and whether one waits to be promoted.
 
     Example: [bold]flawsmith retrain status --json[/bold]
     """
     existing_ledger(ledger)
     from curation.ledger import Ledger
+    from integrations.succession import standing_winners
 
     with Ledger.open(ledger) as opened:
         paths = {model.model_id: str(model.path) for model in opened.models()}
         champions = opened.champions()
         challenges = opened.challenges()
+        cameras = {row.camera for row in champions}
+        waiting, judged_only = (
+            # The newest of a camera is the one that is judged again.
+            [row for camera in sorted(cameras) for row in standing_winners(opened, camera, judged_only=only)[:1]]
+            for only in (False, True)
+        )
     current = {row.camera: row for row in champions}
     if as_json:
         print_json(
@@ -184,6 +202,8 @@ def status(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -
                     }
                     for row in challenges
                 ],
+                "waiting": [_winner(row, paths, _NEXT) for row in waiting],
+                "judged_only": [_winner(row, paths, _NEXT_JUDGED_ONLY) for row in judged_only],
             }
         )
         return
@@ -194,6 +214,32 @@ def status(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -
         say(f"{camera}[bold]{row.model_id}[/] in {paths.get(row.model_id)}, {row.event} {row.at:%Y-%m-%d %H:%M} UTC")
     for one in challenges[-_SHOWN:]:
         say(f"{one.at:%Y-%m-%d %H:%M} {one.challenger_id}: {one.text}")
+    for one in waiting:
+        _tell_winner(_winner(one, paths, _NEXT), "[green]has won and waits to be promoted[/]: its run was ended before")
+    for one in judged_only:
+        _tell_winner(_winner(one, paths, _NEXT_JUDGED_ONLY), "[green]has won[/], and was only to be judged")
+
+
+def _winner(row: "ChallengeRow", paths: dict[str, str], then: str) -> dict[str, Any]:
+    """A challenger that won and does not decide, as plain data."""
+    return {
+        "camera": row.camera,
+        "challenger": row.challenger_id,
+        "bundle": paths.get(row.challenger_id),
+        "champion": row.champion_id,
+        "judged_at": row.at,
+        "why": [gate["text"] for gate in json.loads(row.report)["gates"]],
+        "next": then,
+    }
+
+
+def _tell_winner(winner: dict[str, Any], what: str) -> None:
+    camera = f"camera {winner['camera']}: " if winner["camera"] else ""
+    say(f"{camera}[bold]{winner['challenger']}[/] in {winner['bundle']} {what}")
+    say(f"  judged {winner['judged_at']:%Y-%m-%d %H:%M} UTC beside {winner['champion']}, which decides until then")
+    for reason in winner["why"]:
+        say(f"  {reason}")
+    say(f"  next: {winner['next']}")
 
 
 def rollback(

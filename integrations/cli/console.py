@@ -17,6 +17,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 from typer.core import TyperGroup
 
+from integrations.endings import INTERRUPTED
 from learning.errors import UserError
 from learning.progress import Progress
 
@@ -25,7 +26,6 @@ DRIFTING = 3
 """There is an alarm, and ``--exit-code`` was given."""
 SOME_FAILED = 4
 """Some of the work was done and the rest is listed: neither a mistake nor a bug, with which Python leaves by 1."""
-INTERRUPTED = 130
 _SECONDS_BETWEEN_LINES = 10.0
 """How often progress is logged where no bar can be drawn."""
 
@@ -33,7 +33,9 @@ _SECONDS_BETWEEN_LINES = 10.0
 _drawing: Console | None = None
 """Where a bar is being drawn: lines of another console would end up on the bar's own line."""
 
-_FULL = "the disk is full; free some space and run the same command again, nothing is half written"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The disk, a quota, the size that a file may have."""
+_FULL = "the disk is full, or a quota; free some space and run the same command again, nothing is half written"
 
 
 class OneLineErrors(TyperGroup):
@@ -50,7 +52,7 @@ class OneLineErrors(TyperGroup):
         except (UserError, SynthError) as error:
             complain(str(error))
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.errno in _NO_ROOM:
                 complain(_FULL)
             elif error.filename is None and not isinstance(error, TimeoutError):
                 raise
@@ -58,7 +60,7 @@ class OneLineErrors(TyperGroup):
                 complain(f"{error.filename}: {error.strerror}")
         except SafetensorError as error:
             # Its writer is not Python's, and says so in words only.
-            if f"os error {errno.ENOSPC}" not in str(error):
+            if not any(f"os error {number}" in str(error) for number in _NO_ROOM):
                 raise
             complain(_FULL)
         except KeyboardInterrupt:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from integrations.cli.console import INTERRUPTED, bar, page
+from integrations.cli.console import bar, page
 from integrations.cli.options import SeedOption
+from integrations.endings import INTERRUPTED
 from learning.errors import ConfigError
 
 

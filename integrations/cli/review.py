@@ -31,6 +31,7 @@ ProjectOption = Annotated[str, typer.Option("--project", metavar="TITLE", help="
 DEFAULT_PROJECT = "flawsmith"
 _WATCHED_EVERY = 2.0
 """Seconds between two looks at whether Label Studio still answers."""
+_SHOWN = 10
 _AGAIN = "run it again: nothing is lost and nothing is doubled"
 
 
@@ -168,7 +169,11 @@ def pull(
     for line in report.unreadable:
         say(f"[yellow]outline left out, its verdict kept[/]: {line}")
     if report.without_verdict:
-        say(f"[yellow]{report.without_verdict} answers name no verdict[/] and were left out")
+        shown = ", ".join(str(task) for task in report.without_verdict[:_SHOWN])
+        say(
+            f"[yellow]{len(report.without_verdict)} answers name no verdict[/], as on a page that somebody changed, "
+            f"and were left out; the page is as it was, answer them again: task {shown}"
+        )
 
 
 @app.command()

@@ -120,9 +120,14 @@ def _in(*types: StateType) -> FlowRunFilter:
 
 
 def _end_with(scheduler: str | None) -> None:
-    """End this process when the scheduler is gone that started it, however that came to be."""
+    """End this process when the scheduler is gone that started it, however that came to be, or when that cancels it.
+
+    A terminal sends Ctrl-C to both; here it is left to the scheduler, which cancels the run once.
+    """
     if scheduler is None or os.getpid() == int(scheduler):
         return
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == int(scheduler):

@@ -3,22 +3,28 @@
 Prefect reads its settings from the environment when it is imported, which nothing here does before they are made.
 """
 
+import asyncio
 import os
 import secrets
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curation.ports import free_port
+from integrations.endings import once_more_ends_at_once
 from integrations.errors import ServerError
-from integrations.orders import Order
 from integrations.serving import serving
 from learning.errors import ConfigError
 
 if TYPE_CHECKING:
+    from prefect.runner import Runner
     from prefect.schedules import Schedule
+
+    from integrations.orders import Order
 
 SERVED_BY = "FLAWSMITH_SCHEDULER_PID"
 """Variable with the process without which a run ends: what nobody watches would train beside its own repetition."""
@@ -28,6 +34,7 @@ _IDLE = ("LATE_RUNS", "FOREMAN", "TRIGGERS", "PAUSE_EXPIRATIONS", "CANCELLATION_
 """Prefect's services that one flow has no use for; each of them writes to the same SQLite file every few seconds."""
 
 _LONGEST_START = 300.0
+_LOOK = 0.1
 
 
 def settings(home: Path, port: int) -> dict[str, str]:
@@ -109,7 +116,7 @@ def schedule_of(cron: str | None, every: float | None) -> "Schedule":
     return Cron(cron, timezone=get_localzone_name())
 
 
-def serve(order: Order, tell: Callable[[str], None], *, cron: str | None = None, every: float | None = None) -> None:
+def serve(order: "Order", tell: Callable[[str], None], *, cron: str | None = None, every: float | None = None) -> None:
     """Carry out an order by schedule, one run at a time, until Ctrl-C.
 
     Runs that a kill had ended go on; those that were missed while nothing was served are left out.
@@ -129,6 +136,7 @@ def serve(order: Order, tell: Callable[[str], None], *, cron: str | None = None,
     from prefect.server.api.server import create_app
 
     with serving(create_app(final=True), port=port, longest_start=_LONGEST_START) as url:
+        from prefect.runner import Runner
         from prefect.types.entrypoint import EntrypointType
 
         from integrations.schedule.flow import recover, retrain
@@ -137,11 +145,34 @@ def serve(order: Order, tell: Callable[[str], None], *, cron: str | None = None,
         begun = recover()
         if begun:
             tell(f"runs that were killed and go on: {begun}")
-        retrain.serve(
-            NAME,
+        runner = Runner(name=NAME, limit=1)
+        runner.add_flow(
+            retrain,
+            name=NAME,
             schedule=schedule,
             parameters={"order": order.model_dump(mode="json")},
-            limit=1,
-            print_starting_message=False,
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
+        _run_until_stopped(runner, tell)
+
+
+def _run_until_stopped(runner: "Runner", tell: Callable[[str], None]) -> None:
+    """Run what falls due until Ctrl-C or a kill, which cancels the run that is going on; a second one ends at once.
+
+    The runner is in a thread of its own, so that signals come here: Prefect would leave by an exception from wherever
+    the second one finds it.
+    """
+    thread = ThreadPoolExecutor(1, "runner")
+    running = thread.submit(asyncio.run, runner.start())
+    try:
+        running.result()
+    except KeyboardInterrupt:
+        once_more_ends_at_once()
+        tell("stopping: a run that is going on is cancelled, and what it had made is kept; once more ends it at once")
+        while not (runner.started or running.done()):
+            time.sleep(_LOOK)
+        if not running.done():
+            runner.execute_in_background(runner.astop)
+        running.result()
+    finally:
+        thread.shutdown()

@@ -233,6 +233,38 @@ def test_who_won_and_was_not_promoted_waits_and_is_judged_anew_before_it_decides
         assert waiting_winner(ledger, RULES) is None
 
 
+def test_status_says_who_has_won_and_waits_and_why_and_what_comes_next(make: Callable[..., Plant]) -> None:
+    plant = make(BLIND)
+    ledger = ("--ledger", plant.place)
+    with Ledger.open(plant.place) as opened:
+        judged = plant.challenge(opened, options(SHARP, seed=1), promote=False)
+        with killed_before_promoting():
+            plant.challenge(opened, options(SHARP))
+        won = waiting_winner(opened, RULES)
+        assert won is not None
+    found = json.loads(run("retrain", "status", *ledger, "--json").stdout)
+    (waiting,), (only,) = found["waiting"], found["judged_only"]
+    assert (waiting["challenger"], waiting["champion"]) == (won.challenger_id, plant.bundle.fingerprint)
+    assert Path(waiting["bundle"]).is_relative_to(plant.home / "challengers")
+    assert [text.split(":")[0] for text in waiting["why"]] == [
+        "AUROC on the frozen set",
+        "defective parts of the frozen set accepted",
+        "good parts of the frozen set rejected",
+    ]
+    assert "judges the challenger once more" in waiting["next"]
+    assert only["challenger"] == judged.challenger.fingerprint
+    assert "without --judge-only" in only["next"]
+    said = run("retrain", "status", *ledger).stderr
+    assert f"{won.challenger_id} in {waiting['bundle']} has won and waits to be promoted" in said
+    assert all(f"  {text}\n" in said for text in waiting["why"])
+    assert f"  next: {waiting['next']}\n" in said
+    with Ledger.open(plant.place) as opened:
+        assert plant.challenge(opened, options(SHARP), winner=won).promoted
+    found = json.loads(run("retrain", "status", *ledger, "--json").stdout)
+    assert (found["waiting"], found["judged_only"]) == ([], [])
+    assert "waits to be promoted" not in run("retrain", "status", *ledger).stderr
+
+
 def test_in_the_shadow_both_are_recorded_and_only_the_champion_decides(make: Callable[..., Plant]) -> None:
     plant = make(BLIND)
     with Ledger.open(plant.place) as ledger:
