@@ -62,12 +62,15 @@ class Journal:
     def opened(cls, out: Path, asked: dict[str, Any]) -> Iterator[Self]:
         """Begin a set in a new or empty folder, or go on with one that was begun with the same words.
 
+        A folder that this makes goes again if what was asked for is refused before the first image.
+
         Raises:
             SynthError: If the folder holds something else, was begun with other settings, or is being written.
         """
         file = out / JOURNAL
         with answered(out):
-            is_ours = file.is_file() or not out.exists()
+            is_new = not out.exists()
+            is_ours = file.is_file() or is_new
             if not is_ours and (not out.is_dir() or any(there.name not in _OURS for there in out.iterdir())):
                 msg = f"{out} holds something that is no synthetic data set; name a new or empty folder"
                 raise SynthError(msg)
@@ -86,6 +89,10 @@ class Journal:
             else:
                 write_file(file, (json.dumps(asked) + "\n").encode())
             yield journal
+        except SynthError:
+            if is_new:
+                _withdraw(out)
+            raise
         finally:
             lock.release()
 
@@ -156,3 +163,12 @@ class Journal:
             f"{self.path} is damaged in line {line}, and the set cannot be gone on with; the same command makes it "
             "anew in another folder"
         )
+
+
+def _withdraw(out: Path) -> None:
+    """Remove a folder that holds nothing but what began it."""
+    begun = list(out.iterdir())
+    if all(there.name in (*_OURS, JOURNAL) for there in begun):
+        for there in begun:
+            there.unlink()
+        out.rmdir()

@@ -7,13 +7,16 @@ import numpy as np
 
 from curation.labels.label import DEFECT_NAMES, Found, Label, Mask, Reading, Refusal, refuse_other_size
 from learning.errors import DataError
+from learning.images.groups import apply_groups
 from learning.images.pixels import is_image, read_mask
 from learning.images.readers import find_images, list_data, read_mvtec
 from learning.images.records import GOOD, UNLABELLED, ImageRecord
+from learning.images.tables import list_table
 from synth.errors import SynthError
 from synth.pictures import size_of
 
 _DAMAGED = "its mask cannot be read: it is damaged, or no image"
+_NO_MASK = "there is no such file as its mask"
 
 
 def read_folders(source: Path, reading: Reading, groups: str | None) -> Found:
@@ -32,11 +35,15 @@ def read_folders(source: Path, reading: Reading, groups: str | None) -> Found:
         records = read_mvtec(source)
     elif classes := class_folders(source, reading):
         records = [ImageRecord(file, folder.name) for folder in classes for file in find_images([folder])]
-    else:
+    elif source.is_dir():
         records = list_data(source, groups)
+    else:
+        records = apply_groups(list_table(source), source.parent, groups, by_itself=False)
     found.refused.extend(_without_picture(source, records))
     for record in records:
-        if record.label == UNLABELLED:
+        if not record.path.is_file():
+            found.refused.append(Refusal(str(record.path), "there is no such file"))
+        elif record.label == UNLABELLED:
             found.refused.append(Refusal(str(record.path), "it has no label"))
         else:
             found.labels.append(_label(record, reading))
@@ -79,6 +86,8 @@ def _label(record: ImageRecord, reading: Reading) -> Label:
 
 
 def _read(file: Path, image: Path) -> Mask:
+    if not file.is_file():
+        raise DataError(_NO_MASK)
     try:
         size, wanted = size_of(file), size_of(image)
     except SynthError as error:

@@ -453,3 +453,23 @@ def test_a_mask_without_a_picture_is_named(pictures: Path) -> None:
         Image.new("L", (30, 20), 255).save(data / "ground_truth" / "dent" / name)
     found = read_folders(data, Reading(), None)
     assert [one.what.rpartition("/")[2] for one in found.refused] == ["1_mask.png"]
+
+
+def test_a_table_that_names_what_is_gone_is_taken_without_it(pictures: Path) -> None:
+    table = pictures.parent / "labels.csv"
+    Image.new("L", (30, 20), 255).save(pictures.parent / "mask.png")
+    rows = ["0,good,", "1,dent,mask.png", "9,dent,", "2,dent,none.png"]
+    lines = [f"images/{name}.png,{rest}" for name, rest in (row.split(",", 1) for row in rows)]
+    table.write_text("\n".join(["image,label,mask", *lines]))
+    found = read_folders(table, Reading(), None)
+    assert sorted(_by_name(found)) == ["0", "1", "2"]
+    assert [(one.what.rpartition("/")[2], one.reason) for one in found.refused] == [("9.png", "there is no such file")]
+    assert _mask_of(found, "1") == 600
+    with pytest.raises(DataError, match="no such file as its mask"):
+        _mask_of(found, "2")
+
+
+def _mask_of(found: Found, name: str) -> int:
+    read = _by_name(found)[name].mask
+    assert read is not None
+    return int(read().sum())
