@@ -384,26 +384,22 @@ def check(images: Tensor, context: Context = NO_CONTEXT, copy: Tensor | None = N
     if context.foreground.shape != (images.shape[0], 1, *images.shape[-2:]):
         msg = f"foreground of shape {list(context.foreground.shape)} does not fit images {list(images.shape)}"
         raise SynthError(msg)
-    foreground = _whole(context.foreground.to(images.device)).to(images)
-    empty = np.flatnonzero(~_any(foreground))
+    foreground, found = _whole(context.foreground.to(images.device).to(images))
+    empty = np.flatnonzero(~found)
     if len(empty):
         msg = f"foreground of image {empty[0]} is empty; give one with at least a pixel, or None for the whole image"
         raise SynthError(msg)
     return foreground
 
 
-def _whole(mask: Tensor) -> Tensor:
-    """A mask as 0 and 1; the mask itself if it is that already."""
-    if usable(mask) and mask.is_contiguous() and kernels().is_whole(mask.flatten().numpy()):
-        return mask
-    return mask > 0.5
-
-
-def _any(mask: Tensor) -> Numbers:
-    """Which masks of a batch have a pixel, ``[B]`` bool."""
+def _whole(mask: Tensor) -> tuple[Tensor, Numbers]:
+    """Masks as 0 and 1, themselves if they are that already; and which of them have a pixel, ``[B]`` bool."""
     if usable(mask) and mask.is_contiguous():
-        return np.asarray(mask.flatten(1).numpy().any(axis=1))
-    return (mask.flatten(1).amax(dim=1) > 0).cpu().numpy()
+        found = np.empty(len(mask), bool)
+        if kernels().look_at_masks(mask.flatten(1).numpy(), found):
+            return mask, found
+    whole = (mask > 0.5).to(mask)
+    return whole, (whole.flatten(1).amax(dim=1) > 0).cpu().numpy()
 
 
 def _in_range(pictures: Tensor, copy: Tensor | None) -> bool:

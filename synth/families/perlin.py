@@ -16,7 +16,8 @@ from synth.draws import Draws
 from synth.families.base import EVERYWHERE, Content, Context, Family, select
 from synth.masks import RegionParameters, draw_region, region, region_columns, region_reach
 from synth.noise import Numbers, directions, flat_table, perlin
-from synth.sources import patterned, procedural_textures, shifted_sources
+from synth.sources import pattern, patterned, procedural_textures, shifted_sources
+from synth.sources.textures import textures
 from synth.spots import Spots, paint
 from synth.windows import Window, run
 
@@ -131,7 +132,7 @@ class Perlin(Family[PerlinParameters]):
     def paint(self, window: Window, parameters: PerlinParameters, context: Context) -> Tensor:
         """Blend the textures in where the noise is high."""
         if usable(window.images):
-            return _blended(window, parameters, _content(window, parameters, context))
+            return _with_patterns(window, parameters)  # ``paint_in_place`` left nothing else
         mask = _field(window, parameters).sub_(window.column(parameters.level))
         mask.mul_(12).clamp_(0, 1).mul_(window.column(parameters.opacity))
         local = np.flatnonzero(parameters.local)
@@ -142,19 +143,33 @@ class Perlin(Family[PerlinParameters]):
         return torch.lerp(window.images, _content(window, parameters, context), mask)
 
 
-def _blended(window: Window, parameters: PerlinParameters, content: Tensor) -> Tensor:
-    """As ``Perlin.paint``, in one loop over the pixels."""
+def _with_patterns(window: Window, parameters: PerlinParameters) -> Tensor:
+    """As ``Perlin.paint``, of patterns: they are worked out only at the pixels where they show."""
+    painted = window.images.clone()
+    width, channels = window.shape[1], painted.shape[1]
+    numbers = parameters.grain, parameters.stretch, parameters.brightness, parameters.contrast
+    for row, share in enumerate(_shares(window, parameters).reshape(len(painted), -1)):
+        shown = np.flatnonzero(share)
+        one = slice(row, row + 1)
+        places = window.left[row] + shown % width, window.top[row] + shown // width
+        x, y = (torch.from_numpy(along.astype(np.float32))[None, None, None] for along in places)
+        content = textures(pattern(parameters.seed[one] + 2, *(n[one] for n in numbers)), x, y, window.side, channels)
+        kernels().lay(shown, content[0, :, 0].numpy(), share, painted[row].view(channels, -1).numpy())
+    return painted
+
+
+def _shares(window: Window, parameters: PerlinParameters) -> Numbers:
+    """How much of the content shows at each pixel, ``[B, h, w]`` float32; for ``usable`` images."""
     local, twofold = np.flatnonzero(parameters.local), np.flatnonzero(parameters.algebra != SINGLE)
     count = len(parameters.seed)
-    regions = region(select(parameters, local), window.rows(local)) if len(local) else content[:0, :1]
+    regions = region(select(parameters, local), window.rows(local)) if len(local) else window.images[:0, :1]
     confined, others = np.full(count, -1), np.full(count, -1)
     confined[local], others[twofold] = np.arange(len(local)), count + np.arange(len(twofold))
     lower = parameters.algebra == INTERSECTION
     numbers = (np.ascontiguousarray(values, np.float32) for values in (parameters.level, parameters.opacity))
-    pictures = (images.contiguous().numpy() for images in (window.images, content, _fields(window, parameters)))
-    blended = np.empty(window.images.shape, np.float32)
-    kernels().reveal(*pictures, others, lower, *numbers, regions.numpy(), confined, blended)
-    return torch.from_numpy(blended)
+    shares = np.empty((count, *window.shape), np.float32)
+    kernels().uncover(_fields(window, parameters).numpy(), others, lower, *numbers, regions.numpy(), confined, shares)
+    return shares
 
 
 def _field(window: Window, parameters: PerlinParameters) -> Tensor:

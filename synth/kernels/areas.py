@@ -29,6 +29,7 @@ from synth.kernels.shared import (
     roll,
     scrambled,
     shade_line,
+    shown_of,
     smoothstep,
     three_rolls,
     write_line,
@@ -288,59 +289,64 @@ def paint_through_noise(
         amount = np.float32(2 * numbers[20])
         source = parts if kind == 1 else pictures
         place = row if own and kind == 1 else min(int(numbers[22] * len(source)), len(source) - 1)
-        right, down = np.int64(np.rint(numbers[23] * size[1])), np.int64(np.rint(numbers[24] * size[0]))
-        begin = (left - right) % size[1]
-        fit = min(width, size[1] - begin)
+        moved_right, moved_down = np.int64(np.rint(numbers[23] * size[1])), np.int64(np.rint(numbers[24] * size[0]))
         lines = max(1, min(BAND // width, height))
-        field, other = np.empty((lines, width), np.float32), np.empty((lines, width), np.float32)
+        bands = np.empty((3, lines, width), np.float32)
         values = np.empty(width, np.float32)
         for first in range(0, height, lines):
             here = min(lines, height - first)
-            box = np.float64(top + first), np.float64(left)
-            share, spare = field[:here], other[:here]
+            above, below, before, after = 0, here, 0, width
+            region = bands[2, :here]
+            if local:
+                fill_region(numbers, True, (np.float64(top + first), np.float64(left)), size, cosines, sines, region)
+                # Noise is worked out only around what the region shows.
+                above, below, before, after = extent_of(region)
+                if above == below:
+                    continue
+            share, spare = bands[0, above:below, before:after], bands[1, above:below, before:after]
+            box = np.float64(top + first + above), np.float64(left + before)
             cells_y, cells_x = max(numbers[10], least * size[0]), max(numbers[11], least * size[1])
             fill_noise(seed + 1, cells_y, cells_x, 1, box, size, cosines, sines, share)
             if algebra != 0:
                 cells_y, cells_x = max(numbers[12], least * size[0]), max(numbers[13], least * size[1])
                 fill_noise(seed + 3, cells_y, cells_x, 1, box, size, cosines, sines, spare)
-                for y in range(here):
+                for y in range(len(share)):
                     one, two = share[y], spare[y]
                     if algebra == 1:
-                        for x in range(width):
+                        for x in range(len(one)):
                             one[x] = min(one[x], two[x])
                     else:
-                        for x in range(width):
+                        for x in range(len(one)):
                             one[x] = max(one[x], two[x])
-            if local:
-                fill_region(numbers, True, box, size, cosines, sines, spare)
-            for y in range(here):
-                one, two = share[y], spare[y]
-                for x in range(width):
+            for y in range(len(share)):
+                one = share[y]
+                for x in range(len(one)):
                     one[x] = min(max((one[x] - level) * STEEP, ZERO), ONE) * opacity
                 if local:
-                    for x in range(width):
+                    two = region[above + y, before:after]
+                    for x in range(len(one)):
                         one[x] *= two[x]
             if kind == 0:
                 lattice_values(scrambled(seed + 2), box[0], box[1], 1 / period_y, 1 / period_x, flat, spare)
-            for y in range(here):
-                one, two = share[y], spare[y]
-                line = (top + first + y - down) % size[0]
-                most = ZERO
-                for x in range(width):
-                    most = max(most, one[x])
-                if most == ZERO:
+            for y in range(len(share)):
+                begin, end = shown_of(share[y])
+                if begin == end:
                     continue
+                one, two, new_values = share[y, begin:end], spare[y, begin:end], values[begin:end]
+                down, across = top + first + above + y, left + before + begin
                 for c in range(channels):
-                    old = images[row, c, top + first + y, left : left + width]
+                    old = images[row, c, down, across : across + len(one)]
                     if kind == 0:
                         tint = (roll(flat, seed + 3, c) - HALF) * HALF if channels > 1 else ZERO
                         colour = np.float32(numbers[19]) + tint
-                        for x in range(width):
-                            values[x] = old[x] + (two[x] * amount + colour - old[x]) * one[x]
+                        for x in range(len(one)):
+                            new_values[x] = old[x] + (two[x] * amount + colour - old[x]) * one[x]
                     else:
-                        new = source[place, c, line]
+                        new = source[place, c, (down - moved_down) % size[0]]
+                        there = (across - moved_right) % size[1]
+                        fit = min(len(one), size[1] - there)
                         for x in range(fit):
-                            values[x] = old[x] + (new[begin + x] - old[x]) * one[x]
-                        for x in range(fit, width):
-                            values[x] = old[x] + (new[x - fit] - old[x]) * one[x]
-                    write_line(values, images, allowed, row, c, top + first + y, left)
+                            new_values[x] = old[x] + (new[there + x] - old[x]) * one[x]
+                        for x in range(fit, len(one)):
+                            new_values[x] = old[x] + (new[x - fit] - old[x]) * one[x]
+                    write_line(new_values, images, allowed, row, c, down, across)

@@ -12,28 +12,32 @@ from synth.noise import Numbers
 @compiled
 def in_range(values: Numbers) -> bool:
     """Whether all numbers ``[N]`` lie in 0..1."""
-    bad = 0
+    bad = np.int32(0)
     for i in range(len(values)):
-        bad |= not ((values[i] >= ZERO) & (values[i] <= ONE))
+        bad |= np.int32(not ((values[i] >= ZERO) & (values[i] <= ONE)))
     return bad == 0
 
 
 @compiled
 def copy_in_range(values: Numbers, out: Numbers) -> bool:
     """Copy numbers ``[N]``, and say whether all of them lie in 0..1."""
-    bad = 0
+    bad = np.int32(0)
     for i in range(len(values)):
         out[i] = values[i]
-        bad |= not ((values[i] >= ZERO) & (values[i] <= ONE))
+        bad |= np.int32(not ((values[i] >= ZERO) & (values[i] <= ONE)))
     return bad == 0
 
 
 @compiled
-def is_whole(values: Numbers) -> bool:
-    """Whether all numbers ``[N]`` are 0 or 1."""
-    other = 0
-    for i in range(len(values)):
-        other |= (values[i] != ZERO) & (values[i] != ONE)
+def look_at_masks(masks: Numbers, found: Numbers) -> bool:
+    """Whether all numbers ``[B, N]`` are 0 or 1; and which rows have another than 0, to ``[B]`` bool."""
+    other = np.int32(0)
+    for b in range(len(masks)):
+        mask, some = masks[b], np.int32(0)
+        for i in range(len(mask)):
+            some |= np.int32(mask[i] != ZERO)
+            other |= np.int32((mask[i] != ZERO) & (mask[i] != ONE))
+        found[b] = some != 0
     return other == 0
 
 

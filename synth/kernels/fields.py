@@ -207,9 +207,7 @@ def _mirrored(place: Any, length: int) -> Any:
 
 
 @compiled
-def reveal(
-    images: Numbers,
-    content: Numbers,
+def uncover(
     fields: Numbers,
     others: Numbers,
     lower: Numbers,
@@ -219,11 +217,9 @@ def reveal(
     confined: Numbers,
     out: Numbers,
 ) -> None:
-    """Blend content in where noise is high; see ``synth.families.perlin``.
+    """How much of what lies behind shows where noise is high; see ``synth.families.perlin``.
 
     Args:
-        images: ``[B, C, h, w]``.
-        content: ``[B, C, h, w]``.
         fields: ``[B + K, 1, h, w]``, noise, that of a second mask behind that of the first.
         others: ``[B]`` int64, which field the second mask is; -1 for none.
         lower: ``[B]`` bool, the lower of both counts, else the higher.
@@ -231,13 +227,12 @@ def reveal(
         opacity: ``[B]`` float32.
         regions: ``[L, 1, h, w]``, shares by which masks are multiplied.
         confined: ``[B]`` int64, which region; -1 for none.
-        out: ``[B, C, h, w]``.
+        out: ``[B, h, w]``.
     """
-    count, channels, height, width = images.shape
-    share = np.empty(width, np.float32)
+    count, height, width = out.shape
     for b in range(count):
         for y in range(height):
-            one = fields[b, 0, y]
+            one, share = fields[b, 0, y], out[b, y]
             for x in range(width):
                 share[x] = one[x]
             if others[b] >= 0:
@@ -254,7 +249,13 @@ def reveal(
                 region = regions[confined[b], 0, y]
                 for x in range(width):
                     share[x] *= region[x]
-            for c in range(channels):
-                old, new, line = images[b, c, y], content[b, c, y], out[b, c, y]
-                for x in range(width):
-                    line[x] = old[x] + (new[x] - old[x]) * share[x]
+
+
+@compiled
+def lay(places: Numbers, content: Numbers, shares: Numbers, image: Numbers) -> None:
+    """Blend content ``[C, K]`` in at places ``[K]`` of an image ``[C, N]``, by shares ``[N]``."""
+    for c in range(len(image)):
+        new, line = content[c], image[c]
+        for k in range(len(places)):
+            place = places[k]
+            line[place] += (new[k] - line[place]) * shares[place]

@@ -57,38 +57,60 @@ def noise_octave(
         cell[x], part[x] = np.uint32(np.int64(whole) - first), t
         fade[x] = t * t * t * (t * (SIX * t - FIFTEEN) + TEN)
     points = np.int64(cell[width - 1]) + 2
-    spare = np.empty((6, points), np.float32)
-    upper_x, upper_y, lower_x, lower_y, slope, level = spare[0], spare[1], spare[2], spare[3], spare[4], spare[5]
-    slope_after, level_after = slope[1:], level[1:]
-    here = np.int64(-1)
+    spare = np.empty((2, points), np.float32)
+    # Noise is linear in what a line of lattice points gives to each column: its slope along x, and along y.
+    given = np.empty((4, width), np.float32)
+    upper_x, upper_y, lower_x, lower_y = given[0], given[1], given[2], given[3]
+    here = np.int64(-2)
     for y in range(height):
         place = (top + (y + 0.5)) * down
         row = np.int64(np.floor(place))
         ty = np.float32(place - row)
         fade_y = ty * ty * ty * (ty * (SIX * ty - FIFTEEN) + TEN)
         if y == 0 or row != here:
+            if y > 0 and row == here + 1:
+                upper_x, upper_y, lower_x, lower_y = lower_x, lower_y, upper_x, upper_y
+            else:
+                _given(start, row, first, cosines, sines, cell, part, fade, spare, upper_x, upper_y)
+            _given(start, row + 1, first, cosines, sines, cell, part, fade, spare, lower_x, lower_y)
             here = row
-            above = ((start // SIDE + row) & MASK) * SIDE
-            below = ((start // SIDE + row + 1) & MASK) * SIDE
-            for p in range(points):
-                column = (start + first + p) & MASK
-                upper_x[p], upper_y[p] = cosines[above + column], sines[above + column]
-                lower_x[p], lower_y[p] = cosines[below + column], sines[below + column]
-        for p in range(points):
-            slope[p] = strength * (upper_x[p] + fade_y * (lower_x[p] - upper_x[p]))
-            high, low = upper_y[p] * ty, lower_y[p] * (ty - ONE)
-            level[p] = strength * (high + fade_y * (low - high))
+        near, far = strength * (ONE - fade_y), strength * fade_y
+        near_y, far_y = near * ty, far * (ty - ONE)
         line = out[y]
         if octave == 0:
             for x in range(width):
-                p, t = cell[x], part[x]
-                before = slope[p] * t + level[p]
-                line[x] = before + fade[x] * (slope_after[p] * (t - ONE) + level_after[p] - before)
+                line[x] = (near * upper_x[x] + near_y * upper_y[x]) + (far * lower_x[x] + far_y * lower_y[x])
         else:
             for x in range(width):
-                p, t = cell[x], part[x]
-                before = slope[p] * t + level[p]
-                line[x] += before + fade[x] * (slope_after[p] * (t - ONE) + level_after[p] - before)
+                line[x] += (near * upper_x[x] + near_y * upper_y[x]) + (far * lower_x[x] + far_y * lower_y[x])
+
+
+@part_of_others
+def _given(
+    start: Any,
+    row: Any,
+    first: Any,
+    cosines: Numbers,
+    sines: Numbers,
+    cell: Numbers,
+    part: Numbers,
+    fade: Numbers,
+    spare: Numbers,
+    along: Numbers,
+    across: Numbers,
+) -> None:
+    """What a line of lattice points gives to each column: by its distance along x, and for each cell along y."""
+    line = ((start // SIDE + row) & MASK) * SIDE
+    cosine, sine = spare[0], spare[1]
+    for p in range(len(cosine)):
+        column = (start + first + p) & MASK
+        cosine[p], sine[p] = cosines[line + column], sines[line + column]
+    cosine_after, sine_after = cosine[1:], sine[1:]
+    for x in range(len(along)):
+        p, t = cell[x], part[x]
+        before = cosine[p] * t
+        along[x] = before + fade[x] * (cosine_after[p] * (t - ONE) - before)
+        across[x] = sine[p] + fade[x] * (sine_after[p] - sine[p])
 
 
 @part_of_others
@@ -101,28 +123,38 @@ def lattice_values(start: Any, top: Any, left: Any, down: Any, across: Any, tabl
         place = (left + (x + 0.5)) * across
         whole = np.floor(place)
         cell[x], part[x] = np.uint32(np.int64(whole) - first), np.float32(place - whole)
-    points = np.int64(cell[width - 1]) + 2
-    spare = np.empty((3, points), np.float32)
-    upper, lower, level = spare[0], spare[1], spare[2]
-    level_after = level[1:]
-    here = np.int64(-1)
+    values = np.empty(np.int64(cell[width - 1]) + 2, np.float32)
+    between = np.empty((2, width), np.float32)
+    upper, lower = between[0], between[1]
+    here = np.int64(-2)
     for y in range(height):
         place = (top + (y + 0.5)) * down
         row = np.int64(np.floor(place))
         t = np.float32(place - row)
         if y == 0 or row != here:
+            if y > 0 and row == here + 1:
+                upper, lower = lower, upper
+            else:
+                _along_lattice(start, row, first, table, cell, part, values, upper)
+            _along_lattice(start, row + 1, first, table, cell, part, values, lower)
             here = row
-            above = ((start // SIDE + row) & MASK) * SIDE
-            below = ((start // SIDE + row + 1) & MASK) * SIDE
-            for p in range(points):
-                column = (start + first + p) & MASK
-                upper[p], lower[p] = table[above + column] - HALF, table[below + column] - HALF
-        for p in range(points):
-            level[p] = upper[p] + t * (lower[p] - upper[p])
         line = out[y]
         for x in range(width):
-            p = cell[x]
-            line[x] = level[p] + part[x] * (level_after[p] - level[p])
+            line[x] = upper[x] + t * (lower[x] - upper[x])
+
+
+@part_of_others
+def _along_lattice(
+    start: Any, row: Any, first: Any, table: Numbers, cell: Numbers, part: Numbers, values: Numbers, out: Numbers
+) -> None:
+    """Random values of a line of lattice points, less a half, in between linear."""
+    line = ((start // SIDE + row) & MASK) * SIDE
+    for p in range(len(values)):
+        values[p] = table[line + ((start + first + p) & MASK)] - HALF
+    after = values[1:]
+    for x in range(len(out)):
+        p = cell[x]
+        out[x] = values[p] + part[x] * (after[p] - values[p])
 
 
 @part_of_others
@@ -296,16 +328,21 @@ def extent_of(share: Numbers) -> Any:
     """First and last line and column, the latter beyond, in which a share is above 0; all 0 if there are none."""
     top, bottom, left, right = len(share), 0, share.shape[1], 0
     for y in range(len(share)):
-        line = share[y]
-        begin, end = 0, len(line)
-        while begin < end and line[begin] <= ZERO:
-            begin += 1
-        if begin == end:
-            continue
-        while line[end - 1] <= ZERO:
-            end -= 1
-        top, bottom, left, right = min(top, y), y + 1, min(left, begin), max(right, end)
+        begin, end = shown_of(share[y])
+        if begin < end:
+            top, bottom, left, right = min(top, y), y + 1, min(left, begin), max(right, end)
     return (top, bottom, left, right) if bottom else (0, 0, 0, 0)
+
+
+@part_of_others
+def shown_of(share: Numbers) -> Any:
+    """First and last place of a line, the latter beyond, at which a share is above 0; equal if there is none."""
+    begin, end = 0, len(share)
+    while begin < end and share[begin] <= ZERO:
+        begin += 1
+    while begin < end and share[end - 1] <= ZERO:
+        end -= 1
+    return begin, end
 
 
 @part_of_others

@@ -3,6 +3,7 @@
 from synth.sources.defects import Defect, DefectBank, bank_of, cut_defects
 from synth.sources.parts import (
     displaced,
+    pattern,
     patterned,
     procedural_textures,
     sampled,
@@ -17,6 +18,7 @@ __all__ = [
     "bank_of",
     "cut_defects",
     "displaced",
+    "pattern",
     "patterned",
     "procedural_textures",
     "sampled",

@@ -210,7 +210,6 @@ def procedural_textures(
     Returns:
         ``[B, C, h, w]``, about 0..1.
     """
-    kind, angle, _ = uniforms(seed + 2, 3).T
     patterns = patterned(seed)
     if not patterns.any():
         return _grainy(window, seed, grain, stretch, brightness, contrast)
@@ -220,21 +219,29 @@ def procedural_textures(
         if not len(index):
             continue
         part, rows = window.rows(index), run(index)
+        some = seed[rows], grain[rows], stretch[rows], brightness[rows], contrast[rows]
         if chosen:
-            parameters = TextureParameters(
-                kind=kind[rows],
-                seed=seed[rows],
-                grain=_COARSER * grain[rows],
-                stretch=stretch[rows].clip(0.5, 2),
-                angle=np.pi * angle[rows],
-                brightness=brightness[rows],
-                contrast=contrast[rows],
-            )
             x, y = part.offsets_from(np.zeros((len(index), 2)))
-            painted[rows] = textures(parameters, x, y, part.side, painted.shape[1]).to(painted)
+            painted[rows] = textures(pattern(*some), x, y, part.side, painted.shape[1]).to(painted)
         else:
-            painted[rows] = _grainy(part, seed[rows], grain[rows], stretch[rows], brightness[rows], contrast[rows])
+            painted[rows] = _grainy(part, *some)
     return painted
+
+
+def pattern(
+    seed: Numbers, grain: Numbers, stretch: Numbers, brightness: Numbers, contrast: Numbers
+) -> TextureParameters:
+    """The pattern that a procedural texture is where ``patterned`` says so; arguments as there, ``[B]`` each."""
+    kind, angle, _ = uniforms(seed + 2, 3).T
+    return TextureParameters(
+        kind=kind,
+        seed=seed,
+        grain=_COARSER * grain,
+        stretch=stretch.clip(0.5, 2),
+        angle=np.pi * angle,
+        brightness=brightness,
+        contrast=contrast,
+    )
 
 
 def _grainy(
