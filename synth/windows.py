@@ -91,7 +91,7 @@ class Window:
     @cached_property
     def good(self) -> Tensor:
         """The window on the good pictures, ``[B, C, h, w]``; not to be written to."""
-        return _cut(self.batch, self.of, self.pixels)
+        return cut_out(self.batch, self.of, self.pixels)
 
     @cached_property
     def _lines(self) -> tuple[Numbers, Numbers]:
@@ -366,16 +366,16 @@ class Cutter:
 
     def pixels(self, box: list[int]) -> Tensor:
         """What is in a box now, a copy, ``[1, C, h, w]``."""
-        return _cut(self.images, self.rows, np.array([box]))
+        return cut_out(self.images, self.rows, np.array([box]))
 
     def window(self, boxes: list[list[int]]) -> Window:
         """The window in boxes of one size."""
         corners = np.array(boxes)
         return Window(
-            images=_cut(self.images, self.rows, corners),
+            images=cut_out(self.images, self.rows, corners),
             batch=self.good,
             of=self.of,
-            allowed=None if self.ground.mask is None else _cut(self.ground.mask, self.of, corners),
+            allowed=None if self.ground.mask is None else cut_out(self.ground.mask, self.of, corners),
             left=corners[:, 0],
             top=corners[:, 1],
             centre=self.centre,
@@ -388,7 +388,7 @@ class Cutter:
         )
 
 
-def _cut(images: Tensor, rows: Numbers, boxes: Numbers) -> Tensor:
+def cut_out(images: Tensor, rows: Numbers, boxes: Numbers) -> Tensor:
     """Boxes of one size ``[N, 4]`` of some images of a batch, ``[N, C, h, w]``."""
     if not usable(images):
         return images[boxed(images, rows, boxes)]

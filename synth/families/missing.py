@@ -15,7 +15,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from synth.devices import lines, places
+from synth.compiled import kernels, usable
+from synth.devices import places
 from synth.draws import Draws
 from synth.families.base import Context, Family
 from synth.families.shading import shade
@@ -23,7 +24,7 @@ from synth.ground import Ground
 from synth.masks import RegionParameters, draw_region, half_axes, region, region_reach
 from synth.noise import Numbers
 from synth.sources import displaced
-from synth.windows import Window, run
+from synth.windows import Window, cut_out, run
 
 _CANDIDATES = 12
 """Places that are drawn; the one with most structure is taken."""
@@ -175,9 +176,7 @@ def _membrane(window: Window, parameters: MissingParameters, away: Numbers, trus
     for side in np.unique(sides):
         rows = np.flatnonzero(sides == side)
         here, there = (
-            functional.adaptive_avg_pool2d(
-                window.batch[places(window.batch, window.of[rows], *lines(boxes))], _MEMBRANE
-            )
+            _means(cut_out(window.batch, window.of[rows], boxes))
             for boxes in (window.boxes[rows], window.boxes[rows] + np.pad(away[rows], ((0, 0), (0, 2))))
         )
         lacking[run(rows)] = here - window.column(trust[rows]) * there
@@ -188,6 +187,15 @@ def _membrane(window: Window, parameters: MissingParameters, away: Numbers, trus
     membrane = filled.view(*filled.shape[:2], _MEMBRANE, _MEMBRANE)
     across, down = (window.tensor(_spread(window, axis))[:, None] for axis in (0, 1))
     return down @ membrane @ across.mT
+
+
+def _means(pixels: Tensor) -> Tensor:
+    """Means of pixels ``[B, C, h, w]`` at the points of the membrane, ``[B, C, 24, 24]``."""
+    if not usable(pixels):
+        return functional.adaptive_avg_pool2d(pixels, _MEMBRANE)
+    means = np.empty((*pixels.shape[:2], _MEMBRANE, _MEMBRANE), np.float32)
+    kernels().shrink(pixels.numpy(), means)
+    return torch.from_numpy(means)
 
 
 def _outside(window: Window, parameters: MissingParameters) -> Numbers:
