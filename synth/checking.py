@@ -103,7 +103,12 @@ def verify_dataset(folder: Path) -> list[str]:
         SynthError: If the folder holds no complete set.
     """
     if not (folder / CHECKSUMS).is_file():
-        msg = f"{folder} holds no complete synthetic data set (no {CHECKSUMS}); run the command that began it again"
+        if (folder / JOURNAL).is_file():
+            msg = f"the synthetic data set in {folder} is not complete; the command that began it goes on with it"
+        else:
+            msg = (
+                f"{folder} holds no synthetic data set; name the folder that one was written to (flawsmith synth --out)"
+            )
         raise SynthError(msg)
     problems, listed = [], {CHECKSUMS, LOCK}
     for digest, name in _checksums(folder / CHECKSUMS):

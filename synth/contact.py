@@ -17,7 +17,7 @@ from synth.errors import SynthError
 from synth.files import write_file
 from synth.journal import Entry
 from synth.manifest import ManifestRow
-from synth.pictures import read_pixels
+from synth.pictures import Pixels, read_pixels
 
 _TEXT = 13
 _LABEL = 18
@@ -29,6 +29,8 @@ _ABREAST = 2
 """Images side by side on an overview, each as the good one, the flawed one, its outline and a look closer."""
 _CLOSER = (3, 48)
 """A closer look is at this many times the flaw's longer side, and at least at this many pixels."""
+_JOINED = 11
+"""Marked pixels of a picture that are nearer to each other than this have one outline."""
 _INK = (255, 50, 25)
 
 
@@ -94,16 +96,29 @@ def _overview(folder: Path, entry: Entry) -> _Strip:
     flawed = read_pixels(folder / "images" / f"{entry.image}.png")
     mask = read_pixels(folder / "masks" / f"{entry.image}.png")
     pictures = [_shrunk(_to_8_bit(pixels, white), _SIDE) for pixels in (good, flawed)]
-    marked = _shrunk((mask > 0).astype(np.uint8) * 255, _SIDE) > 0
-    near = cv2.dilate(marked[..., 0].astype(np.uint8), np.ones((3, 3), np.uint8))
-    around = cv2.dilate(near, np.ones((3, 3), np.uint8)) > near
-    drawn = pictures[1].copy()
-    drawn[around] = _INK
     seen = [row for row in entry.rows if row.area]
     closest = min(seen, key=lambda row: row.area)
-    closer = _shrunk(_to_8_bit(flawed[_around(closest, flawed.shape[:2])], white), _SIDE)
+    near = _around(closest, flawed.shape[:2])
+    pictures += [
+        _marked(pictures[1], mask),
+        _marked(_shrunk(_to_8_bit(flawed[near], white), _SIDE), mask[near]),
+    ]
     families = ", ".join(dict.fromkeys(row.family for row in seen))
-    return _Strip([*pictures, drawn, closer], f"{entry.image[:6]} {families} (closer: {closest.family})")
+    return _Strip(pictures, f"{entry.image[:6]} {families} (closer: {closest.family})")
+
+
+def _marked(picture: NDArray[np.uint8], mask: Pixels) -> NDArray[np.uint8]:
+    """A copy of a picture ``[h, w, 3]`` with the outline of a mask around what it marks; a pixel beside it is free."""
+    height, width = picture.shape[:2]
+    # However small, what is marked stays so when it shrinks, and keeps its pixels when it grows.
+    how = cv2.INTER_AREA if mask.shape[0] > height else cv2.INTER_NEAREST_EXACT
+    scaled = cv2.resize((mask > 0).astype(np.uint8) * 255, (width, height), interpolation=how)
+    # One outline around what lies close together: more would hide what is to be seen.
+    joined = cv2.morphologyEx((scaled > 0).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((_JOINED, _JOINED), np.uint8))
+    near = cv2.dilate(joined, np.ones((3, 3), np.uint8))
+    drawn = picture.copy()
+    drawn[cv2.dilate(near, np.ones((3, 3), np.uint8)) > near] = _INK
+    return drawn
 
 
 def _around(row: ManifestRow, size: tuple[int, ...]) -> tuple[slice, slice]:

@@ -52,7 +52,13 @@ class Shape(BaseModel):
     @field_validator("mask")
     @classmethod
     def _beside_the_configuration(cls, mask: Path | None, info: ValidationInfo) -> Path | None:
-        return mask if mask is None or info.context is None else info.context["folder"] / mask
+        if mask is None or info.context is None:
+            return mask
+        file: Path = info.context["folder"] / mask
+        if not file.is_file():
+            msg = f"there is no file {file}; masks are looked for beside the configuration"
+            raise ValueError(msg)
+        return file
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -181,7 +187,11 @@ def _rasterise(shape: Shape, unit: Unit, height: int, width: int) -> Mask:
 
 
 def _read_mask(path: Path, height: int, width: int) -> Mask:
-    pixels = read_pixels(path)
+    try:
+        pixels = read_pixels(path)
+    except SynthError as error:
+        msg = f"a mask of the regions cannot be used: {error}"
+        raise SynthError(msg) from error
     if not _same_shape(pixels.shape[:2], (height, width)):
         msg = (
             f"mask {path} has {pixels.shape[1]} × {pixels.shape[0]} pixels and cannot be laid on an image of "

@@ -123,6 +123,14 @@ class SynthesisSettings(BaseModel):
             raise ValueError(msg)
         return families
 
+    @field_validator("severity", "flaws_per_image", mode="before")
+    @classmethod
+    def _a_range_has_two_ends(cls, limits: Any) -> Any:
+        if not isinstance(limits, list | tuple) or len(limits) != 2:
+            msg = "takes the least and the greatest, such as [0, 1] for severity or [1, 3] for flaws_per_image"
+            raise ValueError(msg)
+        return limits
+
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Self:
         for name in ("severity", "flaws_per_image"):

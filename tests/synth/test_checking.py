@@ -1,4 +1,4 @@
-"""Sources that cannot be used are named before the first flaw is made."""
+"""Sources that cannot be used are named before the first flaw is made; what a set can be looked at and checked by."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from synth.dataset import write_dataset
+from synth.checking import verify_dataset
+from synth.dataset import OVERVIEW, write_dataset
 from synth.errors import SynthError
 from synth.settings import SynthesisSettings
 from synth.sources.defects import Defect, DefectBank
@@ -47,3 +48,17 @@ def test_a_confirmed_defect_with_nothing_to_show_is_named(
     with pytest.raises(SynthError, match="verdict-7 is empty or damaged"):
         write_dataset(good, tmp_path / "out", count=1, defects=DefectBank((defect,)))
     assert not (tmp_path / "out" / "images").exists()
+
+
+def test_a_folder_that_is_no_set_is_called_that(good: list[Path]) -> None:
+    with pytest.raises(SynthError, match="holds no synthetic data set; name the folder that one was written to"):
+        verify_dataset(good[0].parent)
+
+
+def test_the_overview_outlines_the_mask_at_both_sizes(good: list[Path], tmp_path: Path) -> None:
+    write_dataset(good, tmp_path / "out", count=1)
+    with Image.open(tmp_path / "out" / OVERVIEW) as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))
+    inked = (pixels == (255, 50, 25)).all(axis=2).any(axis=0)
+    # Good, flawed, outlined and closer, side by side; the two last ones are marked.
+    assert [bool(quarter.any()) for quarter in np.array_split(inked, 4)] == [False, False, True, True]

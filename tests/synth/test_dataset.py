@@ -172,7 +172,7 @@ def test_a_killed_process_ends_like_one_that_was_not(good: list[Path], tmp_path:
     # A line that was being written when the machine stopped.
     with (killed / "synthesis.jsonl").open("ab") as stream:
         stream.write(b'{"image": "000013_pa')
-    with pytest.raises(SynthError, match="run the command that began it again"):
+    with pytest.raises(SynthError, match="the command that began it goes on with it"):
         verify_dataset(killed)
     write_dataset(good, killed, count=14, format="yolo")
     assert verify_dataset(killed) == []
@@ -427,7 +427,7 @@ def test_what_cannot_be_made_anew_as_it_was_is_said(good: list[Path], tmp_path: 
     for _ in range(2):
         with pytest.raises(SynthError, match=rf"000000_{changed.stem} .*cannot be made anew as it was.*other folder"):
             write_dataset(good, out, count=3)
-        with pytest.raises(SynthError, match="no complete"):
+        with pytest.raises(SynthError, match="is not complete; the command that began it goes on with it"):
             verify_dataset(out)
 
 

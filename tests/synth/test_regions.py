@@ -51,7 +51,7 @@ def test_masks_are_brought_to_the_image_and_found_beside_the_configuration(tmp_p
     assert allowed[:, :40].all()
     assert not allowed[:, 40:].any()
     missing = Regions(include=(Shape(mask=tmp_path / "none.png"),))
-    with pytest.raises(SynthError, match=r"none\.png does not exist"):
+    with pytest.raises(SynthError, match=r"mask of the regions cannot be used: .*none\.png does not exist"):
         missing.allowed(8, 8, "x.png")
 
 

@@ -32,6 +32,13 @@ def read(tmp_path: Path, text: str) -> SynthesisSettings:
         ("families: {}", r"families"),
         ("severity: [0.5, 0.2]", r"severity is \[0\.5, 0\.2\]: the least comes first"),
         ("severity: [0, 2]", r"severity\.1 is 2: .*less than or equal to 1"),
+        ("severity: 2", r"severity is 2: takes the least and the greatest, such as \[0, 1\]"),
+        ("severity: [1]", r"severity is \[1\]: takes the least and the greatest"),
+        ("flaws_per_image: 2", r"flaws_per_image is 2: takes the least and the greatest"),
+        (
+            "regions: {ignore: [{mask: gone.png}]}",
+            r"regions\.ignore\.0\.mask is 'gone\.png': there is no file .*gone\.png",
+        ),
         ("flaws_per_image: [0, 2]", r"flaws_per_image\.0 is 0"),
         ("regions: {includ: []}", r"regions\.includ is not a key; keys are regions\.include, regions\.ignore"),
         ("regions: {include: [{bx: 1}]}", r"regions\.include\.0\.bx is not a key; keys are regions\.include\.0\.box"),
@@ -73,6 +80,7 @@ def test_names_alone_and_nothing_at_all(tmp_path: Path) -> None:
 
 
 def test_settings_survive_being_written_down(tmp_path: Path) -> None:
+    (tmp_path / "m.png").touch()
     settings = read(
         tmp_path,
         "families: {scratch: {length: [0.1, 0.2]}}\nregions: {include: [{box: [0, 0, 0.5, 1]}, {mask: m.png}]}",
