@@ -1,10 +1,15 @@
 """What benchmarks say beside their result."""
 
+import json
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
+from benchmarks.machine import describe_machine
 from learning.errors import UserError
 
 
@@ -20,3 +25,25 @@ def start(main: Callable[[], None]) -> None:
     except UserError as error:
         say(f"[bold red]error:[/] {error}")
         sys.exit(2)
+
+
+class Clock:
+    """Time since it was made, of the wall and of the processor."""
+
+    def __init__(self) -> None:
+        self._wall, self._processor = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, Any]:
+        """``machine``, ``seconds`` and ``cpu_seconds`` for a result."""
+        return {
+            "machine": describe_machine(),
+            "seconds": round(time.perf_counter() - self._wall, 1),
+            "cpu_seconds": round(time.process_time() - self._processor, 1),
+        }
+
+
+def show(result: Mapping[str, Any], drawn: Table, as_json: bool) -> None:
+    """Print the table of a result; with ``as_json`` to stderr, and the result as the last line of stdout."""
+    Console(stderr=as_json, width=None if sys.stdout.isatty() else 120).print(drawn)
+    if as_json:
+        sys.stdout.write(json.dumps(result) + "\n")

@@ -15,29 +15,25 @@ of one in eight.
 """
 
 import argparse
-import json
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.answering import Decided, Floats, Rows, Stage, replay, stage
-from benchmarks.console import say, start
+from benchmarks.console import Clock, say, show, start
 from benchmarks.label_efficiency import rare_halves
 from benchmarks.label_efficiency_figures import measure
-from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
 from learning.calibration import held_out_parts
 from learning.challenge.config import Metric
 from learning.challenge.gains import Pairs, gain
 from learning.config import TrainConfig
 from learning.detectors import Budget
+from learning.errors import DataError
 from learning.fusion import fit_scale, fuse
 from learning.images.readers import read_data
 from learning.images.records import ImageRecord
@@ -67,12 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Of the command line; by default those of the process.
     """
     options = _parse(arguments)
-    started, cpu = time.perf_counter(), time.process_time()
+    clock = Clock()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as temporary:
         for line in options.lines:
             for seed in options.seeds:
                 rows += _line(Path(temporary) / f"{line}-{seed}", line, seed, options)
+    if not rows:
+        msg = f"no case has {MIN_DEFECTS_FOR_FALLBACK} defects in its answers: raise --answers or --defective"
+        raise DataError(msg)
     result = {
         "benchmark": "fallback_judges",
         "defective": options.defective,
@@ -81,13 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "judges": {name: summary(rows, name) for name in JUDGES},
         "rows": rows,
         "quick": options.quick,
-        "machine": describe_machine(),
-        "seconds": round(time.perf_counter() - started, 1),
-        "cpu_seconds": round(time.process_time() - cpu, 1),
-    }
-    Console(stderr=options.json, width=None if sys.stdout.isatty() else 120).print(_table(rows))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    } | clock.read()
+    show(result, _table(rows), options.json)
 
 
 def summary(rows: Sequence[dict[str, Any]], name: str) -> dict[str, float]:
@@ -239,7 +233,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if not 0 < options.defective < 0.2:
         parser.error("--defective is above 0 and below 0.2, or hardly any are left to be measured")
     if options.quick:
-        options.lines, options.seeds, options.splits, options.answers, options.steps = ["tile"], [31], 2, [40], 5
+        options.lines, options.seeds, options.splits, options.answers, options.steps = ["tile"], [31], 2, [60], 5
+        options.defective = 0.19
     return options
 
 

@@ -16,25 +16,20 @@ and never chosen by.
 """
 
 import argparse
-import json
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.answering import Floats, Rows, Stage, replay, stage
 from benchmarks.challenged import scores_of, train_challenger
-from benchmarks.console import say, start
+from benchmarks.console import Clock, say, show, start
 from benchmarks.label_efficiency import halves, rare_halves
 from benchmarks.label_efficiency_figures import measure
-from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
 from learning.bundle import Bundle
 from learning.config import TrainConfig
@@ -60,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Of the command line; by default those of the process.
     """
     options = _parse(arguments)
-    started, cpu = time.perf_counter(), time.process_time()
+    clock = Clock()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as temporary:
         if options.data:
@@ -76,13 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rows": rows,
         "change": changes(rows),
         "quick": options.quick,
-        "machine": describe_machine(),
-        "seconds": round(time.perf_counter() - started, 1),
-        "cpu_seconds": round(time.process_time() - cpu, 1),
-    }
-    Console(stderr=options.json, width=None if sys.stdout.isatty() else 120).print(_table(rows))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    } | clock.read()
+    show(result, _table(rows), options.json)
 
 
 def changes(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:

@@ -41,4 +41,4 @@ def test_a_quick_run_from_end_to_end(capsys: pytest.CaptureFixture[str]) -> None
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert set(result["judges"]) == set(JUDGES)
     assert result["judges"][ALWAYS]["taken"] == 1
-    assert all(row["answers"] == 40 and row["defects"] >= 6 for row in result["rows"])
+    assert all(row["answers"] == 60 and row["defects"] >= 6 for row in result["rows"])

@@ -75,3 +75,13 @@ def test_synth_checks_what_the_report_needs_before_it_makes_anything(tiles: Path
     ]:
         assert says in mistake(*asked, *wrong)
         assert not out.exists()
+
+
+def test_synth_that_is_refused_leaves_no_folder_behind_that_it_made(tiles: Path, tmp_path: Path) -> None:
+    good = next((tiles / "train" / "good").iterdir())
+    (tmp_path / "broken.png").write_bytes(good.read_bytes()[:60])
+    for out in (tmp_path / "made", tmp_path / "there"):
+        if out.name == "there":
+            out.mkdir()
+        assert "cannot be read" in mistake("synth", tmp_path / "broken.png", "--n", 1, "--out", out)
+        assert out.exists() == (out.name == "there")
