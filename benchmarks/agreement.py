@@ -7,7 +7,6 @@ Each row is one seed, of the weights and of both coresets, on one kind of made-u
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +15,12 @@ from typing import Any
 import numpy as np
 import timm
 import torch
-from rich.console import Console
 from rich.table import Table
 from safetensors.torch import save_file
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from benchmarks.console import show
 from benchmarks.machine import describe_machine
 from benchmarks.peers import ROOT, peer_python
 from learning.detectors import Budget, create
@@ -54,9 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             data = make_parts(Path(folder) / kind, kind, good=40, test_good=40, defective=60, seed=7, size=options.size)
             rows += [compare(data, Path(folder), seed, options.size, python) for seed in options.seeds]
     result = {"benchmark": "agreement", "size": options.size, "rows": rows, "machine": describe_machine()}
-    Console(stderr=options.json).print(table(rows))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, table(rows), options.json)
     if any(row["difference"] > TOLERANCE for row in rows):
         raise SystemExit(1)
 

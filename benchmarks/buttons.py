@@ -8,10 +8,8 @@ there is not counted.
 """
 
 import argparse
-import json
 import os
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.console import show
 from benchmarks.machine import describe_machine
 from benchmarks.made_ledger import FILES, JUDGED, MODEL, judge, make_ledger
 from curation.ledger import Ledger
@@ -96,9 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "peak_mb": max(button["peak_mb"] for button in buttons),
         "machine": machine,
     }
-    Console(stderr=options.json).print(_drawn(result))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, _drawn(result), options.json)
 
 
 def measure(

@@ -6,18 +6,15 @@ with such defects on their pictures. A data set's test part is never looked at.
 """
 
 import argparse
-import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.console import say, start
+from benchmarks.console import say, show, start
 from benchmarks.exam import TEST, Exam
 from benchmarks.machine import describe_machine
 from benchmarks.options import add_budget, add_exams, check_exams, make_exams
@@ -51,9 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "runs": runs,
         "machine": describe_machine(),
     }
-    Console(stderr=options.json).print(table(result["summary"]))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, table(result["summary"]), options.json)
 
 
 def run(

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -42,8 +42,13 @@ class Clock:
         }
 
 
-def show(result: Mapping[str, Any], drawn: Table, as_json: bool) -> None:
-    """Print the table of a result; with ``as_json`` to stderr, and the result as the last line of stdout."""
-    Console(stderr=as_json, width=None if sys.stdout.isatty() else 120).print(drawn)
+def show(result: Mapping[str, Any], drawn: Table | Iterable[Table], as_json: bool, *, width: int = 120) -> None:
+    """Print the tables of a result; with ``as_json`` to stderr, and the result as the last line of stdout.
+
+    ``width`` is that of the tables where there is no terminal.
+    """
+    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else width)
+    for table in [drawn] if isinstance(drawn, Table) else drawn:
+        console.print(table)
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")

@@ -7,7 +7,6 @@ hidden defects it finds. One row is as simple as it gets: two clusters, whose na
 """
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -19,11 +18,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 from sklearn.cluster import KMeans
 
-from benchmarks.console import say, start
+from benchmarks.console import say, show, start
 from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
 from learning.adaptive import adaptive_threshold
@@ -89,12 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "runs": runs,
         "machine": describe_machine(),
     }
-    console = Console(stderr=options.json)
-    console.print(table(result))
+    show(result, table(result), options.json)
     if options.plot:
         draw(result, options.plot)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
 
 
 def draw_study(data: Path, seed: int, most: float, images: int | None = None) -> Study:

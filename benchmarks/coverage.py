@@ -7,20 +7,17 @@ kept. The bound by betting is laid beside others that are known for weighted lab
 """
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 from scipy.stats import beta, norm
 
-from benchmarks.machine import describe_machine
+from benchmarks.console import Clock, show
 from learning.errors import PromiseError
 from learning.promises import Labelled, cost_threshold, escape_bound, escape_threshold
 from learning.sampling import AUDIT_SHARE, ask_probabilities, systematic_sample
@@ -48,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Of the command line; by default those of the process.
     """
     options = _parse(arguments)
-    started, cpu = time.perf_counter(), time.process_time()
+    clock = Clock()
     rows = []
     for n in options.n:
         for design in DESIGNS:
@@ -68,15 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "seed": options.seed,
         "rows": rows,
         "broken": [row for row in rows if row["kept"] is not None and _broken(row)],
-        "machine": describe_machine(),
     }
     result["methods"] = compare_methods(options.n, options.lines, options.seed, options.defective)
-    console = Console(stderr=options.json, width=None if sys.stdout.isatty() else 160)
-    result |= {"seconds": round(time.perf_counter() - started, 1), "cpu_seconds": round(time.process_time() - cpu, 1)}
-    for drawn in [*tables(rows), methods_table(result["methods"])]:
-        console.print(drawn)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    result |= clock.read()
+    show(result, [*tables(rows), methods_table(result["methods"])], options.json, width=160)
     if result["broken"]:
         raise SystemExit(1)
 

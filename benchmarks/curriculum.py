@@ -7,7 +7,6 @@ seed; then it is asked for the families that it never saw, and for the parts' ow
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from benchmarks.console import show
 from benchmarks.machine import describe_machine
 from learning.curriculum import CurriculumConfig
 from learning.detectors import Budget, Detector, create
@@ -65,9 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "runs": runs,
         "machine": describe_machine(),
     }
-    Console(stderr=options.json).print(table(result))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, table(result), options.json)
 
 
 def run(data: Path, kind: str, seed: int, curriculum: bool, options: argparse.Namespace) -> dict[str, Any]:

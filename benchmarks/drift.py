@@ -11,22 +11,19 @@ the statistics of that day (Bonferroni); and at 5 % over the statistics of all d
 """
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy.stats import ks_2samp
 
+from benchmarks.console import Clock, show
 from benchmarks.drift_pool import PER_LOT, Pools, data_pools, made_up_pools
 from benchmarks.drift_replays import PLANS, Drawn, Way, draw, reference_of, scaled
-from benchmarks.machine import describe_machine
 from curation.drift.cameras import Rules, watch_camera
 from curation.drift.reading import Answer, Shot, Stream
 from curation.drift.reference import Reference
@@ -47,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Of the command line; by default those of the process.
     """
     options = _parse(arguments)
-    started, cpu = time.perf_counter(), time.process_time()
+    clock = Clock()
     pools = (
         data_pools(options.data, options.detector, options.seed)
         if options.data
@@ -72,19 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "delays": delays,
         "broken": broken,
         "seed": options.seed,
-        "machine": describe_machine(),
-        "seconds": round(time.perf_counter() - started, 1),
-        "cpu_seconds": round(time.process_time() - cpu, 1),
+        **clock.read(),
     }
-    console = Console(stderr=options.json, width=None if sys.stdout.isatty() else 160)
-    console.print(_false_alarm_table(false_alarms))
-    console.print(_delay_table(delays))
+    show(result, [_false_alarm_table(false_alarms), _delay_table(delays)], options.json, width=160)
     if options.plot:
         from benchmarks.drift_figures import plot_delays
 
         plot_delays(false_alarms, delays, options.plot)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
     if broken:
         raise SystemExit(1)
 

@@ -8,17 +8,15 @@ separation under either hypothesis, is measured on the same parts, without any d
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.console import say, start
+from benchmarks.console import say, show, start
 from benchmarks.machine import describe_machine
 from learning.detectors import Budget, create
 from learning.images.image_set import ImageSet
@@ -58,9 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "runs": runs,
         "machine": describe_machine(),
     }
-    Console(stderr=options.json).print(table(result))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, table(result), options.json)
 
 
 def run(data: Path, kind: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:

@@ -12,21 +12,17 @@ are defective. Its measured half holds more defective parts than that, which cha
 """
 
 import argparse
-import json
-import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from benchmarks.answering import PEERS, Rows, Stage, replay, stage
 from benchmarks.challenged import Tuner
-from benchmarks.console import say, start
+from benchmarks.console import Clock, say, show, start
 from benchmarks.label_efficiency_figures import (
     Curves,
     answers_ratio,
@@ -37,7 +33,6 @@ from benchmarks.label_efficiency_figures import (
     summarise,
     tables,
 )
-from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
 from learning.bundle import Bundle
 from learning.config import TrainConfig
@@ -68,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Of the command line; by default those of the process.
     """
     options = _parse(arguments)
-    started, cpu = time.perf_counter(), time.process_time()
+    clock = Clock()
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as temporary:
         line = None if options.skip_line else _line(Path(temporary), options)
         data = _data(Path(temporary), options) if options.data else None
@@ -80,17 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "data": data,
         "splits": options.splits,
         "quick": options.quick,
-        "machine": describe_machine(),
-        "seconds": round(time.perf_counter() - started, 1),
-        "cpu_seconds": round(time.process_time() - cpu, 1),
+        **clock.read(),
     }
-    console = Console(stderr=options.json, width=None if sys.stdout.isatty() else 140)
-    for drawn in tables(result):
-        console.print(drawn)
+    show(result, tables(result), options.json, width=140)
     if options.plot:
         draw(result, options.plot)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
 
 
 def _bars(line: Figures | None, data: Figures | None) -> Figures:

@@ -6,9 +6,7 @@ family draws; with ``--data`` on held-out good parts with such defects on their 
 """
 
 import argparse
-import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,11 +16,10 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import choice
-from benchmarks.console import say, start
+from benchmarks.console import say, show, start
 from benchmarks.exam import Exam
 from benchmarks.machine import describe_machine
 from benchmarks.options import add_exams, check_exams, make_exams
@@ -61,9 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "load": list(os.getloadavg()),
         "machine": describe_machine(),
     }
-    Console(stderr=options.json).print(table(result))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, table(result), options.json)
 
 
 def run(exam: Exam, name: str, seed: int, steps: int) -> dict[str, Any]:

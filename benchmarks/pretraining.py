@@ -11,7 +11,6 @@ time; a training that is stopped goes on where it was.
 import argparse
 import hashlib
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -28,7 +26,7 @@ from benchmarks.choice import summarise, table
 from benchmarks.comparing.detector import Comparing, Pretrained
 from benchmarks.comparing.episodes import EpisodeConfig
 from benchmarks.comparing.training import judge, pretrain
-from benchmarks.console import say, start
+from benchmarks.console import say, show, start
 from benchmarks.exam import Exam
 from benchmarks.machine import describe_machine
 from benchmarks.options import add_budget, add_exams, check_exams, make_exams
@@ -70,9 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "runs": runs,
         "machine": describe_machine(),
     }
-    Console(stderr=options.json).print(table(result["summary"]))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, table(result["summary"]), options.json)
 
 
 def make(file: Path, options: argparse.Namespace) -> None:

@@ -13,18 +13,15 @@ counting alike.
 """
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import describe_machine
+from benchmarks.console import Clock, show
 from learning.challenge import ChallengeConfig, Metric, Pairs, judge
 from learning.challenge.gains import weighted_auroc
 from learning.errors import ConfigError, PromiseError
@@ -51,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Of the command line; by default those of the process.
     """
     options = _parse(arguments)
-    started, cpu = time.perf_counter(), time.process_time()
+    clock = Clock()
     rows = []
     for primary in options.primary:
         config = config_for(primary, options)
@@ -72,15 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "seed": options.seed,
         "rows": rows,
         "broken": [row for row in rows if row["change"] == "same" and too_many(row["promoted"], options.replays)],
-        "machine": describe_machine(),
-        "seconds": round(time.perf_counter() - started, 1),
-        "cpu_seconds": round(time.process_time() - cpu, 1),
+        **clock.read(),
     }
-    console = Console(stderr=options.json, width=None if sys.stdout.isatty() else 160)
-    for primary in options.primary:
-        console.print(table([row for row in rows if row["primary"] == primary], primary))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    drawn = [table([row for row in rows if row["primary"] == primary], primary) for primary in options.primary]
+    show(result, drawn, options.json, width=160)
     if result["broken"]:
         raise SystemExit(1)
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.console import show
 from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
 from learning.bundle import Bundle
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from benchmarks import scoring_gpu
 
         result = scoring_gpu.measure(options)
-        report(result, scoring_gpu.tables(result), options.json)
+        show(result, scoring_gpu.tables(result), options.json)
         return
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as folder:
@@ -101,16 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rows": rows,
         "machine": {**describe_machine(), "threads": 1, "export": tool_versions()},
     }
-    report(result, [table(result)], options.json)
-
-
-def report(result: dict[str, Any], drawn: Sequence[Table], as_json: bool) -> None:
-    """Print tables; as JSON, one object as the last line of stdout, and the tables to stderr."""
-    console = Console(stderr=as_json)
-    for one in drawn:
-        console.print(one)
-    if as_json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, table(result), options.json)
 
 
 def measure(data: Path, folder: Path, seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:

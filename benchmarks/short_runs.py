@@ -5,9 +5,7 @@ fewer are among those of more. Held-out and calibration parts count as good imag
 """
 
 import argparse
-import json
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +13,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.console import say, start
+from benchmarks.console import say, show, start
 from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
 from learning.bundle import Bundle
@@ -64,11 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "load": list(os.getloadavg()),
         "machine": describe_machine(),
     }
-    Console(stderr=options.json).print(table(result))
+    show(result, table(result), options.json)
     if options.plot:
         draw(result, options.plot)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
 
 
 def few(records: Sequence[ImageRecord], count: int, seed: int) -> list[ImageRecord]:

@@ -5,7 +5,6 @@ machine does slows all of them down alike.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -18,11 +17,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.app_search import measure_app
-from benchmarks.console import say
+from benchmarks.console import say, show
 from benchmarks.machine import describe_machine
 from benchmarks.peers import PeerError, lancedb_python
 from benchmarks.similarity_vectors import isotropic, of_pictures
@@ -87,11 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             results.append(measure(task, Path(folder), peer, options.data, options.seed))
     result = {"benchmark": "similarity", "quick": options.quick, "seed": options.seed, **figures(results, app)}
     result |= {"pictures": "made up" if options.data is None else options.data.name, "machine": machine}
-    console = Console(stderr=options.json)
-    for drawn in tables(result):
-        console.print(drawn)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, tables(result), options.json)
 
 
 def measure(task: Task, folder: Path, peer: Path | None, data: Path | None, seed: int) -> dict[str, Any]:

@@ -13,7 +13,6 @@ parts are made up; with ``--data`` they are a data set's, which is reported and 
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -22,11 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.answering import Floats, Rows, Stage, stage
-from benchmarks.console import say, start
+from benchmarks.console import say, show, start
 from benchmarks.label_efficiency import halves
 from benchmarks.machine import describe_machine
 from integrations.cli.console import bar
@@ -72,9 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "machine": describe_machine(),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    Console(stderr=options.json, width=None if sys.stdout.isatty() else 120).print(_table(rows))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, _table(rows), options.json)
 
 
 def figures(scores: Floats, defective: np.ndarray, threshold: float) -> dict[str, float]:

@@ -5,19 +5,16 @@ The check ranks all of them; counted are the defects among as many first ones as
 """
 
 import argparse
-import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.console import say
+from benchmarks.console import say, show
 from benchmarks.machine import describe_machine
 from curation.quality import Cache, check_quality
 from learning.images.readers import list_data
@@ -41,9 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             with tempfile.TemporaryDirectory(prefix="flawsmith-benchmark-") as folder:
                 rows.append(measure(Path(folder), kind, options.good, options.defective, seed))
     result = {"benchmark": "suspects", "rows": rows, "machine": describe_machine()}
-    Console(stderr=options.json).print(_drawn(rows))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, _drawn(rows), options.json)
 
 
 def measure(folder: Path, kind: str, good: int, defective: int, seed: int) -> dict[str, Any]:

@@ -4,9 +4,7 @@ The ledger of ``benchmarks.made_ledger`` and a real database (mongod) on this ma
 """
 
 import argparse
-import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.console import say
+from benchmarks.console import say, show
 from benchmarks.machine import describe_machine
 from benchmarks.made_ledger import FILES, JUDGED, judge, make_ledger, score
 from benchmarks.workers.jobs import Memory
@@ -62,9 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "files": f"{FILES} pictures and {FILES} maps, shared by all rows",
         "machine": machine,
     }
-    Console(stderr=options.json).print(_drawn(result))
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, _drawn(result), options.json)
 
 
 def measure(folder: Path, count: int, seed: int) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ loops that are compiled when a rare flaw first needs them, and caches, are no pa
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -20,9 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from rich.console import Console
 
-from benchmarks.console import say
+from benchmarks.console import say, show
 from benchmarks.machine import describe_machine
 from benchmarks.peers import PeerError, peer_python
 from benchmarks.profiling import Profile, markdown, profile_generator
@@ -122,11 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(markdown(profiles(_plan(options))) + "\n")
         return
     result = run(_plan(options), alone=options.alone, quick=options.quick)
-    console = Console(stderr=options.json)
-    for drawn in tables(result):
-        console.print(drawn)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, tables(result), options.json)
 
 
 def run(plan: Plan, alone: bool, quick: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from synth.noise import Numbers
 
-DRAWS = 4
+DRAWS = 5
 """Raised when the same seed gives other flaws than it gave before, so that a set is not gone on with in another way."""
 
 _BLOCK = 48

@@ -144,7 +144,7 @@ def _surface(window: Window, parameters: ForeignBodyParameters, context: Context
         if len(rows):
             some, of = window.rows(rows), select(parameters, rows)
             if borrowed[rows[0]]:
-                taken = shifted_sources(some, pictures, of.source, of.shift, np.zeros_like(of.seed))
+                taken = shifted_sources(some, pictures, of.source, of.shift, np.zeros_like(of.seed), rolled=True)
                 # Half way to its own brightness, as what another part shows here may be as dark as this one.
                 taken = taken.lerp(some.column(brightness[rows]).expand_as(taken), 0.5)
             else:

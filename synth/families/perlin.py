@@ -224,7 +224,7 @@ def _content_of(kind: int, window: Window, parameters: PerlinParameters, context
         )
     pictures = context.sources if kind == PART else context.textures
     unturned = np.zeros_like(parameters.seed)
-    return shifted_sources(window, pictures, parameters.source, parameters.shift, unturned)
+    return shifted_sources(window, pictures, parameters.source, parameters.shift, unturned, rolled=True)
 
 
 def _cells(parameters: PerlinParameters, cells: Numbers, size: tuple[int, int]) -> Numbers:

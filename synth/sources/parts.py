@@ -15,12 +15,17 @@ from synth.windows import Window, looked_at, run
 _PATTERNED = 0.15
 """Share of procedural textures that are of the kinds in ``synth.sources.textures``, which take longer than grain."""
 
+_SPARED = 0.9
+"""Of the picture's side: longer boxes on it hold its borders where it is its own source."""
+
 _COARSER = 4
 """Patterns are so many times as large as grain, or they could not be told from it."""
 
 
-def shifted_sources(window: Window, sources: Tensor | None, which: Numbers, shift: Numbers, turn: Numbers) -> Tensor:
-    """Take a source for every image, mirrored and moved round, as far as the window shows it.
+def shifted_sources(
+    window: Window, sources: Tensor | None, which: Numbers, shift: Numbers, turn: Numbers, *, rolled: bool = False
+) -> Tensor:
+    """Take a source for every image, mirrored and moved, as far as the window shows it.
 
     Args:
         window: Without sources, its own pictures are the source.
@@ -28,18 +33,21 @@ def shifted_sources(window: Window, sources: Tensor | None, which: Numbers, shif
         which: ``[B]`` 0..1 over all sources.
         shift: ``[B, 2]`` (x, y), as a fraction of width and height.
         turn: ``[B]`` int64: mirrored along x (1), along y (2), both (3).
+        rolled: Sources go on with their other side beyond a border, as is fit for textures. Otherwise what the flaw's
+            box shows lies beside each other in the source, or a straight seam would betray it.
 
     Returns:
         ``[B, C, h, w]``.
     """
     height, width = window.shape
     pictures, of = _pictures(window, sources, which)
+    moves = _rolled(pictures, shift) if rolled else _moves(window, pictures, shift)
     if not usable(window.images):
-        moved_lines = _turned(pictures, *lines(window.pixels), shift, turn)
+        moved_lines = _turned(pictures, *lines(window.pixels), moves, turn)
         return pictures[places(pictures, of, *moved_lines)].to(window.images)
     taken = torch.empty_like(window.images)
     corners = zip(window.left.tolist(), window.top.tolist(), strict=True)
-    moved = zip(of.tolist(), shift.tolist(), turn.tolist(), strict=True)
+    moved = zip(of.tolist(), moves.tolist(), turn.tolist(), strict=True)
     for content, (left, top), (row, (x, y), mirrored) in zip(taken, corners, moved, strict=True):
         picture = pictures[row]
         # Slices are copied, as picking out single pixels takes many times as long.
@@ -77,10 +85,11 @@ def turned_sources(
     """
     cos, sin = np.cos(rotation) / scale, np.sin(rotation) / scale
     pictures, of = _pictures(window, sources, which)
+    moves = _moves(window, pictures, shift)
     places_in_it = []
     for axis, along in enumerate((window.plane(cos, sin), window.plane(-sin, cos))):
         length = pictures.shape[3 - axis]
-        middle = (window.centre[:, axis].astype(np.float64) - shift[:, axis].astype(np.float64) * length) % length
+        middle = (window.centre[:, axis].astype(np.float64) - moves[:, axis]) % length
         mirrored = (turn & (1 + axis)) > 0
         along += window.column(middle)
         # What is mirrored is counted from the other side.
@@ -159,7 +168,7 @@ def source_level(window: Window, sources: Tensor | None, which: Numbers, shift: 
     """Mean colour of what ``shifted_sources`` takes for the whole box of each flaw; ``[B, C]``."""
     pictures, of = _pictures(window, sources, which)
     across, down = looked_at(window.boxes)
-    pixels = pictures[places(pictures, of, *_turned(pictures, down, across, shift, turn))]
+    pixels = pictures[places(pictures, of, *_turned(pictures, down, across, _moves(window, pictures, shift), turn))]
     return pixels.flatten(2).double().mean(dim=2).cpu().numpy().astype(np.float32)
 
 
@@ -170,19 +179,40 @@ def _pictures(window: Window, sources: Tensor | None, which: Numbers) -> tuple[T
     return sources, np.minimum((which.astype(np.float64) * len(sources)).astype(np.int64), len(sources) - 1)
 
 
-def _turned(pictures: Tensor, down: Numbers, across: Numbers, shift: Numbers, turn: Numbers) -> tuple[Numbers, Numbers]:
+def _rolled(pictures: Tensor, shift: Numbers) -> Numbers:
+    """By how many pixels sources are moved along x and y, ``[B, 2]`` int64."""
+    return np.round(shift.astype(np.float64) * [pictures.shape[3], pictures.shape[2]]).astype(np.int64)
+
+
+def _moves(window: Window, pictures: Tensor, shift: Numbers) -> Numbers:
+    """As ``_rolled``, so that no box holds two borders of its source.
+
+    Where the picture is its own source, a box of nearly all of it is left alone: there is hardly another place for it.
+    """
+    length = np.array([pictures.shape[3], pictures.shape[2]])
+    first, count = window.boxes[:, :2], window.boxes[:, 2:]
+    moves = _rolled(pictures, shift)
+    last = length - count
+    # The farther border: a flaw at a border of its own picture would be made of what is there already.
+    farther = np.where(2 * first > last, 0, last)
+    crossed = (first - moves) % length > last
+    longest = length if pictures is not window.batch else _SPARED * length
+    return np.where(crossed & (count <= longest), first - farther, moves)
+
+
+def _turned(pictures: Tensor, down: Numbers, across: Numbers, moves: Numbers, turn: Numbers) -> tuple[Numbers, Numbers]:
     """Which lines and columns of sources lie at lines ``[B, h]`` and columns ``[B, w]`` of the pictures."""
     found = []
     for axis, straight in ((1, down), (0, across)):
         length = pictures.shape[3 - axis]
-        moved = (straight - np.round(shift[:, axis, None].astype(np.float64) * length).astype(np.int64)) % length
+        moved = (straight - moves[:, axis, None]) % length
         found.append(np.where((turn & (1 + axis))[:, None] > 0, length - 1 - moved, moved))
     return found[0], found[1]
 
 
-def _pieces(first: int, count: int, length: int, shift: float, mirrored: bool) -> list[tuple[slice, slice]]:
+def _pieces(first: int, count: int, length: int, move: int, mirrored: bool) -> list[tuple[slice, slice]]:
     """As ``_turned`` for ``count`` lines of one from ``first`` on, as slices to copy to and from; before mirroring."""
-    begin = first - round(shift * length)
+    begin = first - move
     begin = (length - begin - count if mirrored else begin) % length
     fit = min(count, length - begin)
     pieces = [(slice(0, fit), slice(begin, begin + fit))]

@@ -87,7 +87,7 @@ def test_regions_are_read_beside_the_file_and_survive_the_bundle(file: Path) -> 
     assert config.regions.ignore[0].mask == file.parent / "dirt.png"
     (file.parent / "dirt.png").unlink()
     assert TrainConfig.model_validate_json(config.model_dump_json()) == config
-    with pytest.raises(ConfigError, match="there is no file .*dirt.png; masks are looked for beside"):
+    with pytest.raises(ConfigError, match=r"there is no file .*dirt\.png; masks are looked for beside"):
         load_config(file)
     file.write_text("regions: {ignored: []}")
     with pytest.raises(ConfigError, match=r"regions\.ignored is not a key; keys are regions\.include, regions\.ignore"):

@@ -1,5 +1,7 @@
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from synth.noise import Numbers
@@ -43,12 +45,34 @@ def test_a_shifted_source_is_the_picture_rolled_and_mirrored() -> None:
     images = pictures()
     where = window(images, (7, 5, 20, 16))
     sources, which, shift, turn = moved(where)
-    taken = shifted_sources(where, sources, which, shift, turn)
+    taken = shifted_sources(where, sources, which, shift, turn, rolled=True)
     for i in range(4):
         axes = [axis for axis, bit in ((1, 2), (2, 1)) if i & bit]
         steps = [round(float(shift[i, 1]) * SIZE[0]), round(float(shift[i, 0]) * SIZE[1])]
         rolled = images[i].flip(axes).roll(steps, (1, 2))
         assert torch.equal(taken[i], rolled[:, 5:21, 7:27])
+
+
+@given(
+    box=st.tuples(*[st.integers(0, length - 1) for length in SIZE[::-1]], *[st.floats(0, 1)] * 2),
+    shift=st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9)),
+    turn=st.integers(0, 3),
+)
+def test_no_border_of_a_source_crosses_what_a_flaw_takes(
+    box: tuple[int, int, float, float], shift: tuple[float, float], turn: int
+) -> None:
+    corner, limits = box[:2], [max(1, int(0.9 * length)) for length in SIZE[::-1]]
+    sides = [
+        max(1, min(int(share * limit), length - first))
+        for share, limit, length, first in zip(box[2:], limits, SIZE[::-1], corner, strict=True)
+    ]
+    across, down = torch.meshgrid(torch.arange(SIZE[1]) / 64, torch.arange(SIZE[0]) / 64, indexing="xy")
+    where = window(torch.stack([across, down])[None], (corner[0], corner[1], sides[0], sides[1]))
+    taken = shifted_sources(where, None, np.zeros(1), np.array([shift]), np.array([turn]))
+    for channel, axis in ((0, 2), (1, 1)):
+        step = -1 / 64 if turn & (1 + channel) else 1 / 64
+        assert (taken[:, channel].diff(dim=axis) == step).all()
+    assert turn or not torch.equal(taken, where.images)
 
 
 def test_the_level_of_a_source_is_the_mean_of_what_is_taken() -> None:
