@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from curation.quality import KINDS, flagged
+from curation.quality.measure import NUMBERS, measure_pixels
 from learning.images.records import GOOD, ImageRecord
 from tests.curation.quality.made import SIDE, checked, names, part, parts, save
 
@@ -76,6 +77,14 @@ def test_damaged_empty_and_flat_files(tmp_path: Path) -> None:
     assert names(report, "unreadable") == [{"cut.png"}, {"empty.png"}, {"text.png"}, {"gone.png"}]
     assert names(report, "flat") == [{"flawed.png"}]
     assert set(report.findings) == {"unreadable", "flat"}
+
+
+@pytest.mark.parametrize("level", [0, 1, 50, 77, 128, 200, 255])
+@pytest.mark.parametrize("shape", [(90, 120), (64, 64, 3)])
+def test_pictures_of_one_value_have_no_contrast_whatever_the_value(level: int, shape: tuple[int, ...]) -> None:
+    measured = measure_pixels(np.full(shape, level, np.uint8))
+    assert measured.numbers[NUMBERS.index("contrast")] == 0
+    assert not measured.signature.any()
 
 
 def test_size_channels_and_depth(tmp_path: Path) -> None:
