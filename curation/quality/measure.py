@@ -30,6 +30,9 @@ _CLIPPED = 0.01
 _QUANTISED = 1e-7
 """Keeps the logarithm of an empty band finite; far below what 8 bits resolve."""
 
+_ROUNDED = 2e-5
+"""Length of the low frequencies below which they are rounding, of which 64 x 64 equal pixels have up to 6e-6."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -116,7 +119,7 @@ def signature_of(grey: NDArray[np.float32]) -> NDArray[np.float16]:
     small = _resized(grey, _SIDE, _SIDE)
     wave = cv2.dct(small - small.mean())[:_KEPT, :_KEPT].ravel()[1:]
     length = float(np.linalg.norm(wave))
-    return (wave / length if length > 1e-6 else np.zeros_like(wave)).astype(np.float16)
+    return (wave / length if length > _ROUNDED else np.zeros_like(wave)).astype(np.float16)
 
 
 def _spots(grey: NDArray[np.float32]) -> tuple[float, float]:
