@@ -119,11 +119,22 @@ def _region(annotation: dict[str, Any], size: Callable[[], tuple[int, int]], nam
     shape = annotation.get("segmentation")
     if not shape:
         left, top, wide, high = _box(annotation.get("bbox"))
+        _refuse_outside([left, left + wide], [top, top + high], size())
         return Region(name, "boxes", lambda: from_box(left, top, wide, high, *size()))
     if isinstance(shape, dict):
         return Region(name, "RLE", lambda: from_rle(shape, *size()))
     polygons = [_numbers(one, "a polygon is no list of numbers") for one in _listed(shape)]
+    corners = [value for polygon in polygons for value in polygon]
+    _refuse_outside(corners[::2], corners[1::2], size())
     return Region(name, "polygons", lambda: from_polygons(polygons, *size()))
+
+
+def _refuse_outside(across: list[float], down: list[float], size: tuple[int, int]) -> None:
+    """What juts out of the image is cut off, as COCO's own tools do; what has nothing in it was written wrongly."""
+    height, width = size
+    if max(across) <= 0 or max(down, default=0) <= 0 or min(across) >= width or min(down) >= height:
+        msg = f"an annotation lies outside of the image of {width} × {height} pixels"
+        raise DataError(msg)
 
 
 def _box(values: Any) -> list[float]:

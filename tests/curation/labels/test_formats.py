@@ -260,6 +260,23 @@ def test_of_two_imports_at_once_each_counts_what_it_wrote(pictures: Path, tmp_pa
         assert (dict(again.taken), again.changed, again.known) == ({"good": 1}, 1, 5)
 
 
+def test_what_lies_outside_of_its_image_was_written_wrongly_and_what_juts_out_is_cut_off(pictures: Path) -> None:
+    file = _coco(
+        pictures,
+        [
+            {"image_id": 0, "category_id": 1, "bbox": [300, 3, 5, 4]},
+            {"image_id": 1, "category_id": 1, "segmentation": [[4, 20, 9, 20, 9, 27]]},
+            {"image_id": 2, "category_id": 1, "bbox": [-3, 18, 5, 400]},
+        ],
+    )
+    found = read_coco(file, Reading(boxes=True), None)
+    outside = [one.what.rpartition("/")[2] for one in found.refused if "outside of the image of 30 × 20" in one.reason]
+    assert outside == ["0.png", "1.png"]
+    mask = _by_name(found)["2"].mask
+    assert mask is not None
+    assert (np.argwhere(mask()) == [[18, 0], [18, 1], [19, 0], [19, 1]]).all()
+
+
 def test_one_bad_entry_of_coco_ends_nothing_and_is_named(pictures: Path) -> None:
     file = _coco(
         pictures,
