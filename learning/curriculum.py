@@ -129,6 +129,12 @@ class Curriculum:
         table = with_floor(self._odds, self.config.floor).tolist()
         return Odds(dict(zip(self._synthesizer.families, table, strict=True)))
 
+    def describe(self) -> str:
+        """The present odds in words: each family's by ranges of severity, what is drawn most first."""
+        rows = sorted(self.odds.table.items(), key=lambda row: -sum(row[1]))
+        drawn = "; ".join(f"{name} {' '.join(f'{value:.2f}' for value in odds)}" for name, odds in rows)
+        return f"odds by {self.config.bins} ranges of severity, faint first: {drawn}"
+
     def draw(self, generator: Generator, count: int) -> Recipe:
         """Draw flaws for ``count`` images by the present odds."""
         return Synthesizer(list(self._synthesizer.families), odds=self.odds).draw(generator, count)

@@ -87,7 +87,8 @@ def save_bank(bank: DefectBank, folder: Path) -> None:
     tensors = {}
     for number, defect in enumerate(bank.defects):
         for field in ("pixels", "mask", "light", "contrast"):
-            tensors[f"{number}.{field}"] = getattr(defect, field).float().cpu().contiguous()
+            # A copy each: made defects share the light of those that they were made after, which safetensors refuses.
+            tensors[f"{number}.{field}"] = getattr(defect, field).float().cpu().contiguous().clone()
     file = folder / f"defects-{uuid.uuid4().hex[:8]}.safetensors"
     save_file(tensors, file)
     entries = [

@@ -30,6 +30,7 @@ from learning.progress import Progress, silent
 from learning.sealed import file_sha256
 from learning.splits import split_groups
 from learning.thresholds import smallest_promise_threshold
+from synth.rehearsal import rehearse
 from synth.sources.defects import DefectBank
 
 _BATCH = 16
@@ -65,7 +66,8 @@ def train_bundle(
         data: Anything ``learning.images.readers.read_data`` reads.
         out: Folder of the bundle; one that is a bundle is replaced, anything else is refused.
         config: Detector and split.
-        budget: Minutes for everything, reading and calibration included; or optimiser steps.
+        budget: Minutes for everything, reading and calibration included, but not for compiling loops where they never
+            were; or optimiser steps.
         seed: Every random choice follows from it.
         device: ``cpu`` or ``cuda``.
         groups: File or pattern that says which images belong together; see ``read_data``.
@@ -80,8 +82,9 @@ def train_bundle(
         DataError: If there are too few good parts or independent groups, or an image cannot be read.
         BundleError: If ``out`` holds something that is not a bundle.
     """
-    started = time.monotonic()
     Bundle.check_writable(out)
+    rehearse(progress)
+    started = time.monotonic()
     records = of_camera(read_data(data, groups=groups, seed=seed), camera)
     if not good_records(records):
         msg = f"{data} holds no good images to train on; put them into train/good, into good, or into the folder itself"

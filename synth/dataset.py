@@ -48,6 +48,7 @@ from synth.pictures import (
     to_tensor,
 )
 from synth.regions import confine
+from synth.rehearsal import rehearse
 from synth.room import Room
 from synth.settings import SynthesisSettings
 from synth.sources.defects import DefectBank
@@ -144,6 +145,8 @@ def write_dataset(
         with answered(out):
             (out / CHECKSUMS).unlink(missing_ok=True)
         todo = [job for job in jobs if job[0] in lost or job[0] not in journal.done]
+        if todo:
+            rehearse(progress)
         for done, entry in enumerate(_in_order(maker.make, todo, workers), start=count - len(todo) + 1):
             if entry.image in lost:
                 _check_renewed(entry, lost[entry.image], out)
@@ -160,7 +163,7 @@ def replay_image(folder: Path, name: str, defects: DefectBank | None = None) -> 
 
     Args:
         folder: Of the set.
-        name: Of the image, as in the manifest.
+        name: Of the image, as in the manifest, or of its file.
         defects: The confirmed defects that the set was made from, if it was.
 
     Returns:
@@ -169,6 +172,7 @@ def replay_image(folder: Path, name: str, defects: DefectBank | None = None) -> 
     Raises:
         SynthError: If there is no such image, or a file that it was made from is gone or has changed.
     """
+    name = name.removesuffix(".png")
     rows = read_manifest(folder / MANIFEST, name)
     if not rows:
         msg = f"{folder / MANIFEST} knows no image {name!r}"
@@ -273,7 +277,8 @@ class _Maker:
         parts = [self.images[i] for i in torch.randint(len(self.images), (number,), generator=generator).tolist()]
         if self.textures is None:
             return parts, []
-        files = self.textures.files
+        # Absolute, as good parts are: a replay may be started in another folder.
+        files = [file.absolute() for file in self.textures.files]
         return parts, [files[i] for i in torch.randint(len(files), (max(1, number),), generator=generator).tolist()]
 
 

@@ -64,7 +64,7 @@ class Ripple(Family[RippleParameters]):
         self.size = size
 
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> RippleParameters:
-        """Draw an area per image; a fifth of them are crossed."""
+        """Draw an area per image; one in twenty is crossed."""
         draws = Draws(generator, count, severity)
         return RippleParameters(
             **draw_region(draws, self.size, softness=(0.2, 1.2), square=0.3),
@@ -75,7 +75,7 @@ class Ripple(Family[RippleParameters]):
             uneven=draws.uniform(0.3, 1.0),
             fading=draws.uniform(0.2, 0.8),
             crest=draws.uniform(-0.8, 0.8),
-            crossed=draws.chance(0.2),
+            crossed=draws.chance(0.05),
         )
 
     def reach(self, parameters: RippleParameters, size: tuple[int, int]) -> Numbers:

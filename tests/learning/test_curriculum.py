@@ -1,5 +1,6 @@
 """Odds by what the detector is unsure of: bounded, never zero, repeatable, and gone on from after a kill."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +130,8 @@ def test_a_killed_training_ends_like_one_that_was_not(images: ImageSet, tmp_path
 
     def fit(**given: object) -> list[Tensor]:
         detector = create("segment", options, images.preprocessing)
-        detector.fit(images, images, 0, Budget(steps=8), **given)  # type: ignore[arg-type]
+        said = detector.fit(images, images, 0, Budget(steps=8), **given).choices["curriculum"]  # type: ignore[arg-type]
+        assert re.fullmatch(r"odds by 3 ranges .*: (blob|smooth)( \d\.\d\d){3}; (blob|smooth)( \d\.\d\d){3}", said)
         return list(detector.network.state_dict().values())  # type: ignore[attr-defined]
 
     whole = fit()

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Generator
 
+from learning.defects import load_bank, save_bank
 from learning.errors import DataError
 from learning.generative import LEAST_DEFECTS, DefectGenerator, GenerativeConfig
 from learning.generative.patches import frame_sides, shifted, to_defect, to_patches, turned
@@ -73,7 +74,7 @@ def test_steps_and_seed_give_the_same_weights_and_they_survive_a_file(tmp_path: 
         DefectGenerator.load(tmp_path / "nowhere")
 
 
-def test_samples_are_defects_of_the_sizes_that_were_confirmed() -> None:
+def test_samples_are_defects_of_the_sizes_that_were_confirmed(tmp_path: Path) -> None:
     bank = spots(LEAST_DEFECTS)
     model = DefectGenerator.train(bank, 40, config=GenerativeConfig(latent=8, width=8, batch=16, learning_rate=2e-3))
     made = model.sample(12, seed=5)
@@ -83,6 +84,8 @@ def test_samples_are_defects_of_the_sizes_that_were_confirmed() -> None:
     sides = frame_sides(bank)
     assert all(0.8 * min(sides) - 1 <= len(d.mask[0]) <= 1.25 * max(sides) + 1 for d in made.defects)
     assert all(defect.pixels.min() >= 0 and defect.pixels.max() <= 1 for defect in made.defects)
+    save_bank(bank + made, tmp_path / "bank")  # made defects share the light of confirmed ones
+    assert len(load_bank(tmp_path / "bank")) == len(bank) + 12
     again = model.sample(12, seed=5)
     assert all(torch.equal(a.pixels, b.pixels) for a, b in zip(made.defects, again.defects, strict=True))
     # It learned that spots are dark: inside the mask they are darker than their surroundings.

@@ -378,20 +378,21 @@ def test_confirmed_defects_are_a_source_that_the_manifest_names(good: list[Path]
         write_dataset(good, tmp_path / "out", count=12, settings=settings, defects=DefectBank(bank.defects[:1]))
 
 
-def test_pictures_of_textures_are_a_source_that_the_manifest_names(good: list[Path], tmp_path: Path) -> None:
+def test_pictures_of_textures_are_a_source_that_the_manifest_names(
+    good: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "dtd" / "dotted").mkdir(parents=True)
-    checks = (np.indices((40, 40)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    Image.fromarray(checks).save(tmp_path / "dtd" / "dotted" / "checks.png")
-    sources = {"textures": str(tmp_path / "dtd"), "parts": 0}
-    settings = SynthesisSettings.model_validate({"families": ["perlin"], "sources": sources})
-    write_dataset(good, tmp_path / "out", count=12, settings=settings)
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray((np.indices((40, 40)).sum(axis=0) % 2 * 255).astype(np.uint8)).save("dtd/dotted/checks.png")
+    asked = {"families": ["perlin"], "sources": {"textures": "dtd", "parts": 0}}
+    write_dataset(good, tmp_path / "out", count=12, settings=SynthesisSettings.model_validate(asked))
     rows = read_manifest(tmp_path / "out" / MANIFEST)
     shown = {row.content: row.content_source for row in rows}
     assert shown["texture"] == str(tmp_path / "dtd" / "dotted" / "checks.png")
     name = next(row.image for row in rows if row.content == "texture")
-    flawed, _ = replay_image(tmp_path / "out", name)
-    written = read_picture(tmp_path / "out" / "images" / f"{name}.png")
-    assert torch.equal((flawed * 255).round(), (written * 255).round())
+    monkeypatch.chdir(tmp_path / "dtd")
+    flawed, _ = replay_image(tmp_path / "out", f"{name}.png")
+    assert torch.equal((flawed * 255).round(), (read_picture(tmp_path / f"out/images/{name}.png") * 255).round())
 
 
 @pytest.mark.parametrize("layout", ["mvtec", "coco", "yolo"])

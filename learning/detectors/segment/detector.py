@@ -159,6 +159,8 @@ class Segment(Detector):
             device=self.device,
             callback=curriculum,
         )
+        if curriculum:
+            choices["curriculum"] = curriculum.describe()
         return FitReport(
             report.steps,
             report.seconds,
