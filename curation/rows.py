@@ -93,7 +93,8 @@ def _values(
         "threshold_version": score and score.threshold_version,
         "score": score and score.score,
         "decision_score": score and score.decision_score,
-        "percentile": score and score.percentile,
+        # As exact as some hundred good parts make it: the App shows all decimals there are.
+        "percentile": None if score is None or score.percentile is None else round(score.percentile, 1),
         "decision": score and score.decision,
         "anomaly_map": _file(score.map_path if score else None),
         "ask_reason": ask and ask.reason,

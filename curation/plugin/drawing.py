@@ -8,13 +8,13 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from curation.appearance import AMBER, GREEN, RED, SLATE
+from curation.appearance import AMBER, GREEN, RED
 from curation.connection import database_errors
 from learning.errors import UserError
 
 NONE = "no verdict"
-COLORS = {"good": GREEN, "defect": RED, "unresolved": AMBER, NONE: SLATE}
 GREY, FAINT = "#8a8f96", "rgba(128,128,128,0.3)"
+COLORS = {"good": GREEN, "defect": RED, "unresolved": AMBER, NONE: GREY}
 LAYOUT: dict[str, Any] = {
     "margin": {"t": 30, "r": 50, "b": 50, "l": 60},
     "paper_bgcolor": "rgba(0,0,0,0)",
