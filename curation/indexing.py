@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from learning.progress import Progress, silent
 if TYPE_CHECKING:
     from curation.faiss_backend import FaissSimilarityIndex
     from curation.ledger import Ledger
+
+logger = logging.getLogger(__name__)
 
 BRAIN_KEY = "similar"
 CHANGED_SHARE = 0.5
@@ -120,7 +123,8 @@ def _updated_index(dataset: Dataset, samples: np.ndarray, vectors: np.ndarray) -
         return None
     try:
         old, old_samples, _ = index.get_embeddings()
-    except DamagedIndexError:
+    except DamagedIndexError as error:
+        logger.warning("%s; built anew from the ledger", str(error).partition(";")[0])
         return None
     if old.shape[1:] != vectors.shape[1:]:
         return None

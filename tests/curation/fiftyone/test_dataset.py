@@ -203,11 +203,16 @@ def test_similarity_answers_the_app_and_follows_the_ledger(ledger: PlainLedger, 
 
 @pytest.mark.parametrize("damage", ["flip", "delete"])
 def test_damaged_index_is_made_again(
-    ledger: PlainLedger, name: str, damage: str, break_index: Callable[[Any, str], None]
+    ledger: PlainLedger,
+    name: str,
+    damage: str,
+    break_index: Callable[[Any, str], None],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     sync(ledger, name)
     break_index(index_similarity(ledger, name, "m1"), damage)
     index = index_similarity(ledger, name, "m1")
+    assert "built anew" in caplog.text
     assert index.total_index_size == COUNT
     assert len(_load(name).sort_by_similarity(index.sample_ids[0], k=3, brain_key="similar")) == 3
 
