@@ -31,16 +31,17 @@ env: .venv/.installed .venv-label-studio/.installed  ## make the two environment
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target .tools $(OFFLINE_PIP) uv==$(UV_VERSION)
 	touch $@
 
+# Bytecode is written once, for all: a command imports thousands of modules, and may not be able to write beside them.
 .venv/.installed: pyproject.toml constraints.txt .tools/.uv-$(UV_VERSION)
 	[ -x $(BIN)/python ] || $(UV) venv --quiet --python $(PYTHON) .venv
-	$(UV) pip install --python $(BIN)/python $(OFFLINE_UV) \
+	$(UV) pip install --compile-bytecode --python $(BIN)/python $(OFFLINE_UV) \
 		--constraints constraints.txt --build-constraints constraints.txt --group dev --editable '.[export,mlflow,prefect]'
 	touch $@
 
 # Label Studio's server pins versions that the rest cannot live with.
 .venv-label-studio/.installed: constraints-label-studio.txt .tools/.uv-$(UV_VERSION)
 	[ -x .venv-label-studio/bin/python ] || $(UV) venv --quiet --python $(PYTHON) .venv-label-studio
-	$(UV) pip install --python .venv-label-studio/bin/python $(OFFLINE_UV) \
+	$(UV) pip install --compile-bytecode --python .venv-label-studio/bin/python $(OFFLINE_UV) \
 		--constraints constraints-label-studio.txt label-studio
 	touch $@
 
