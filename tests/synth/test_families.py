@@ -83,20 +83,24 @@ def test_a_large_picture_has_the_same_flaw_and_only_there(name: str) -> None:
     severity=st.floats(0, 1, width=32),
     size=st.tuples(st.integers(8, 70), st.integers(8, 70)),
     channels=st.sampled_from([1, 3]),
+    others=st.booleans(),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
 )
-def test_any_drawn_flaw_keeps_to_range_and_foreground(
-    name: str, seed: int, severity: float, size: tuple[int, int], channels: int
+def test_any_drawn_flaw_keeps_to_range_and_foreground_and_its_mask_is_the_change(
+    name: str, seed: int, severity: float, size: tuple[int, int], channels: int, others: bool, dtype: torch.dtype
 ) -> None:
-    images = torch.rand(3, channels, *size, generator=Generator().manual_seed(seed))
-    foreground = disc(3, size)
+    images = good_parts(3, channels, size, seed=seed).to(dtype)
+    foreground, sources = disc(3, size), good_parts(2, channels, size, seed=seed + 1).to(dtype) if others else None
     parameters = FAMILIES[name]().draw(Generator().manual_seed(seed), 3, torch.full((3,), severity))
-    flawed, masks = FAMILIES[name]().apply(images, parameters, Context(foreground))
+    flawed, masks = FAMILIES[name]().apply(images, parameters, Context(foreground, sources))
     assert flawed.shape == images.shape
     assert flawed.dtype == images.dtype
     assert torch.isfinite(flawed).all()
     assert flawed.min() >= 0
     assert flawed.max() <= 1
     assert torch.equal(torch.where(foreground > 0, images, flawed), images)
+    changed = ((flawed * 255).round() - (images * 255).round()).abs().amax(dim=1, keepdim=True) >= 3
+    assert torch.equal(masks.bool(), changed)
     assert not (masks * (1 - foreground)).any()
 
 
