@@ -1,6 +1,6 @@
 """Labels of a FiftyOne data set, or of a folder that FiftyOne exported; FiftyOne itself reads both."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC
 from functools import partial
@@ -39,8 +39,9 @@ def read_fiftyone(source: str, reading: Reading, field: str | None) -> Found:
     found = Found(root=Path(source) if Path(source).is_dir() else Path())
     with database_errors(), _opened(source) as dataset:
         name = _field(dataset, field)
+        targets = dataset.mask_targets.get(name) or dataset.default_mask_targets or {}
         for sample in dataset.iter_samples():
-            one = _label(sample, sample[name], reading)
+            one = _label(sample, sample[name], reading, targets)
             (found.labels if isinstance(one, Label) else found.refused).append(one)  # type: ignore[arg-type]
     return found
 
@@ -85,7 +86,7 @@ def _field(dataset: Any, field: str | None) -> str:
     return str(wanted)
 
 
-def _label(sample: Any, label: Any, reading: Reading) -> Label | Refusal:
+def _label(sample: Any, label: Any, reading: Reading, targets: Mapping[Any, str]) -> Label | Refusal:
     import fiftyone as fo
 
     path = Path(sample.filepath)
@@ -99,23 +100,33 @@ def _label(sample: Any, label: Any, reading: Reading) -> Label | Refusal:
         kind = None if good or name.casefold() in DEFECT_NAMES else name
         return Label(path, "good" if good else "defect", kind, **about)
     try:
-        return label_of(path, list(_regions(path, label)), reading, **about)
+        return label_of(path, list(_regions(path, label, reading, targets)), reading, **about)
     except OSError:
         return Refusal(str(path), "the file of its mask cannot be read")
 
 
-def _regions(path: Path, label: Any) -> Iterator[Region]:
+def _regions(path: Path, label: Any, reading: Reading, targets: Mapping[Any, str]) -> Iterator[Region]:
     import fiftyone as fo
 
     if isinstance(label, fo.Segmentation):
-        mask = label.get_mask()
-        if mask is not None and np.any(mask):
-            yield Region("defect", "pixels", lambda: _flat(mask))
+        yield from _of_values(label.get_mask(), reading, targets)
     for one in getattr(label, "detections", None) or ():
         shape = "pixels" if one.has_mask else "boxes"
         yield Region(one.label or "defect", shape, partial(_drawn, path, one))
     for one in getattr(label, "polylines", None) or ():
         yield Region(one.label or "defect", "polygons", partial(_drawn, path, one))
+
+
+def _of_values(mask: Any, reading: Reading, targets: Mapping[Any, str]) -> Iterator[Region]:
+    """A region for each value of a segmentation above 0, named by the data set's mask targets; sound ones are none."""
+    if mask is None or mask.ndim != 2:  # colours: what they mean is not looked up
+        if mask is not None and np.any(mask):
+            yield Region("defect", "pixels", lambda: _flat(mask))
+        return
+    for value in np.unique(mask[mask > 0]).tolist():
+        name = targets.get(value, "defect")
+        if not reading.is_good(name):
+            yield Region(name, "pixels", partial(np.equal, mask, value))
 
 
 def _drawn(path: Path, one: Any) -> Mask:

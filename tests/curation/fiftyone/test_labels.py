@@ -94,3 +94,27 @@ def test_a_mask_without_its_file_and_a_cut_off_export_are_named(dataset: Any, tm
             read_fiftyone(str(out), Reading(), None)
         file.write_text(whole)
     assert fo.list_datasets() == before
+
+
+def test_values_of_a_segmentation_are_named_by_its_mask_targets(dataset: Any) -> None:
+    import fiftyone as fo
+
+    mask = np.zeros((20, 40), np.uint8)
+    mask[2:4, 2:4], mask[8:10, :5], mask[15:] = 1, 7, 9
+    for sample in dataset.limit(2):
+        sample["area"] = fo.Segmentation(mask=mask)
+        sample.save()
+
+    def read() -> tuple[str | None, int]:
+        first, second = read_fiftyone(dataset.name, Reading(), "area").labels
+        assert first.mask is not None
+        assert first.defect_class == second.defect_class
+        return first.defect_class, int(first.mask().sum())
+
+    assert read() == (None, 214)
+    dataset.default_mask_targets = {1: "dent", 7: "scratch", 9: "good"}
+    dataset.save()
+    assert read() == ("dent, scratch", 14)
+    dataset.mask_targets = {"area": {1: "pit"}}
+    dataset.save()
+    assert read() == ("pit", 214)
