@@ -10,7 +10,7 @@ from fiftyone.operators import types
 from curation.appearance import AMBER, BLUE, RED, SLATE
 from curation.defect_classes import kinds_of_defects
 from curation.drift.cameras import Rules
-from curation.drift.states import Finding
+from curation.drift.states import CameraState
 from curation.drift.watch import watch_ledger
 from curation.errors import DatabaseError
 from curation.plugin.binding import ledger_of, open_view
@@ -94,7 +94,7 @@ class DriftPanel(InspectionPanel):
 
     def draw(self, ctx: Any, panel: types.Object, content: dict[str, Any]) -> None:
         """A band of scores, bars of rejections below, and a line where a drift began."""
-        panel.md("  \n".join(content["alarms"]) or "No drift alarm.", name="alarms")
+        panel.md("  \n".join([*content["alarms"], *content["quiet"]]) or "No picture is watched.", name="alarms")
         band: dict[str, Any] = {"type": "scatter", "x": content["days"], "mode": "lines", "showlegend": False}
         thin = {"line": {"color": SLATE, "width": 1}}
         low = {**band, **thin, "y": content["low"], "name": "5 %"}
@@ -127,15 +127,18 @@ def _alarms(ctx: Any) -> dict[str, list[str]]:
             known = _told.get(ledger.place)
             if known is None or known[0] != now:
                 states = watch_ledger(ledger, Rules(), measure=False)
-                known = _told[ledger.place] = now, _words([one for state in states for one in state.findings])
+                known = _told[ledger.place] = now, _words(states)
     except UserError as error:
         # The days can be drawn all the same.
-        return {"alarms": [str(error)], "since": []}
+        return {"alarms": [str(error)], "quiet": [], "since": []}
     return known[1]
 
 
-def _words(findings: Sequence[Finding]) -> dict[str, list[str]]:
+def _words(states: Sequence[CameraState]) -> dict[str, list[str]]:
+    findings = [one for state in states for one in state.findings]
     return {
         "alarms": [f"**{one.camera or 'drift'}**: {one.text}" for one in findings],
+        # That nothing can be seen yet is no all-clear.
+        "quiet": [state.text for state in states if not state.findings],
         "since": sorted({one.since_at.date().isoformat() for one in findings}),
     }
