@@ -82,13 +82,15 @@ def train_bundle(
         DataError: If there are too few good parts or independent groups, or an image cannot be read.
         BundleError: If ``out`` holds something that is not a bundle.
     """
-    Bundle.check_writable(out)
-    rehearse(progress)
     started = time.monotonic()
+    Bundle.check_writable(out)
     records = of_camera(read_data(data, groups=groups, seed=seed), camera)
     if not good_records(records):
         msg = f"{data} holds no good images to train on; put them into train/good, into good, or into the folder itself"
         raise DataError(msg)
+    began = time.monotonic()
+    rehearse(progress)
+    started += time.monotonic() - began
     return train_on_records(
         records,
         out,
