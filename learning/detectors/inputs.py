@@ -35,12 +35,19 @@ def standardise(images: Tensor, window: float = 1 / 6) -> Tensor:
     radius = min(max(1, round(min(small.shape[-2:]) * window / 2)), min(small.shape[-2:]) - 1)
     local_mean = _box(small, radius)
     local_variance = (_box(energy, radius) - local_mean.square()).clamp_min(0)
-    statistics = functional.interpolate(
-        torch.cat([local_mean, local_variance.sqrt()], dim=1),
-        size=images.shape[-2:],
-        mode="bilinear",
-        align_corners=False,
-    )
+    statistics = _enlarge(torch.cat([local_mean, local_variance.sqrt()], dim=1), images)
     local_mean, local_deviation = statistics.chunk(2, dim=1)
     local = (images - local_mean) / (local_deviation + 0.02)
     return torch.cat([whole, local], dim=1).clamp(-5, 5)
+
+
+def _enlarge(small: Tensor, images: Tensor) -> Tensor:
+    height, width = images.shape[-2:]
+    if not torch.compiler.is_exporting():
+        return functional.interpolate(small, size=(height, width), mode="bilinear", align_corners=False)
+    # OpenVINO resizes float32 with channels last, and then all that follows is copied to and fro.
+    rows = (torch.arange(height) + 0.5) * 2 / height - 1
+    columns = (torch.arange(width) + 0.5) * 2 / width - 1
+    down, across = torch.meshgrid(rows, columns, indexing="ij")
+    grid = torch.stack([across, down], dim=-1)[None].to(small).expand(len(small), -1, -1, -1)
+    return functional.grid_sample(small, grid, mode="bilinear", padding_mode="border", align_corners=False)

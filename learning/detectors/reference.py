@@ -167,7 +167,8 @@ class Reference:
         grid = self.pose(pictures).inverse().grid(self._places)
         both = torch.cat([self.mean, self.deviation])[None].expand(len(pictures), -1, -1, -1)
         mean, deviation = _sample(both, grid).chunk(2, dim=1)
-        inside = (grid.abs() <= 1).all(dim=-1)[:, None]
+        across, down = grid.abs().unbind(dim=-1)  # not all(): OpenVINO counts integers one by one
+        inside = ((across <= 1) & (down <= 1))[:, None]
         return ((pictures - mean) / (_SCALE * deviation) * inside).clamp(-_MOST, _MOST)
 
     def to(self, device: str) -> "Reference":
