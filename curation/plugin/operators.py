@@ -266,7 +266,10 @@ class UseAsSource(SelectedOperator):
     """New flaws are made from the confirmed defects of the selected samples."""
 
     name, label, icon = "use_as_source", "Use as synthesis source", "/assets/source.svg"
-    hint = "flawsmith defects --chosen cuts out their confirmed defects, to make new flaws of."
+    hint = (
+        "flawsmith defects --chosen cuts out their confirmed defects, to make new flaws of. What has no defect that an "
+        "inspector has confirmed and marked is left out."
+    )
 
     def ask(self, ctx: Any, inputs: types.Object) -> None:
         """By whom."""
@@ -275,12 +278,9 @@ class UseAsSource(SelectedOperator):
     def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
         """Tag them."""
         chosen = use_as_source(ledger, keys, str(ctx.params.get("who") or getpass.getuser()))
-        refresh(ctx.dataset, ledger, keys)
+        refresh(ctx.dataset, ledger, chosen.taken)
         _show_again(ctx)
-        text = f"{len(chosen.tagged)} are a source of flaws now"
-        if chosen.unmarked:
-            text += f"; {len(chosen.unmarked)} will be, once an inspector has confirmed and marked their defect"
-        return {"text": text, "tagged": chosen.tagged, "unmarked": chosen.unmarked}
+        return {"text": chosen.text, "taken": chosen.taken, "left_out": chosen.left_out}
 
 
 OPERATORS: tuple[Callable[..., SelectedOperator], ...] = (
