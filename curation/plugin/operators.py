@@ -50,9 +50,9 @@ class SelectedOperator(foo.Operator, ABC):
         return foo.OperatorConfig(name=self.name, label=self.label, icon=self.icon, dynamic=True)
 
     def resolve_placement(self, ctx: Any) -> types.Placement:
-        """A button above the grid."""
+        """A button above the grid, before those of other plugins: what there is no room for hides behind an arrow."""
         return types.Placement(
-            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
+            types.Places.SAMPLES_GRID_ACTIONS,
             types.Button(label=self.label, icon=self.icon, prompt=True),
         )
 
@@ -284,8 +284,9 @@ class UseAsSource(SelectedOperator):
 
 
 OPERATORS: tuple[Callable[..., SelectedOperator], ...] = (
-    SendToInspection, FindMore, WhyDecided, MarkGood, MarkDefect, SpreadVerdict, UseAsSource, MakeVersion,
+    SendToInspection, FindMore, MarkGood, MarkDefect, WhyDecided, SpreadVerdict, UseAsSource, MakeVersion,
 )  # fmt: skip
+"""In the order of their buttons, the most used first."""
 
 
 def _samples(dataset: Any, keys: Sequence[str]) -> list[str]:
