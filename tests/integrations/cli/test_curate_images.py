@@ -110,6 +110,26 @@ def test_commands_on_a_ledger_take_the_same_options(group: typer.Typer) -> None:
         assert ("--ledger" in options) == (name not in ("open", "serve", "synthetic")), name
 
 
+def test_what_writes_says_what_it_did_as_json_too(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
+    where, first = ("--ledger", tmp_path / "ledger.db", "--home", tmp_path / "home", "--json"), tmp_path / "0.png"
+
+    def said(*command: object) -> dict[str, object]:
+        result = flawsmith(*command, *where)
+        assert result.exit_code == 0, result.stderr
+        return dict(json.loads(result.stdout))
+
+    marked = {"verdict": "defect", "who": "ann", "marked": 1, "were_so": 0}
+    assert said("curate", "mark", "defect", first, "--who", "ann") == marked
+    assert said("curate", "mark", "defect", first, "--who", "ann") == marked | {"marked": 0, "were_so": 1}
+    assert said("review", "gold", first, "--truth", "defect")["truth"] == "defect"
+    again = said("review", "gold", first, "--truth", "good", "--replace")
+    assert (again["images"], again["replaced"]) == (1, 1)
+    assert said("review", "gold", first, "--undo")["changed"] == 1
+    added = said("review", "add", first, "--defect", "dent")
+    assert (added["case"], added["known"], added["state"]) == (True, True, "defect")
+    assert said("review", "add", first, "--undo") == {"image": str(first), "case": False, "changed": True}
+
+
 def test_what_is_suggested_is_about_the_same_ledger_and_home(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
     first, home = tmp_path / "0.png", tmp_path / "a home"
     place = ("--ledger", tmp_path / "ledger.db", "--home", home)
