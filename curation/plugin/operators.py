@@ -50,9 +50,9 @@ class SelectedOperator(foo.Operator, ABC):
         return foo.OperatorConfig(name=self.name, label=self.label, icon=self.icon, dynamic=True)
 
     def resolve_placement(self, ctx: Any) -> types.Placement:
-        """A button above the grid, before those of other plugins: what there is no room for hides behind an arrow."""
+        """A button above the grid; as a primary action it would be orange, as if it were open."""
         return types.Placement(
-            types.Places.SAMPLES_GRID_ACTIONS,
+            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
             types.Button(label=self.label, icon=self.icon, prompt=True),
         )
 
@@ -286,7 +286,7 @@ class UseAsSource(SelectedOperator):
 OPERATORS: tuple[Callable[..., SelectedOperator], ...] = (
     SendToInspection, FindMore, MarkGood, MarkDefect, WhyDecided, SpreadVerdict, UseAsSource, MakeVersion,
 )  # fmt: skip
-"""In the order of their buttons, the most used first."""
+"""In the order of their buttons, the most used first: not all have room above the grid."""
 
 
 def _samples(dataset: Any, keys: Sequence[str]) -> list[str]:
