@@ -310,6 +310,14 @@ def test_the_slider_is_on_the_scale_of_the_histogram(dataset: Any, ledger: Ledge
     drawn = _drawn(panel, ctx)
     assert "0.0025" in drawn["effect"].default
     assert "1 of 3 (33.3 %) good images rejected, 0 of 2 (0.0 %) defects escape" in drawn["effect"].default
+    # 10 to the power of this one's logarithm is less than it: at the slider's end it would be rejected too.
+    lowest = 0.02499355748295784
+    assert 10 ** np.log10(lowest) < lowest
+    dataset.set_values("decision_score", [lowest, 0.03, 0.04, 0.05, 90.0, None])
+    ctx.params = {"path": "logarithmic", "value": _drawn(panel, ctx)["logarithmic"].type.min}
+    panel.move(ctx)
+    assert "2 of 3 (66.7 %) good images rejected" in _drawn(panel, ctx)["effect"].default
+    dataset.set_values("decision_score", scores)
     # Scores that lie closer have a slider of their own, which nobody has moved.
     ctx.view = dataset[:3]
     # It reaches to the threshold that decides, which is above all of these.
