@@ -1,4 +1,4 @@
-"""``python -m benchmarks.buttons``: how long a person waits for why, similar, spread and inspect, and what they take.
+"""``python -m benchmarks.buttons``: how long a person waits for why, similar, spread, inspect, mark and source.
 
 The ledger of ``benchmarks.made_ledger``, in which as many images again have the verdict good, with embeddings of 320
 numbers that are as much alike as those of parts of one kind. Each button is pressed in a process of its own, as the
@@ -31,7 +31,7 @@ from learning.progress import Progress, silent
 WIDTH = 320
 """Numbers in an embedding, as many as ``segment`` gives."""
 AT_ONCE = 20
-"""Images that are sent to inspection at once."""
+"""Images that are sent to inspection, marked or chosen as a source at once."""
 _COMMON, _UNUSUAL = 3.0, 0.5
 
 _ledger: Ledger | None = None
@@ -61,11 +61,25 @@ def _inspect(ledger: Ledger, keys: Sequence[str]) -> None:
     send_to_inspection(ledger, keys)
 
 
+def _mark(ledger: Ledger, keys: Sequence[str]) -> None:
+    from curation.actions import mark
+
+    mark(ledger, keys, "defect", "benchmark")
+
+
+def _source(ledger: Ledger, keys: Sequence[str]) -> None:
+    from curation.actions import use_as_source
+
+    use_as_source(ledger, keys, "benchmark")
+
+
 BUTTONS: dict[str, Callable[[Ledger, Sequence[str]], None]] = {
     "why": _why,
     "similar": _similar,
     "spread": _spread,
     "inspect": _inspect,
+    "mark": _mark,
+    "source": _source,
 }
 
 

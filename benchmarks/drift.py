@@ -13,6 +13,7 @@ the statistics of that day (Bonferroni); and at 5 % over the statistics of all d
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,20 @@ _ASKED = 5
 _RATE = 0.05
 
 
-Method = Callable[[Drawn, Reference, Way], int | None]
+@dataclass(frozen=True)
+class Raised:
+    """An alarm.
+
+    Attributes:
+        at: Place in the stream of the part with which it was raised.
+        since: Place of the part with which the drift is said to have begun; None where a method says nothing of that.
+    """
+
+    at: int
+    since: int | None = None
+
+
+Method = Callable[[Drawn, Reference, Way], Raised | None]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "seed": options.seed,
         **clock.read(),
     }
-    show(result, [_false_alarm_table(false_alarms), _delay_table(delays)], options.json, width=160)
+    show(result, [_false_alarm_table(false_alarms), _delay_table(delays), _date_table(delays)], options.json, width=160)
     if options.plot:
         from benchmarks.drift_figures import plot_delays
 
@@ -98,22 +112,29 @@ def count_false_alarms(pools: Pools, way: Way, options: argparse.Namespace) -> l
 
 
 def count_delays(pools: Pools, way: Way, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Parts from the beginning of a drift to the alarm: median and 90 % quantile; None where it was not seen."""
+    """Parts from the beginning of a drift to the alarm: median and 90 % quantile; None where it was not seen.
+
+    And how far the beginning that the first alarm states lies after the true one: median, 5 and 95 % quantile, and the
+    mean of its size.
+    """
     rows = []
     for (drift, size), drifted in pools.drifted.items():
         plan = scaled(PLANS[way], pools.clean, way)
         seen: dict[str, list[float]] = {name: [] for name in METHODS}
+        dated: dict[str, list[float]] = {name: [] for name in METHODS}
         for replay in range(options.delay_replays):
             rng = np.random.default_rng((options.seed, 1, replay))
             drawn = draw(pools.clean, drifted, way, plan, rng)
             reference = reference_of(drawn, way, pools.scale)
             each = PER_LOT if way == "lots" else 1
             for name, method in METHODS.items():
-                at = method(drawn, reference, way)
+                alarm = method(drawn, reference, way)
                 begins = plan.before * each
-                if at is not None and at < begins:
+                if alarm is not None and alarm.at < begins:
                     continue  # a false alarm tells nothing of the delay
-                seen[name].append(np.inf if at is None else at - begins + 1)
+                seen[name].append(np.inf if alarm is None else alarm.at - begins + 1)
+                if alarm is not None and alarm.since is not None:
+                    dated[name].append(alarm.since - begins)
         for name, found in seen.items():
             rows.append(
                 {
@@ -124,6 +145,10 @@ def count_delays(pools: Pools, way: Way, options: argparse.Namespace) -> list[di
                     "median": _quantile(found, 0.5),
                     "q90": _quantile(found, 0.9),
                     "seen": float(np.mean(np.isfinite(found))) if found else None,
+                    "dated_after": _quantile(dated[name], 0.5),
+                    "dated_after_q05": _quantile(dated[name], 0.05),
+                    "dated_after_q95": _quantile(dated[name], 0.95),
+                    "dated_error": float(np.mean(np.abs(dated[name]))) if dated[name] else None,
                     "replays": len(found),
                     "at_most": plan.after * (PER_LOT if way == "lots" else 1),
                 }
@@ -131,8 +156,8 @@ def count_delays(pools: Pools, way: Way, options: argparse.Namespace) -> list[di
     return rows
 
 
-def ours(drawn: Drawn, reference: Reference, way: Way) -> int | None:
-    """Place in the stream of the part with which ``flawsmith drift`` raises its first alarm."""
+def ours(drawn: Drawn, reference: Reference, way: Way) -> Raised | None:
+    """The first alarm of ``flawsmith drift``."""
     begin = 0 if way == "lots" else drawn.reference
     limit = float(drawn.scores[: drawn.reference].max())
     shots = [
@@ -154,12 +179,16 @@ def ours(drawn: Drawn, reference: Reference, way: Way) -> int | None:
     state = watch_camera(stream, reference, Rules(_RATE, "lot" if way == "lots" else "group", first), _RATE)
     if not state.findings:
         return None
-    raised = (min(found.raised_at for found in state.findings) - _START) / timedelta(minutes=1)
-    return int(raised) - drawn.reference
+    alarm = state.findings[0]
+    at, since = (
+        int((when - _START) / timedelta(minutes=1)) - drawn.reference for when in (alarm.raised_at, alarm.since_at)
+    )
+    # Lots are dated by the last of the parts that speak for them.
+    return Raised(at, since - since % PER_LOT if way == "lots" else since)
 
 
-def kolmogorov(drawn: Drawn, days: int) -> int | None:
-    """Last part of the first day on which a test finds anything; the level is 5 % over so many days."""
+def kolmogorov(drawn: Drawn, days: int) -> Raised | None:
+    """On the last part of the first day on which a test finds anything; the level is 5 % over so many days."""
     columns = np.column_stack([drawn.looks, drawn.scores])
     early = columns[: drawn.reference]
     limit = drawn.scores[: drawn.reference].max()
@@ -171,7 +200,7 @@ def kolmogorov(drawn: Drawn, days: int) -> int | None:
                 one, other = one[one < limit], other[other <= limit]
             varies = len(one) > 1 and len(other) > 1 and np.ptp(np.concatenate([one, other])) > 0
             if varies and ks_2samp(one, other).pvalue < _RATE / columns.shape[1] / days:
-                return start + drawn.day - 1 - drawn.reference
+                return Raised(start + drawn.day - 1 - drawn.reference)
     return None
 
 
@@ -211,6 +240,18 @@ def _delay_table(rows: Sequence[dict[str, Any]]) -> Table:
     for key in keys:
         cells = [cell(by[(*key, name)]) for name in METHODS]
         drawn.add_row(key[0], f"{key[1]} {key[2]:g}", *cells)
+    return drawn
+
+
+def _date_table(rows: Sequence[dict[str, Any]]) -> Table:
+    drawn = Table(title="Stated beginning of the first alarm, in parts after the true one")
+    for heading in ("production", "drift", "median", "5 to 95 %", "mean size"):
+        drawn.add_column(heading, justify="right")
+    for row in rows:
+        if row["dated_error"] is not None:
+            span = f"{row['dated_after_q05']:.0f} to {row['dated_after_q95']:.0f}"
+            name = f"{row['drift']} {row['size']:g}"
+            drawn.add_row(row["production"], name, f"{row['dated_after']:.0f}", span, f"{row['dated_error']:.1f}")
     return drawn
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 from curation.by_hand import BY_HAND, MARKED
+from curation.confirmed_regions import region_of
 from curation.errors import LedgerError
+from curation.frozen import held_back
 from curation.ledger import AskEntry, Ledger, Severity, TagEntry, VerdictEntry
 
 SOURCE_TAG = "synthesis source"
@@ -118,16 +121,23 @@ class Sources:
     """What became of images whose defects synthesis is to use.
 
     Attributes:
-        tagged: Images whose defects are cut out by ``flawsmith defects --chosen``.
-        unmarked: Images tagged too, whose defect no inspector has confirmed and marked yet: they give nothing so far.
+        taken: Images whose defects are cut out by ``flawsmith defects --chosen``.
+        left_out: Why the others cannot be a source, in words, by image.
     """
 
-    tagged: list[str]
-    unmarked: list[str]
+    taken: list[str]
+    left_out: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        """In words, with the number of images for each reason."""
+        said = f"{len(self.taken)} {'is a source' if len(self.taken) == 1 else 'are sources'} of flaws now"
+        reasons = [f"{count} ({why})" for why, count in Counter(self.left_out.values()).most_common()]
+        return said + (f"; left out: {', '.join(reasons)}" if reasons else "")
 
 
 def use_as_source(ledger: Ledger, image_ids: Sequence[str], who: str) -> Sources:
-    """Choose images whose confirmed defects new flaws are made from.
+    """Choose images whose confirmed defects new flaws are made from; those that have none are left out.
 
     Args:
         ledger: Where they are tagged.
@@ -138,10 +148,18 @@ def use_as_source(ledger: Ledger, image_ids: Sequence[str], who: str) -> Sources
         LedgerError: An image is unknown.
     """
     image_ids = list(dict.fromkeys(image_ids))
-    _require(ledger, image_ids)
-    ledger.change_tags([TagEntry(key, SOURCE_TAG, "set", who) for key in image_ids])
-    marked = {one.image_id for one in ledger.resolved() if one.state == "defect" and one.mask_path is not None}
-    return Sources([key for key in image_ids if key in marked], [key for key in image_ids if key not in marked])
+    images = [ledger.image(key) for key in image_ids]
+    said, held = {one.image_id: one for one in ledger.resolved(image_ids)}, held_back(ledger)
+    left_out = {}
+    for image in images:
+        found = region_of(image, said.get(image.image_id))
+        if isinstance(found, str):
+            left_out[image.image_id] = found
+        elif held is not None and image.group in held:
+            left_out[image.image_id] = "it is held back: challengers are judged on its group"
+    taken = [key for key in image_ids if key not in left_out]
+    ledger.change_tags([TagEntry(key, SOURCE_TAG, "set", who) for key in taken])
+    return Sources(taken, left_out)
 
 
 def chosen_sources(ledger: Ledger) -> set[str]:

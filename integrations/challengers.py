@@ -177,7 +177,7 @@ def pictures_of(ledger: "Ledger", roles: "Roles") -> list[ImageRecord]:
 
     Left out are pictures that are gone or were changed, and groups that are held back by now.
     """
-    from curation.confirmed_defects import confirmed_regions
+    from curation.confirmed_regions import confirmed_regions
     from curation.frozen import held_back_groups
     from curation.ledger.files import image_id_of
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,16 @@ from curation.labels import Found, Reading
 from curation.labels.coco import files_of, read_coco
 from curation.labels.folders import class_folders, read_folders
 from curation.labels.label import Label, read_json
-from curation.labels.of_fiftyone import is_export, read_fiftyone
+from curation.labels.of_fiftyone import is_export, name_in_export, read_fiftyone
 from curation.labels.yolo import is_yolo, read_yolo
 from integrations.formats import Format
 from integrations.label_studio.exported import is_exported, read_exported
 from learning.errors import DataError
 from learning.images.groups import apply_groups
 from learning.images.records import GOOD, ImageRecord
+
+_TIME_OF_EXPORT = re.compile(r"-at-\d{4}(-\d\d){4}-[0-9a-f]{8}$")
+"""Ends the names that Label Studio gives to exports of one project."""
 
 
 def format_of(source: str) -> Format:
@@ -52,6 +56,25 @@ def format_of(source: str) -> Format:
     else:
         msg = f"{source} is none of {known}"
     raise DataError(msg)
+
+
+def name_of(source: str, kind: Format) -> str:
+    """What a source is called, from wherever it is read and whenever it was exported.
+
+    Args:
+        source: A file or folder, or for ``fiftyone`` the name of a data set.
+        kind: Not ``auto``.
+
+    Raises:
+        DataError: A file that would tell is damaged.
+    """
+    path = Path(source).resolve()
+    if kind is Format.FIFTYONE:
+        return (is_export(path) and name_in_export(path)) or (path.name if path.is_dir() else source)
+    if kind is Format.YOLO and path.is_file():
+        path = path.parent
+    name = path.stem if path.is_file() else path.name
+    return _TIME_OF_EXPORT.sub("", name) if kind is Format.LABEL_STUDIO else name
 
 
 def read_labels(

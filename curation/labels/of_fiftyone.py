@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from curation.connection import database_errors, require_database
-from curation.labels.label import DEFECT_NAMES, Found, Label, Mask, Reading, Refusal, Region, label_of
+from curation.labels.label import DEFECT_NAMES, Found, Label, Mask, Reading, Refusal, Region, label_of, read_json
 from learning.errors import DataError
 
 GROUND_TRUTH = "ground_truth"
@@ -21,6 +21,16 @@ def is_export(source: Path) -> bool:
     return (source / "metadata.json").is_file() and (
         (source / "samples.json").is_file() or (source / "samples").is_dir()
     )
+
+
+def name_in_export(source: Path) -> str:
+    """Name of the data set that a folder is an export of; empty where it does not tell.
+
+    Raises:
+        DataError: The file that tells is damaged.
+    """
+    about = read_json(source / "metadata.json")
+    return str(about.get("name") or "") if isinstance(about, dict) else ""
 
 
 def read_fiftyone(source: str, reading: Reading, field: str | None) -> Found:

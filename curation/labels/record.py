@@ -65,6 +65,7 @@ class Imported:
         masks: New verdicts with a mask, by what it was made of.
         without_mask: New verdicts on defects that have none.
         refused: What was not taken, and why.
+        other_sources: Where nothing of this source was known: images of it that other imports gave verdicts, by source.
     """
 
     taken: Counter[str] = field(default_factory=Counter)
@@ -75,6 +76,7 @@ class Imported:
     masks: Counter[str] = field(default_factory=Counter)
     without_mask: int = 0
     refused: list[Refusal] = field(default_factory=list)
+    other_sources: Counter[str] = field(default_factory=Counter)
 
     @property
     def reasons(self) -> Counter[str]:
@@ -130,9 +132,12 @@ def import_labels(
     done = Imported(refused=list(found.refused))
     images = {image.image_id for image in ledger.images()}
     earlier: dict[str, list[VerdictRow]] = {}
+    elsewhere: dict[str, set[str]] = {}
     for row in ledger.verdicts():
         if row.source == origin.source:
             earlier.setdefault(row.external_id, []).append(row)
+        elif row.source.startswith((IMPORTED, IMPORTED_SAMPLE)):
+            elsewhere.setdefault(row.image_id, set()).add(row.source)
     seen: set[str] = set()
     contradicted = _contradicted(found.labels, origin)
     for start in range(0, len(found.labels), CHUNK):
@@ -148,6 +153,8 @@ def import_labels(
                 done.twice += 1
             else:
                 seen.add(ready.external_id)
+                if not earlier:
+                    done.other_sources.update(elsewhere.pop(ready.image_id, ()))
                 rows = earlier.get(ready.external_id)
                 if rows and ready.says == _said(rows[-1]):
                     done.known += 1

@@ -50,7 +50,7 @@ class SelectedOperator(foo.Operator, ABC):
         return foo.OperatorConfig(name=self.name, label=self.label, icon=self.icon, dynamic=True)
 
     def resolve_placement(self, ctx: Any) -> types.Placement:
-        """A button above the grid."""
+        """A button above the grid; as a primary action it would be orange, as if it were open."""
         return types.Placement(
             types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
             types.Button(label=self.label, icon=self.icon, prompt=True),
@@ -266,7 +266,10 @@ class UseAsSource(SelectedOperator):
     """New flaws are made from the confirmed defects of the selected samples."""
 
     name, label, icon = "use_as_source", "Use as synthesis source", "/assets/source.svg"
-    hint = "flawsmith defects --chosen cuts out their confirmed defects, to make new flaws of."
+    hint = (
+        "flawsmith defects --chosen cuts out their confirmed defects, to make new flaws of. What has no defect that an "
+        "inspector has confirmed and marked is left out."
+    )
 
     def ask(self, ctx: Any, inputs: types.Object) -> None:
         """By whom."""
@@ -275,17 +278,15 @@ class UseAsSource(SelectedOperator):
     def do(self, ctx: Any, ledger: Ledger, keys: Sequence[str]) -> dict[str, Any]:
         """Tag them."""
         chosen = use_as_source(ledger, keys, str(ctx.params.get("who") or getpass.getuser()))
-        refresh(ctx.dataset, ledger, keys)
+        refresh(ctx.dataset, ledger, chosen.taken)
         _show_again(ctx)
-        text = f"{len(chosen.tagged)} are a source of flaws now"
-        if chosen.unmarked:
-            text += f"; {len(chosen.unmarked)} will be, once an inspector has confirmed and marked their defect"
-        return {"text": text, "tagged": chosen.tagged, "unmarked": chosen.unmarked}
+        return {"text": chosen.text, "taken": chosen.taken, "left_out": chosen.left_out}
 
 
 OPERATORS: tuple[Callable[..., SelectedOperator], ...] = (
-    SendToInspection, FindMore, WhyDecided, MarkGood, MarkDefect, SpreadVerdict, UseAsSource, MakeVersion,
+    SendToInspection, FindMore, MarkGood, MarkDefect, WhyDecided, SpreadVerdict, UseAsSource, MakeVersion,
 )  # fmt: skip
+"""In the order of their buttons, the most used first: not all have room above the grid."""
 
 
 def _samples(dataset: Any, keys: Sequence[str]) -> list[str]:

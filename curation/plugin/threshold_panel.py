@@ -96,7 +96,10 @@ def _threshold(ctx: Any, content: dict[str, Any]) -> float:
     """Where the slider was put; before that, what decides now."""
     chosen = ctx.panel.get_state(_slider(content))
     if chosen is not None:
-        return float(10**chosen if content["logarithmic"] else chosen)
+        score = float(10**chosen if content["logarithmic"] else chosen)
+        # At its ends the slider means the lowest and the highest score, which logarithms and steps round.
+        ends = (end for end in (content["least"], content["most"]) if math.isclose(score, end, rel_tol=1e-9))
+        return float(next(ends, score))
     return float(content["now"] if content["now"] is not None else content["most"])
 
 

@@ -22,6 +22,7 @@ from integrations.cli.options import (
     existing_bundle,
     existing_data,
     existing_ledger,
+    here,
     resolve_device,
 )
 from learning.errors import ConfigError
@@ -99,7 +100,7 @@ def sync(
     say(
         f"data set [bold]{escape(name)}[/]: {report.added} added, {report.updated} updated, "
         f"{report.unchanged} unchanged, {report.removed} removed; "
-        f"look at it with: flawsmith curate open --name {escape(shlex.quote(name))}"
+        f"look at it with: flawsmith curate open --name {escape(shlex.quote(name))}{here(DEFAULT_LEDGER, home)}"
     )
     if report.others:
         one = len(report.others) == 1
@@ -107,9 +108,11 @@ def sync(
             f"[yellow]{escape(name)} was not there and was made anew.[/] {escape(', '.join(report.others))} "
             f"{'shows' if one else 'show'} this ledger too: if {'it' if one else 'one of them'} was given that name in "
             f"the App, its new tags come by flawsmith curate sync --name {escape(shlex.quote(report.others[0]))}"
+            f"{here(ledger, home)}"
         )
     if report.tags_set or report.tags_removed:
-        say(f"from the App: {report.tags_set} tags set, {report.tags_removed} taken away; flawsmith curate tags")
+        changed = f"{report.tags_set} tags set, {report.tags_removed} taken away"
+        say(f"from the App: {changed}; flawsmith curate tags{here(ledger, home)}")
     if report.missing:
         first = escape(str(report.missing[0]))
         say(f"[yellow]{len(report.missing)} image files are gone from the disk[/], the first is {first}")
@@ -126,6 +129,7 @@ def tags(
     history: Annotated[
         bool, typer.Option("--history", help="Every time a tag was set or taken away, instead of those that are set.")
     ] = False,
+    home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """List images by their tags: what the data team set in FiftyOne, what checks found, sources of flaws.
@@ -153,6 +157,7 @@ def tags(
         done = "-" if getattr(row, "event", "set") == "removed" else "+" if history else " "
         said = f"{done} {row.tag}  {paths[row.image_id]}  {row.who}, {row.at:%Y-%m-%d %H:%M} UTC"
         say(escape(said.strip()))
+    say(f"tags of the App are here once they were synced: flawsmith curate sync{here(ledger, home)}")
 
 
 @app.command()
@@ -162,6 +167,7 @@ def synthetic(
     ],
     home: HomeOption = DEFAULT_HOME,
     name: NameOption = "flawsmith-synthetic",
+    as_json: JsonOption = False,
 ) -> None:
     """Show a synthetic data set in FiftyOne, with family, severity and contrast of every flaw. It can be repeated.
 
@@ -177,7 +183,10 @@ def synthetic(
     say(
         f"data set [bold]{escape(name)}[/]: {report.added} added, {report.unchanged} unchanged, "
         f"{report.removed} removed; look at it with: flawsmith curate open --name {escape(shlex.quote(name))}"
+        f"{here(DEFAULT_LEDGER, home)}"
     )
+    if as_json:
+        print_json(asdict(report) | {"name": name})
 
 
 @app.command()

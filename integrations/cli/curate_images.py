@@ -1,5 +1,6 @@
 """What the App's buttons do, by commands on files: ``flawsmith curate inspect, similar, why, mark`` and so on."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,7 +13,16 @@ import typer
 from rich.markup import escape
 
 from integrations.cli.console import print_json, say
-from integrations.cli.options import DEFAULT_LEDGER, JsonOption, LedgerOption, existing_ledger, known_image
+from integrations.cli.options import (
+    DEFAULT_HOME,
+    DEFAULT_LEDGER,
+    HomeOption,
+    JsonOption,
+    LedgerOption,
+    existing_ledger,
+    here,
+    known_image,
+)
 
 if TYPE_CHECKING:
     from curation.ledger import Ledger
@@ -40,7 +50,12 @@ ImagesArgument = Annotated[
 WhoOption = Annotated[str, typer.Option(metavar="NAME", help="Your name.", show_default="the user's")]
 
 
-def inspect(images: ImagesArgument, ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
+def inspect(
+    images: ImagesArgument,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
     """Send images to the inspectors; [bold]flawsmith review push[/bold] then brings them to Label Studio.
 
     Chosen by hand, their answers teach, but thresholds promise nothing from them.
@@ -53,7 +68,7 @@ def inspect(images: ImagesArgument, ledger: LedgerOption = DEFAULT_LEDGER, as_js
         sent = send_to_inspection(opened, keys)
     say(
         f"{len(sent.asked)} sent to inspection, {len(sent.waiting)} waiting already, "
-        f"{len(sent.unscored)} never scored; next: flawsmith review push"
+        f"{len(sent.unscored)} never scored; next: flawsmith review push{here(ledger, home)}"
     )
     if as_json:
         print_json(asdict(sent))
@@ -63,6 +78,7 @@ def similar(
     image: ImageArgument,
     ledger: LedgerOption = DEFAULT_LEDGER,
     count: Annotated[int, typer.Option("--count", "-n", help="How many.", min=1)] = 25,
+    home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Find the images most like one, among all that its model has scored.
@@ -79,9 +95,15 @@ def similar(
     for one in found:
         known = one.verdict or (one.decision and f"{one.decision} by the model") or "nothing known"
         say(escape(f"{one.distance:.4f}  {one.path}  {known}"))
+    say(f"to have inspectors look at some of them: flawsmith curate inspect IMAGE...{here(ledger, home)}")
 
 
-def why(image: ImageArgument, ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
+def why(
+    image: ImageArgument,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
     """Say why an image was rejected or accepted, with the nearest good part and the nearest confirmed defect.
 
     Example: [bold]flawsmith curate why part_0042.png[/bold]
@@ -94,6 +116,7 @@ def why(image: ImageArgument, ledger: LedgerOption = DEFAULT_LEDGER, as_json: Js
         print_json(asdict(reasons))
     else:
         say(escape(reasons.text))
+        say(f"if it is otherwise: flawsmith curate mark good|defect {_named(image)}{here(ledger, home)}")
 
 
 def mark(
@@ -105,6 +128,8 @@ def mark(
         str | None, typer.Option("--kind", metavar="TEXT", help="Kind of defect.", show_default=False)
     ] = None,
     severity: Annotated[Badness | None, typer.Option(help="How bad it is.", show_default=False)] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
 ) -> None:
     """Mark images as good or defect without being asked; it can be repeated, and taken back.
 
@@ -116,7 +141,9 @@ def mark(
     with _opened(ledger, images) as (opened, keys):
         count = mark_images(opened, keys, verdict.value, who, defect_class, severity.value if severity else None)
     say(escape(f"{count} marked as {verdict} by {who}, {len(set(keys)) - count} were so already"))
-    say("the ledger has it; flawsmith curate sync brings it into FiftyOne")
+    say(f"the ledger has it; flawsmith curate sync{here(ledger, home)} brings it into FiftyOne")
+    if as_json:
+        print_json({"verdict": verdict.value, "who": who, "marked": count, "were_so": len(set(keys)) - count})
 
 
 def spread(
@@ -129,6 +156,7 @@ def spread(
             help="How near, 0 to 2.", min=0.0, max=2.0, show_default="learnt from verdicts and unrelated images"
         ),
     ] = None,
+    home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     r"""Propose to give the verdict of images to their near twins without one. Nothing is written.
@@ -147,6 +175,8 @@ def spread(
     for one in proposal.twins:
         typer.echo(one.path)
     say(escape(proposal.text))
+    if proposal.twins:
+        say(f"look at them, then: flawsmith curate mark {proposal.verdict} IMAGE...{here(ledger, home)}")
 
 
 def version(
@@ -161,6 +191,7 @@ def version(
     ] = False,
     who: WhoOption = "",
     note: Annotated[str, typer.Option(metavar="TEXT", help="What it is for; kept with it.")] = "",
+    home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Store a named list of images and what is confirmed of them, to train on. It never changes.
@@ -182,10 +213,21 @@ def version(
     if as_json:
         print_json(asdict(chosen))
     say(escape(chosen.text))
+    if chosen.unjudged:
+        say(f"to have inspectors asked about those without a verdict: flawsmith review push{here(ledger, home)}")
+    say(f"train on it: flawsmith retrain version {_named(name)} --out BUNDLE{here(ledger)}")
 
 
-def source(images: ImagesArgument, ledger: LedgerOption = DEFAULT_LEDGER, who: WhoOption = "") -> None:
+def source(
+    images: ImagesArgument,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    who: WhoOption = "",
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
     """Choose images whose confirmed defects new flaws are made from, by [bold]flawsmith defects --chosen[/bold].
+
+    What has no defect that inspectors agree about and marked is left out, and it says why.
 
     Example: [bold]flawsmith curate source part_0042.png[/bold]
     """
@@ -193,10 +235,18 @@ def source(images: ImagesArgument, ledger: LedgerOption = DEFAULT_LEDGER, who: W
 
     with _opened(ledger, images) as (opened, keys):
         chosen = use_as_source(opened, keys, who or getuser())
-    say(
-        f"{len(chosen.tagged)} are a source of flaws now, {len(chosen.unmarked)} will be once an inspector has "
-        "confirmed and marked their defect"
-    )
+    paths = dict(zip(keys, images, strict=True))
+    for key, reason in chosen.left_out.items():
+        say(f"[yellow]left out[/]: {escape(f'{paths[key]}: {reason}')}")
+    say(escape(chosen.text))
+    if chosen.taken:
+        say(
+            f"next: flawsmith defects --chosen --out BANK{here(ledger)}; "
+            f"flawsmith curate sync{here(ledger, home)} shows the tag in FiftyOne"
+        )
+    if as_json:
+        left_out = [{"image": str(paths[key]), "reason": reason} for key, reason in chosen.left_out.items()]
+        print_json({"taken": [str(paths[key]) for key in chosen.taken], "left_out": left_out})
 
 
 def kinds(
@@ -204,6 +254,7 @@ def kinds(
     tag: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Among images with this tag.", show_default="all")
     ] = None,
+    home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Count confirmed defects by kind, the most frequent first (Pareto), and how many of each are critical.
@@ -219,10 +270,15 @@ def kinds(
         print_json({"kinds": [asdict(one) | {"not_judged": one.not_judged} for one in found]})
         return
     if not found:
-        say("no confirmed defect yet: flawsmith curate mark defect IMAGE, or flawsmith review")
+        say(f"no confirmed defect yet: flawsmith curate mark defect IMAGE{here(ledger)}")
     for one in found:
         judged = f"{one.critical} critical, {one.not_critical} not critical, {one.not_judged} not judged"
         say(escape(f"{one.count:>6}  up to here {100 * one.cumulative:3.0f} %  {one.name}: {judged}"))
+    say(f"answers that were not fetched yet are not among them: flawsmith review pull{here(ledger, home)}")
+
+
+def _named(argument: Path | str) -> str:
+    return escape(shlex.quote(str(argument)))
 
 
 @contextmanager

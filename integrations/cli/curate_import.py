@@ -107,13 +107,10 @@ def import_(
     from curation.labels.label import GOOD_NAMES
     from curation.ledger import Ledger
     from curation.mongo import MongoServer
-    from integrations.importing import format_of, read_labels
+    from integrations.importing import format_of, name_of, read_labels
 
     kind = format_of(source) if kind is Format.AUTO else kind
-    path = Path(source).resolve()
-    if kind is Format.YOLO and path.is_file():
-        path = path.parent
-    name = name or (path.stem if path.is_file() else path.name if path.is_dir() else source)
+    name = name or name_of(source, kind)
     origin = Origin(kind.value, name, who or name, random_sample)
     reading = Reading(tuple(good or GOOD_NAMES), unannotated is Unannotated.GOOD, boxes)
     with bar("run it again: it goes on from there") as progress, ExitStack() as stack:
@@ -153,6 +150,7 @@ def _report(done: "Imported", source: str, dry_run: bool) -> dict[str, object]:
         "known": done.known,
         "twice": done.twice,
         "images_added": done.images_added,
+        "other_sources": dict(done.other_sources),
         "masks": dict(done.masks),
         "without_mask": done.without_mask,
         "refused": [{"image": one.what, "reason": one.reason} for one in done.refused],
@@ -171,6 +169,11 @@ def _tell(done: "Imported", name: str, dry_run: bool) -> None:
         say(f"{count} masks from {shapes}")
     if done.without_mask:
         say(f"{done.without_mask} defects have no mask: they teach as verdicts, and no flaws are made from them")
+    for other, count in done.other_sources.most_common():
+        say(
+            f"[yellow]{count} of its images have verdicts {escape(other)}[/]: if that is this data set under another "
+            "name, give --name as it was; else it counts as one inspector more"
+        )
     for reason, count in done.reasons.most_common():
         examples = [one.what for one in done.refused if one.reason == reason][:_SHOWN]
         say(f"[yellow]{count} not taken:[/] {escape(reason)}: {escape(', '.join(examples))}{', …' * (count > _SHOWN)}")

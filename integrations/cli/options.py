@@ -1,10 +1,12 @@
 """Arguments and options that several commands share."""
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from learning.errors import BundleError, DataError
 
@@ -60,6 +62,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 DEFAULT_LEDGER = "flawsmith.db"
 DEFAULT_HOME = Path("runs/home")
+
+
+def here(ledger: str, home: Path = DEFAULT_HOME) -> str:
+    """What a command that is suggested takes, to be about the same ledger and home folder; in Rich markup.
+
+    Args:
+        ledger: As it was given.
+        home: Left at its default for commands that take none.
+    """
+    options = [("--ledger", ledger)] if ledger != DEFAULT_LEDGER else []
+    options += [("--home", str(home))] if home != DEFAULT_HOME else []
+    return escape("".join(f" {name} {shlex.quote(value)}" for name, value in options))
 
 
 def existing_data(path: Path) -> Path:

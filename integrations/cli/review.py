@@ -1,19 +1,22 @@
 """``flawsmith review``: questions to the inspectors, and their verdicts."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from integrations.cli.console import bar, ends_with_ctrl_c, say
+from integrations.cli.console import bar, ends_with_ctrl_c, print_json, say
 from integrations.cli.options import (
     DEFAULT_HOME,
     DEFAULT_LEDGER,
     BundleOption,
     HomeOption,
+    JsonOption,
     LedgerOption,
     SeedOption,
     existing_ledger,
+    here,
 )
 from learning.errors import ConfigError
 
@@ -83,6 +86,7 @@ def push(
     ] = None,
     seed: SeedOption = 0,
     project: ProjectOption = DEFAULT_PROJECT,
+    as_json: JsonOption = False,
 ) -> None:
     """Ask about borderline parts, a few clear ones and some at random. It can be repeated.
 
@@ -134,6 +138,9 @@ def push(
     for line in report.unreadable:
         say(f"[yellow]not sent:[/] {line}")
     _hint_to_serve(home)
+    if as_json:
+        counts = {"questions": new, "second_looks": again, "gold": len(tests), "gold_missing": missing}
+        print_json(counts | asdict(report) | {"address": address})
 
 
 @app.command()
@@ -142,6 +149,7 @@ def pull(
     home: HomeOption = DEFAULT_HOME,
     project: ProjectOption = DEFAULT_PROJECT,
     everything: Annotated[bool, typer.Option("--everything", help="Read all answers, not only the new ones.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Fetch the verdicts that are new since the last time. It can be repeated.
 
@@ -164,7 +172,7 @@ def pull(
         report = pull_verdicts(opened, client, number, home / "masks", progress, everything=everything)
     say(
         f"{report.new} new verdicts, {report.changed} changed, {report.withdrawn} withdrawn, {report.skipped} of them "
-        "skipped; next: flawsmith retrain"
+        f"skipped; next: flawsmith retrain{here(ledger)}"
     )
     for line in report.unreadable:
         say(f"[yellow]outline left out, its verdict kept[/]: {line}")
@@ -174,6 +182,8 @@ def pull(
             f"[yellow]{len(report.without_verdict)} answers name no verdict[/], as on a page that somebody changed, "
             f"and were left out; the page is as it was, answer them again: task {shown}"
         )
+    if as_json:
+        print_json(asdict(report))
 
 
 @app.command()
@@ -202,6 +212,7 @@ def add(
         str | None, typer.Option(metavar="NAME", help="Which camera took it.", show_default=False)
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Take it back: it is no case any more.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Add a defect that got through to a customer: every later challenger must reject it.
 
@@ -225,6 +236,8 @@ def add(
         if undo:
             taken = withdraw_returned(opened, key)
             say(f"{image} is no case any more" if taken else f"{image} was no case: nothing was changed")
+            if as_json:
+                print_json({"image": str(image), "case": False, "changed": taken})
             return
         # Under its own name too: a challenger that misses it is refused by that.
         name = image.stem if image.stem.endswith(key[:8]) else f"{image.stem}-{key[:8]}"
@@ -250,6 +263,8 @@ def add(
         say("its group is held back for judging, so that it is no source of flaws")
     elif mask is None:
         say("without --mask it is no source of flaws for the next training")
+    if as_json:
+        print_json({"image": str(image), "case": True, "kept": str(kept), "known": known, "state": state, "held": held})
 
 
 @app.command()

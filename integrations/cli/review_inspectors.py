@@ -7,7 +7,15 @@ import typer
 from rich.markup import escape
 
 from integrations.cli.console import print_json, say
-from integrations.cli.options import DEFAULT_LEDGER, JsonOption, LedgerOption, existing_ledger
+from integrations.cli.options import (
+    DEFAULT_HOME,
+    DEFAULT_LEDGER,
+    HomeOption,
+    JsonOption,
+    LedgerOption,
+    existing_ledger,
+    here,
+)
 from learning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -21,7 +29,7 @@ def add_to(review: typer.Typer) -> None:
     review.command()(gold)
 
 
-def status(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
+def status(ledger: LedgerOption = DEFAULT_LEDGER, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Count questions and verdicts in the ledger, and say how inspectors agree and err. No server is asked.
 
     Agreement is Cohen's kappa of each pair and Fleiss' kappa of all, on first answers. How an inspector errs is told by
@@ -48,6 +56,7 @@ def status(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -
         _print(counts, report)
         if today:
             say("answered today: " + ", ".join(f"{who} {count}" for who, count in sorted(today.items())))
+        say(f"answers that were not fetched yet are not among them: flawsmith review pull{here(ledger, home)}")
 
 
 def gold(
@@ -62,6 +71,8 @@ def gold(
     replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of another truth that somebody vouched for.")
     ] = False,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
 ) -> None:
     """Name images whose truth is known, to be put among the questions by [bold]review push --gold[/bold].
 
@@ -86,13 +97,17 @@ def gold(
         if undo:
             gone = opened.remove_gold_items(list(keys.values()), who, note)
             say(f"{len(gone)} of {len(keys)} images are gold items no longer")
+            if as_json:
+                print_json({"images": len(keys), "gold": False, "changed": len(gone)})
             return
         said: Truth = "good" if truth == "good" else "defect"
         before = {item.image_id: item for item in opened.set_gold_items(list(keys.values()), said, who, note, replace)}
     for image, key in keys.items():
         if item := before.get(key):
             say(escape(f"{image} was {item.truth}: {item.who}, {item.at:%Y-%m-%d %H:%M} UTC {item.note}".rstrip()))
-    say(f"[green]{len(keys)} gold items[/] are {truth}; next: flawsmith review push --gold 4")
+    say(f"[green]{len(keys)} gold items[/] are {truth}; next: flawsmith review push --gold 4{here(ledger, home)}")
+    if as_json:
+        print_json({"images": len(keys), "gold": True, "truth": said, "replaced": len(before)})
 
 
 def _as_data(report: "InspectorReport") -> dict[str, Any]:

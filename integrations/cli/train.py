@@ -58,8 +58,9 @@ def train(
         str | None,
         typer.Option(
             metavar="FILE|REGEX",
-            help="Which images belong together (exposures of one part, a lot): a CSV (image, group) or a pattern whose "
-            "first bracket is the group. DATA/groups.csv is read by itself.",
+            help="Which images belong together (exposures of one part, a lot): a CSV (image, group), its images "
+            "named from DATA or from its own folder, or a pattern whose first bracket is the group. DATA/groups.csv is "
+            "read by itself.",
             show_default=False,
         ),
     ] = None,

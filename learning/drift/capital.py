@@ -38,22 +38,28 @@ class Bets:
         gains: ``[N, E]`` what each kind of bet added to the logarithm of its own capital.
         standing: ``[N, E]`` logarithm of the capital that each kind holds after each value.
         shifts: ``[E]`` the shift that a kind bets on; 0 for the spread.
+        log_share: ``[E]`` logarithm of the share of the money that a kind was given.
     """
 
     log_capital: Floats
     gains: Floats
     standing: Floats
     shifts: Floats
+    log_share: Floats
 
     def since(self, at: int) -> tuple[int, float]:
-        """When the drift seen at value ``at`` most likely began, and the shift that has earned most.
+        """When the drift seen at value ``at`` most likely began, and the shift that explains it best from there.
 
-        The start is the one that maximises the likelihood ratio of the richest bet (Page's CUSUM, 1954).
+        The start is the one that maximises the likelihood ratio of a change there and then, averaged over the kinds of
+        bets by the share of money that each was given (the estimate of Page's CUSUM, 1954, with a mixture of shifts for
+        one that is known). The richest bet alone may be one on a smaller shift, and to that what happened by chance
+        just before looks like a part of it: dates come out too early.
         """
-        richest = int(np.argmax(self.standing[at]))
-        summed = np.cumsum(self.gains[: at + 1, richest])
-        before = np.concatenate([[0.0], summed[:-1]])
-        return int(np.argmin(before)), float(self.shifts[richest])
+        summed = np.cumsum(self.gains[: at + 1], axis=0)
+        before = np.concatenate([np.zeros((1, summed.shape[1])), summed[:-1]])
+        ratios = summed[-1] - before + self.log_share
+        start = int(np.argmax(logsumexp(ratios, axis=1)))
+        return start, float(self.shifts[np.argmax(ratios[start])])
 
 
 def bet(p_values: ArrayLike, side: Side = "both") -> Bets:
@@ -107,7 +113,7 @@ def _grow(gains: Floats, shifts: Floats, log_share: Floats, first: int) -> Bets:
     before = np.concatenate([np.zeros((1, len(shifts))), grown])[: len(gains)]
     standing = grown + np.logaddexp.accumulate(woken[:, None] - before, axis=0) + log_share
     capital = np.logaddexp(logsumexp(standing, axis=1), asleep[places])
-    return Bets(capital, gains, standing, shifts)
+    return Bets(capital, gains, standing, shifts, log_share)
 
 
 def _kinds(side: Side) -> tuple[Floats, Floats]:

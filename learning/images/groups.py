@@ -1,8 +1,9 @@
 """Which images are independent of each other: by file, by pattern, or each of its own."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from learning.errors import DataError
@@ -20,8 +21,9 @@ def apply_groups(
 
     Args:
         records: With the groups that the data set itself gives.
-        root: Folder that the paths are relative to.
-        groups: A CSV file, a regular expression, or None.
+        root: Folder of the data set.
+        groups: A CSV file, whose images are all named relative to the root or all relative to its own folder; a
+            regular expression, searched in paths relative to the root; or None.
         by_itself: Whether ``groups.csv`` in the root is used where ``groups`` is None.
 
     Raises:
@@ -39,20 +41,40 @@ def apply_groups(
 
 
 def _from_file(records: Sequence[ImageRecord], root: Path, file: Path) -> list[ImageRecord]:
-    named: dict[str, str] = {}
-    for line, row in read_rows(file, required=("image", "group"), accepted=("image", "group")):
-        image = Path(row["image"]).as_posix()
-        if not row["image"] or not row["group"]:
+    rows = list(read_rows(file, required=("image", "group"), accepted=("image", "group")))
+    # One spelling of where a file lies, whatever links its folder was reached by; the file may be a link itself.
+    real = cache(Path.resolve)
+    places = [real(record.path.parent) / record.path.name for record in records]
+    fewest: list[str] = []
+    # One folder for all names of the file: a mixture could give an image the group of another one of that name.
+    folders = dict.fromkeys((root.resolve(), file.parent.resolve()))
+    for folder in folders:
+        named = _named(file, rows, folder, real)
+        missing = [_relative(record, root) for record, place in zip(records, places, strict=True) if place not in named]
+        if not missing:
+            return [replace(record, group=named[place]) for record, place in zip(records, places, strict=True)]
+        fewest = min(fewest or missing, missing, key=len)
+    also = f", or all to {file.parent}" if len(folders) > 1 else ""
+    msg = f"{file} gives no group for {_listed(fewest)}; add a line image,group for each, relative to {root}{also}"
+    raise DataError(msg)
+
+
+def _named(
+    file: Path, rows: Sequence[tuple[int, dict[str, str]]], folder: Path, real: Callable[[Path], Path]
+) -> dict[Path, str]:
+    """Group of each image by its place, names taken relative to a folder."""
+    named: dict[Path, str] = {}
+    for line, row in rows:
+        image, group = row["image"], row["group"]
+        if not image or not group:
             msg = f"{file}, line {line}: image or group is empty"
             raise DataError(msg)
-        if named.setdefault(image, row["group"]) != row["group"]:
-            msg = f"{file}, line {line}: {image} is in two groups, {named[image]} and {row['group']}"
+        # As tables, it may have been written on Windows.
+        place = folder / image.replace("\\", "/")
+        if (before := named.setdefault(real(place.parent) / place.name, group)) != group:
+            msg = f"{file}, line {line}: {image} is in two groups, {before} and {group}"
             raise DataError(msg)
-    missing = [_relative(record, root) for record in records if _relative(record, root) not in named]
-    if missing:
-        msg = f"{file} gives no group for {_listed(missing)}; add a line image,group for each, relative to {root}"
-        raise DataError(msg)
-    return [replace(record, group=named[_relative(record, root)]) for record in records]
+    return named
 
 
 def _from_pattern(records: Sequence[ImageRecord], root: Path, text: str) -> list[ImageRecord]:

@@ -28,9 +28,10 @@ def read_data(data: Path, groups: str | None = None, seed: int = 0) -> list[Imag
             ``ground_truth/<class>/<stem>_mask.png``. A folder of class folders, one of them ``good``, which is split
             by group and seed. A folder of good images, which get the label ``unlabelled`` and no split. Or a CSV; see
             ``read_table``.
-        groups: Says which images belong together. A CSV with the columns image (relative to ``data``) and group; or a
-            regular expression that is searched in each image's relative path, where the first bracket, or else the
-            whole match, names the group. By default ``groups.csv`` in ``data`` where there is one.
+        groups: Says which images belong together. A CSV with the columns image (relative to ``data``, or to the
+            CSV's folder) and group; or a regular expression that is searched in each image's relative path, where the
+            first bracket, or else the whole match, names the group. By default ``groups.csv`` in ``data`` where there
+            is one.
         seed: Draws the split where the data set has none.
 
     Returns:

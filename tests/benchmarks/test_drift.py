@@ -30,9 +30,12 @@ def test_drift_is_seen_sooner_than_by_the_rivals_and_without_false_alarms(pools:
     assert alarms["flawsmith"] == 0
     delays = {row["method"]: row for row in count_delays(pools, "parts", options)}
     assert delays["flawsmith"]["median"] < 15
+    assert delays["flawsmith"]["dated_error"] < 5
+    assert delays["KS each day"]["dated_error"] is None
     assert delays["KS each day"]["median"] >= 50
     lots = {row["method"]: row for row in count_delays(pools, "lots", options)}
     assert lots["flawsmith"]["median"] < 12 * PER_LOT
+    assert abs(lots["flawsmith"]["dated_after"]) <= PER_LOT
 
 
 def test_replays_draw_each_picture_once(pools: Pools) -> None:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from curation.actions import BY_HAND, chosen_sources, mark, send_to_inspection, use_as_source
 from curation.errors import LedgerError
-from curation.ledger import ImageEntry, Ledger, ScoreEntry
+from curation.ledger import ImageEntry, Ledger, ScoreEntry, SetMember, VerdictEntry
 from curation.lookalikes import find_more, why_decided
 
 COUNT = 6
@@ -77,12 +77,41 @@ def test_a_mark_has_a_name(ledger: Ledger, ids: list[str]) -> None:
         mark(ledger, ids[:1], "good", " ")
 
 
-def test_sources_say_what_they_lack(ledger: Ledger, ids: list[str]) -> None:
-    mark(ledger, ids[:1], "defect", "ann")
-    chosen = use_as_source(ledger, ids[:1], "ann")
-    assert (chosen.tagged, chosen.unmarked) == ([], ids[:1])
-    use_as_source(ledger, ids[:1], "bob")
+def test_only_confirmed_and_marked_defects_are_sources_and_the_rest_says_why(
+    ledger: Ledger, ids: list[str], tmp_path: Path
+) -> None:
+    mark(ledger, ids[:2], "defect", "ann")
+    mark(ledger, ids[2:4], "good", "ann")
+    mark(ledger, ids[3:4], "defect", "bob")
+    _outline(ledger, ids[0], tmp_path / "mask.png")
+    chosen = use_as_source(ledger, [*ids[:5], ids[0]], "ann")
+    assert chosen.taken == [ids[0]]
+    assert [chosen.left_out[key] for key in ids[1:5]] == [
+        "nobody has marked where its defect is",
+        "it is good by its verdict",
+        "inspectors disagree about it, or are unsure",
+        "nobody has said that it has a defect",
+    ]
+    assert chosen.text.startswith("1 is a source of flaws now; left out: 1 (nobody has marked")
     assert chosen_sources(ledger) == {ids[0]}
+    (tmp_path / "mask.png").write_bytes(b"another one")
+    again = use_as_source(ledger, ids[:1], "ann")
+    assert (again.taken, "mask.png was changed since the verdict" in again.left_out[ids[0]]) == ([], True)
+
+
+def test_what_is_held_back_for_judging_is_no_source(ledger: Ledger, ids: list[str], tmp_path: Path) -> None:
+    mark(ledger, ids[:1], "defect", "ann")
+    _outline(ledger, ids[0], tmp_path / "mask.png")
+    image = ledger.image(ids[0])
+    member = SetMember(ids[0], image.path, image.part, image.group, "defect")
+    ledger.create_set("frozen", [member], "frozen", '{"share": 0.0}')
+    assert "held back" in use_as_source(ledger, ids[:1], "ann").left_out[ids[0]]
+
+
+def _outline(ledger: Ledger, key: str, mask: Path) -> None:
+    """What an inspector marked, as Label Studio's answers come."""
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(mask)
+    ledger.record_verdicts([VerdictEntry(None, key, "eve", "defect", "2026-03-01T00:00:00Z", "t", key, "1", mask)])
 
 
 def test_more_like_one_are_the_nearest_without_itself(ledger: Ledger, ids: list[str]) -> None:

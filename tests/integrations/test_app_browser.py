@@ -18,7 +18,7 @@ from PIL import Image, ImageChops
 
 from curation.ledger import Ledger
 from curation.ports import free_port
-from tests.browser import open_page, picture, until
+from tests.browser import PATIENCE, open_page, picture, until
 from tests.integrations.scored_line import Line, make_line
 from tests.interrupting import HEEDING
 
@@ -267,7 +267,10 @@ def _drag(page: Any, by: int) -> None:
 
 
 def _says(page: Any, pattern: str) -> None:
-    until(lambda: re.search(pattern, page.locator(EFFECT).first.inner_text()) is not None)
+    # Unlike until, it tells what the page says instead.
+    from playwright.sync_api import expect
+
+    expect(page.locator(EFFECT).first).to_have_text(re.compile(pattern), timeout=PATIENCE)
 
 
 def _lasso_the_left_half(page: Any) -> None:

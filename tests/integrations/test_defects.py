@@ -42,5 +42,5 @@ def test_what_has_no_confirmed_defect_is_named(ledger: Path, tmp_path: Path) -> 
     with pytest.raises(DataError, match="neither a bank of defects nor a ledger"):
         defect_bank(str(tmp_path / "nowhere"))
     (tmp_path / "mask.png").unlink()
-    with pytest.raises(DataError, match=r"no confirmed defect with a mask: the mask .* is gone"):
+    with pytest.raises(DataError, match=r"no confirmed defect with a mask: .*part\.png: its mask .* is gone"):
         defect_bank(str(ledger))

@@ -11,7 +11,8 @@ from PIL import Image
 from curation.labels import Reading
 from curation.ledger import Ledger
 from integrations.cli.console import USER_MISTAKE
-from integrations.importing import format_of
+from integrations.formats import Format
+from integrations.importing import format_of, name_of
 from integrations.label_studio.exported import read_exported
 from learning.errors import DataError
 from tests.integrations.cli.running import mistake, run
@@ -124,6 +125,39 @@ def test_formats_are_told_apart(pictures: Path, tmp_path: Path) -> None:
         format_of(str(pictures))
     with pytest.raises(DataError, match="no such file"):
         format_of(str(tmp_path / "nothing"))
+
+
+def test_a_source_keeps_its_name_wherever_it_lies_and_whenever_it_was_exported(tmp_path: Path) -> None:
+    exports = [tmp_path / f"project-3-at-2026-0{month}-27-07-30-0a1b2c3d.json" for month in (1, 2)]
+    out = tmp_path / "taken out today"
+    (out / "samples").mkdir(parents=True)
+    (out / "metadata.json").write_text('{"name": "line 3"}')
+    for file in (*exports, tmp_path / "coco.json", tmp_path / "yolo.v2" / "data.yaml"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("[]")
+    assert {name_of(str(file), Format.LABEL_STUDIO) for file in exports} == {"project-3"}
+    assert name_of(str(tmp_path / "coco.json"), Format.COCO) == "coco"
+    assert {name_of(str(tmp_path / place), Format.YOLO) for place in ("yolo.v2", "yolo.v2/data.yaml")} == {"yolo.v2"}
+    assert {name_of(source, Format.FIFTYONE) for source in ("line 3", str(out))} == {"line 3"}
+    (out / "metadata.json").write_text('{"version": "1"}')
+    assert name_of(str(out), Format.FIFTYONE) == "taken out today"
+    (out / "metadata.json").write_text('{"name": "li')
+    with pytest.raises(DataError, match="is damaged"):
+        name_of(str(out), Format.FIFTYONE)
+
+
+def test_labels_under_another_name_are_said_to_count_twice(pictures: Path, tmp_path: Path) -> None:
+    options = ("--images", pictures, "--ledger", tmp_path / "ledger.db", "--home", tmp_path / "home")
+    assert "one inspector more" not in run("curate", "import", _export(pictures), *options).stderr
+    other = _export(pictures).rename(tmp_path / "export of today.json")
+    told = run("curate", "import", other, *options, "--dry-run", "--json")
+    assert "6 of its images have verdicts imported from label-studio export: if that is this data set" in " ".join(
+        told.stderr.split()
+    )
+    assert json.loads(told.stdout)["other_sources"] == {"imported from label-studio export": 6}
+    again = run("curate", "import", other, *options, "--name", "export", "--json")
+    assert json.loads(again.stdout)["other_sources"] == {}
+    assert json.loads(again.stdout)["known"] == 7
 
 
 def test_the_command_says_what_it_took_and_takes_nothing_twice(pictures: Path, tmp_path: Path) -> None:

@@ -116,6 +116,43 @@ def test_groups_file_is_read_by_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("lists", ("good/a.png", "good/b.png")),
+        ("lists", ("../set/good/a.png", "../set/good/b.png")),
+        ("lists", ("..\\set\\good\\a.png", "..\\set\\good\\b.png")),
+        (".", ("set/good/a.png", "./set/good/b.png")),
+        ("set/good", ("a.png", "b.png")),
+    ],
+)
+def test_a_groups_file_elsewhere_names_images_from_the_data_or_from_its_own_folder(
+    tmp_path: Path, folder: str, names: tuple[str, str]
+) -> None:
+    touch(tmp_path, "set/good/a.png", "set/good/b.png", "lists/other.txt")
+    table = tmp_path / folder / "groups of set.csv"
+    table.write_text(f"image,group\n{names[0]},t1\n{names[1]},t2\n")
+    assert [r.group for r in read_data(tmp_path / "set", groups=str(table))] == ["t1", "t2"]
+
+
+def test_names_of_a_groups_file_are_not_taken_from_two_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "set/good/a.png", "set/good/b.png")
+    table = tmp_path / "groups.csv"
+    table.write_text("image,group\ngood/a.png,t1\nset/good/b.png,t2\n")
+    with pytest.raises(DataError, match=r"no group for good/b\.png;.*relative to .*set, or all to"):
+        read_data(tmp_path / "set", groups=str(table))
+
+
+@pytest.mark.parametrize("name", ["set", "link"])
+@pytest.mark.parametrize("data", ["set", "link"])
+def test_a_groups_file_and_data_may_use_links(tmp_path: Path, name: str, data: str) -> None:
+    touch(tmp_path, "set/good/a.png", "set/good/b.png")
+    (tmp_path / "link").symlink_to("set")
+    table = tmp_path / "groups.csv"
+    table.write_text(f"image,group\n{name}/good/a.png,t1\n{name}/good/b.png,t2\n")
+    assert [r.group for r in read_data(tmp_path / data, groups=str(table))] == ["t1", "t2"]
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("image,group\ngood/a.png,t1\n", "no group for good/b.png"),

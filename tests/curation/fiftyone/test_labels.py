@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from curation.labels import Origin, Reading, import_labels
-from curation.labels.of_fiftyone import read_fiftyone
+from curation.labels.of_fiftyone import name_in_export, read_fiftyone
 from curation.ledger import Ledger
 from curation.mongo import MongoServer
 from learning.errors import DataError
@@ -54,6 +54,7 @@ def test_detections_classes_and_exports_are_read(dataset: Any, tmp_path: Path) -
     before = fo.list_datasets()
     dataset.export(export_dir=str(tmp_path / "out"), dataset_type=fo.types.FiftyOneDataset, progress=False)
     exported = read_fiftyone(str(tmp_path / "out"), Reading(), None)
+    assert name_in_export(tmp_path / "out") == dataset.name
     assert masks(exported) == {"0": 200, "1": None}
     assert fo.list_datasets() == before
     origin = Origin("fiftyone", "labels", "ann")

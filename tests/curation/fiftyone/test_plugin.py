@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from curation.dataset import index_similarity, sync
-from curation.ledger import Ledger
+from curation.ledger import Ledger, VerdictEntry
 from curation.mongo import MongoServer
 from curation.plugin.binding import uncover_packages
 from tests.curation.test_actions import COUNT, ledger  # noqa: F401 (a fixture)
@@ -121,10 +122,22 @@ def test_why_shows_the_neighbours_beside_it(dataset: Any, ledger: Ledger) -> Non
     assert "nearest confirmed defect" in answer["text"]
 
 
-def test_sources_are_tagged_in_the_ledger(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
+def test_sources_are_tagged_in_the_ledger_and_the_rest_is_said(
+    dataset: Any,
+    ledger: Ledger,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     ids = _ids(dataset, ledger)
-    assert len(_run(dataset, "use_as_source", ids[:1], who="ann")["unmarked"]) == 1
-    assert [tag.who for tag in ledger.tags()] == ["ann"]
+    _run(dataset, "mark_good", ids[1:2], who="ann")
+    first, mask = ledger.images()[0].image_id, tmp_path / "mask.png"
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(mask)
+    said = VerdictEntry(None, first, "ann", "defect", "2026-03-01T00:00:00Z", "t", first, "1", mask)
+    ledger.record_verdicts([said])
+    answer = _run(dataset, "use_as_source", ids[:3], who="ann")
+    assert answer["text"].startswith("1 is a source of flaws now; left out: 1 (")
+    assert "1 (it is good by its verdict)" in answer["text"]
+    assert (answer["taken"], len(answer["left_out"])) == ([first], 2)
+    assert [(tag.image_id, tag.who) for tag in ledger.tags()] == [(first, "ann")]
 
 
 def test_twins_are_proposed_and_selected_and_nothing_is_written(dataset: Any, ledger: Ledger) -> None:  # noqa: F811
@@ -297,6 +310,14 @@ def test_the_slider_is_on_the_scale_of_the_histogram(dataset: Any, ledger: Ledge
     drawn = _drawn(panel, ctx)
     assert "0.0025" in drawn["effect"].default
     assert "1 of 3 (33.3 %) good images rejected, 0 of 2 (0.0 %) defects escape" in drawn["effect"].default
+    # 10 to the power of this one's logarithm is less than it: at the slider's end it would be rejected too.
+    lowest = 0.02499355748295784
+    assert 10 ** np.log10(lowest) < lowest
+    dataset.set_values("decision_score", [lowest, 0.03, 0.04, 0.05, 90.0, None])
+    ctx.params = {"path": "logarithmic", "value": _drawn(panel, ctx)["logarithmic"].type.min}
+    panel.move(ctx)
+    assert "2 of 3 (66.7 %) good images rejected" in _drawn(panel, ctx)["effect"].default
+    dataset.set_values("decision_score", scores)
     # Scores that lie closer have a slider of their own, which nobody has moved.
     ctx.view = dataset[:3]
     # It reaches to the threshold that decides, which is above all of these.

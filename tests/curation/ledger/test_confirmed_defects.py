@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curation.confirmed_defects import confirmed_regions, harvest
+from curation.confirmed_defects import harvest
+from curation.confirmed_regions import confirmed_regions
 from curation.ledger import ImageEntry, Ledger, VerdictEntry
 from learning.defects import load_bank, save_bank
 from tests.curation.ledger.before import made_at

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import Result
 
 from curation.ledger import ImageEntry, Ledger, SetMember
+from integrations.cli import curate, review
 from tests.curation.test_actions import ledger  # noqa: F401 (a fixture)
 from tests.integrations.cli.running import run as flawsmith
 
@@ -25,7 +27,10 @@ def test_files_are_known_by_content_and_acted_on(ledger: Ledger, tmp_path: Path)
     assert "nearest confirmed defect" in run("why", first, *place).stderr
     near = json.loads(run("similar", first, *place, "-n", 2, "--json").stdout)
     assert [one["verdict"] for one in near] == ["defect", None]
-    assert "0 are a source of flaws now, 1 will be" in run("source", moved, *place).stderr
+    chosen = run("source", moved, first, *place, "--json")
+    assert "left out: 1 (nobody has marked where its defect is), 1 (nobody has said" in chosen.stderr
+    left_out = {one["image"]: one["reason"] for one in json.loads(chosen.stdout)["left_out"]}
+    assert left_out[str(moved)] == "nobody has marked where its defect is"
 
 
 def test_twins_are_proposed_on_stdout_and_versions_are_made(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
@@ -86,10 +91,60 @@ def test_images_are_listed_by_their_tags(ledger: Ledger, tmp_path: Path) -> None
     (one,) = json.loads(run("tags", *place, "--json").stdout)["tags"]
     assert (one["image"], one["tag"], one["who"]) == (str(tmp_path / "0.png"), "look [again]", "ann")
     assert "no image has the tag wet" in run("tags", *place, "--tag", "wet").stderr
-    lines = run("tags", *place, "--history").stderr.splitlines()
+    *lines, hint = run("tags", *place, "--history").stderr.splitlines()
+    assert "flawsmith curate sync" in hint
     assert [line[0] for line in lines] == ["+", "+", "-"]
     assert "look [again]  " in lines[0]
     assert "ann tagged it look [again]" in flawsmith("explain", tmp_path / "0.png", *place).stdout
+
+
+@pytest.mark.parametrize("group", [curate.app, review.app])
+def test_commands_on_a_ledger_take_the_same_options(group: typer.Typer) -> None:
+    """What was given to one command can be given to the next; those that run until Ctrl-C print no result."""
+    commands = vars(typer.main.get_command(group))["commands"]
+    assert commands
+    for name, command in commands.items():
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert "--home" in options, name
+        assert ("--json" in options) == (name not in ("open", "serve", "backend")), name
+        assert ("--ledger" in options) == (name not in ("open", "serve", "synthetic")), name
+
+
+def test_what_writes_says_what_it_did_as_json_too(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
+    where, first = ("--ledger", tmp_path / "ledger.db", "--home", tmp_path / "home", "--json"), tmp_path / "0.png"
+
+    def said(*command: object) -> dict[str, object]:
+        result = flawsmith(*command, *where)
+        assert result.exit_code == 0, result.stderr
+        return dict(json.loads(result.stdout))
+
+    marked = {"verdict": "defect", "who": "ann", "marked": 1, "were_so": 0}
+    assert said("curate", "mark", "defect", first, "--who", "ann") == marked
+    assert said("curate", "mark", "defect", first, "--who", "ann") == marked | {"marked": 0, "were_so": 1}
+    assert said("review", "gold", first, "--truth", "defect")["truth"] == "defect"
+    again = said("review", "gold", first, "--truth", "good", "--replace")
+    assert (again["images"], again["replaced"]) == (1, 1)
+    assert said("review", "gold", first, "--undo")["changed"] == 1
+    added = said("review", "add", first, "--defect", "dent")
+    assert (added["case"], added["known"], added["state"]) == (True, True, "defect")
+    assert said("review", "add", first, "--undo") == {"image": str(first), "case": False, "changed": True}
+
+
+def test_what_is_suggested_is_about_the_same_ledger_and_home(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
+    first, home = tmp_path / "0.png", tmp_path / "a home"
+    place = ("--ledger", tmp_path / "ledger.db", "--home", home)
+    wanted = f"flawsmith {{}} --ledger {tmp_path / 'ledger.db'} --home '{home}'"
+    for suggested, command in (
+        ("review push", ("inspect", first)),
+        ("curate sync", ("mark", "defect", first)),
+        ("curate inspect IMAGE...", ("similar", first)),
+        (f"curate mark good|defect {first}", ("why", first)),
+        ("curate mark defect IMAGE...", ("spread", first, "--distance", 0.001)),
+        ("review push", ("version", "v1")),
+        ("review pull", ("kinds",)),
+        ("curate sync", ("tags",)),
+    ):
+        assert wanted.format(suggested) in run(*command, *place).stderr
 
 
 @pytest.mark.parametrize("command", [("inspect",), ("similar",), ("why",), ("mark", "good"), ("source",)])

@@ -5,6 +5,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from learning.drift.capital import bet, enough, fewest
+from learning.drift.ranks import ranks_of
 
 
 @pytest.mark.parametrize("side", ["both", "up"])
@@ -48,6 +49,23 @@ def test_a_shift_is_seen_with_its_side_and_its_beginning() -> None:
     assert 120 <= at < 140
     assert abs(since - 120) <= 3
     assert shift < 0
+
+
+@pytest.mark.parametrize(("shift", "error"), [(1.0, 5.7), (1.5, 2.6), (4.0, 0.6)])
+def test_beginnings_are_not_dated_early_whatever_the_size_of_the_shift(shift: float, error: float) -> None:
+    """Bounds lie below what the richest bet alone comes to: 6.5, 3.1 and 0.7 parts."""
+    off = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        reference, stream = rng.normal(size=60), rng.normal(size=300)
+        stream[100:] += shift
+        bets = bet(ranks_of(stream, rng.random(300), reference))
+        raised = np.flatnonzero(bets.log_capital >= np.log(200))
+        if len(raised) and raised[0] >= 100:
+            off.append(bets.since(int(raised[0]))[0] - 100)
+    assert len(off) > 180
+    assert np.median(off) == 0
+    assert np.mean(np.abs(off)) < error
 
 
 def test_upward_bets_do_not_see_what_falls() -> None:
