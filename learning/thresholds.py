@@ -112,8 +112,13 @@ class ThresholdStore:
                 write_sealed(self._file(version), stored.model_dump(mode="json"), exclusive=True)
             except FileExistsError:
                 continue  # another process was quicker; take the next version
-            if version == max(self._versions()):  # else a newer one, by another process, is to be current
-                self.use(version)
+            current = version
+            self.use(current)
+            # Another process may have stored a newer one meanwhile; looking after the change, not before it, leaves the
+            # newest current whichever of them was the last.
+            while current != (newest := max(self._versions())):
+                current = newest
+                self.use(current)
             return version
 
     def reserve(self, version: int) -> None:
