@@ -102,7 +102,8 @@ class ThresholdStore:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         parent = threshold.parent
-        if parent is None and self._versions():
+        # Not whether there are versions: another process may have stored the first one, and not made it current yet.
+        if parent is None and (self.folder / _CURRENT).is_file():
             parent = self.current().version
         while True:
             version = max([*self._versions(), self._taken()]) + 1
