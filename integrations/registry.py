@@ -3,10 +3,13 @@
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from learning.errors import DataError
 
@@ -20,6 +23,9 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 
 NAME = "flawsmith"
 _TAG = "flawsmith."
+_SQLITE = "sqlite:///"
+_SECONDS = 60
+"""How long another process is waited for."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,11 @@ def publish(ledger: "Ledger", uri: str) -> Published:
     if not champions:
         msg = "there is nothing to publish: no champion was appointed; flawsmith retrain challenger DATA does"
         raise DataError(msg)
+    with _alone(uri):
+        return _publish(ledger, uri, champions)
+
+
+def _publish(ledger: "Ledger", uri: str, champions: Mapping[str, str]) -> Published:
     client, trouble = _client(uri)
     added = runs = versions = 0
     names = []
@@ -84,6 +95,29 @@ def publish(ledger: "Ledger", uri: str) -> Published:
         msg = f"the MLflow registry {uri} cannot be used: {' '.join(str(error).split())}"
         raise DataError(msg) from error
     return Published(tuple(names), versions, added, runs)
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Let others wait that would write to the same file: of two that make its tables at once one fails."""
+    if not uri.startswith(_SQLITE):
+        yield
+        return
+    file = Path(uri.removeprefix(_SQLITE)).absolute()
+    lock = FileLock(file.with_name(f"{file.name}.lock"))
+    try:
+        # Let go of by the system when the process ends, however it does.
+        lock.acquire(timeout=_SECONDS)
+    except Timeout as error:
+        msg = f"another process has been writing to {uri} for {_SECONDS} s: wait for it, then run this again"
+        raise DataError(msg) from error
+    except OSError as error:
+        msg = f"the MLflow registry {uri} cannot be used: {file.parent}: {error.strerror}"
+        raise DataError(msg) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _client(uri: str) -> tuple["MlflowClient", tuple[type[Exception], ...]]:
@@ -118,7 +152,7 @@ def _experiment(client: "MlflowClient", uri: str) -> str:
     if found is not None:
         return str(found.experiment_id)
     # Beside the database rather than in whatever folder the command was run from.
-    local = uri.removeprefix("sqlite:///")
+    local = uri.removeprefix(_SQLITE)
     folder = Path(local).resolve().with_suffix(".artifacts").as_uri() if local != uri else None
     return str(client.create_experiment(NAME, artifact_location=folder))
 

@@ -95,6 +95,17 @@ def test_a_judgement_that_was_cut_off_is_published_again(place: str, uri: str, m
         assert publish(ledger, uri).judgements == 0
 
 
+def test_two_that_publish_at_once_publish_once(place: str, uri: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from integrations.cli import main; main()", "retrain", "publish", "--json"]
+    command += ["--ledger", place, "--to", uri]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sorted(json.loads(out)["added"] for out, _ in said) == [0, 3]
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        assert database.execute("SELECT count(*) FROM model_versions").fetchone() == (3,)
+
+
 def test_what_is_no_registry_is_one_line(place: str, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "other.db") as other:
         other.execute("CREATE TABLE runs (x)")
