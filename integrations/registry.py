@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from learning.errors import DataError
+from learning.whole import whole
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -141,6 +142,11 @@ def _client(uri: str) -> tuple["MlflowClient", tuple[type[Exception], ...]]:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     trouble = (MlflowException, SQLAlchemyError)
     try:
+        if uri.startswith(_SQLITE) and not (file := Path(uri.removeprefix(_SQLITE)).absolute()).exists():
+            # Killed while it makes its tables, MLflow can neither use the file later nor make the rest of them.
+            with whole(file) as fresh:
+                made = MlflowClient(tracking_uri=f"{_SQLITE}{fresh}", registry_uri=f"{_SQLITE}{fresh}")
+                made.search_registered_models(max_results=1)
         return MlflowClient(tracking_uri=uri, registry_uri=uri), trouble
     except trouble as error:
         msg = f"{uri} is no MLflow registry: {' '.join(str(error).split())}"
