@@ -17,6 +17,8 @@ from learning.images.records import ImageRecord
 from learning.progress import Progress, silent
 from learning.relearn import Confirmed
 from learning.scoring import ImageScore, ScoreFailure, save_map, score_records
+from learning.thresholds import Threshold
+from learning.whole import whole
 
 if TYPE_CHECKING:
     from curation.ledger import Ledger
@@ -66,10 +68,12 @@ class ScoringResult:
     """What scoring gave.
 
     Attributes:
+        threshold: The one that decided.
         scored: In the order of the records.
         failures: Images that could not be read.
     """
 
+    threshold: Threshold
     scored: list[ScoredImage] = field(default_factory=list)
     failures: list[ScoreFailure] = field(default_factory=list)
 
@@ -90,7 +94,7 @@ def score_images(
     scored a second time; but those are whose map or embedding was lost since, to have it again.
 
     Args:
-        bundle: The model and its current threshold.
+        bundle: The model; of its thresholds the one decides that is current now, whatever is made current meanwhile.
         records: The images.
         maps: Where the anomaly map of each image is written. With a ledger every image gets one, by default below
             ``home``.
@@ -104,13 +108,13 @@ def score_images(
     """
     threshold = bundle.thresholds.current()
     good = sorted(calibration_decisions(bundle, threshold)["decision_score"])
-    result = ScoringResult()
-    recorder = _Recorder(ledger, bundle, home, batch) if ledger is not None else None
+    result = ScoringResult(threshold)
+    recorder = _Recorder(ledger, bundle, threshold, home, batch) if ledger is not None else None
     known = recorder.known(records) if recorder else {}
     result.scored.extend(known.values())
     # Images of a part one after the other, so that no write to the ledger tears a part apart.
     todo = sorted((record for record in records if record.path not in known), key=lambda record: record.part)
-    for outcome in score_records(bundle, todo, progress=progress):
+    for outcome in score_records(bundle, todo, progress=progress, threshold=threshold):
         if isinstance(outcome, ScoreFailure):
             result.failures.append(outcome)
             continue
@@ -270,11 +274,12 @@ def confirmed_images(ledger: "Ledger", model_id: str, taught: Collection[str] = 
 class _Recorder:
     """Collects what is said of images and writes it to the ledger now and then."""
 
-    def __init__(self, ledger: "Ledger", bundle: Bundle, home: Path, batch: str) -> None:
+    def __init__(self, ledger: "Ledger", bundle: Bundle, threshold: Threshold, home: Path, batch: str) -> None:
         from curation.looks import LooksAhead, reference_looks
 
         self.ledger = ledger
         self.bundle = bundle
+        self.threshold = threshold
         self.batch = batch
         self.folder = home.absolute()
         self.waiting: list[tuple[ImageScore, ScoredImage]] = []
@@ -293,11 +298,10 @@ class _Recorder:
         """What the ledger has of these images under this model and threshold, if map and embedding are there too."""
         from curation.ledger import image_id_of
 
-        threshold = self.bundle.thresholds.current()
         rows = {
             row.image_id: row
             for row in self.ledger.scores(model_id=self.bundle.fingerprint)
-            if row.threshold_version == threshold.version
+            if row.threshold_version == self.threshold.version
         }
         whole = self.ledger.keep_whole_embeddings(self.bundle.fingerprint) if rows else set()
         found = {}
@@ -317,7 +321,7 @@ class _Recorder:
                     decision=row.decision,
                     threshold_version=row.threshold_version,
                     map=Path(row.map_path) if row.map_path else None,
-                    review=threshold.needs_review(row.decision_score),
+                    review=self.threshold.needs_review(row.decision_score),
                 )
         return found
 
@@ -345,8 +349,8 @@ class _Recorder:
         # Named by what it holds, so that writing the same images again gives the same file.
         name = hashlib.sha256("".join(ids).encode()).hexdigest()[:16]
         file = self.folder / "embeddings" / model / f"{name}.npy"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, embeddings)
+        with whole(file) as fresh, fresh.open("wb") as stream:
+            np.save(stream, embeddings)
         self.ledger.record_embeddings(model, file, ids)
         self.ledger.record_scores(
             [

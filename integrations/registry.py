@@ -3,12 +3,16 @@
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from learning.errors import DataError
+from learning.whole import whole
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -20,6 +24,9 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 
 NAME = "flawsmith"
 _TAG = "flawsmith."
+_SQLITE = "sqlite:///"
+_SECONDS = 60
+"""How long another process is waited for."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,11 @@ def publish(ledger: "Ledger", uri: str) -> Published:
     if not champions:
         msg = "there is nothing to publish: no champion was appointed; flawsmith retrain challenger DATA does"
         raise DataError(msg)
+    with _alone(uri):
+        return _publish(ledger, uri, champions)
+
+
+def _publish(ledger: "Ledger", uri: str, champions: Mapping[str, str]) -> Published:
     client, trouble = _client(uri)
     added = runs = versions = 0
     names = []
@@ -86,6 +98,29 @@ def publish(ledger: "Ledger", uri: str) -> Published:
     return Published(tuple(names), versions, added, runs)
 
 
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Let others wait that would write to the same file: of two that make its tables at once one fails."""
+    if not uri.startswith(_SQLITE):
+        yield
+        return
+    file = Path(uri.removeprefix(_SQLITE)).absolute()
+    lock = FileLock(file.with_name(f"{file.name}.lock"))
+    try:
+        # Let go of by the system when the process ends, however it does.
+        lock.acquire(timeout=_SECONDS)
+    except Timeout as error:
+        msg = f"another process has been writing to {uri} for {_SECONDS} s: wait for it, then run this again"
+        raise DataError(msg) from error
+    except OSError as error:
+        msg = f"the MLflow registry {uri} cannot be used: {file.parent}: {error.strerror}"
+        raise DataError(msg) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _client(uri: str) -> tuple["MlflowClient", tuple[type[Exception], ...]]:
     # Nothing is reported to anybody, and no repository is looked for.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -107,6 +142,11 @@ def _client(uri: str) -> tuple["MlflowClient", tuple[type[Exception], ...]]:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     trouble = (MlflowException, SQLAlchemyError)
     try:
+        if uri.startswith(_SQLITE) and not (file := Path(uri.removeprefix(_SQLITE)).absolute()).exists():
+            # Killed while it makes its tables, MLflow can neither use the file later nor make the rest of them.
+            with whole(file) as fresh:
+                made = MlflowClient(tracking_uri=f"{_SQLITE}{fresh}", registry_uri=f"{_SQLITE}{fresh}")
+                made.search_registered_models(max_results=1)
         return MlflowClient(tracking_uri=uri, registry_uri=uri), trouble
     except trouble as error:
         msg = f"{uri} is no MLflow registry: {' '.join(str(error).split())}"
@@ -118,7 +158,7 @@ def _experiment(client: "MlflowClient", uri: str) -> str:
     if found is not None:
         return str(found.experiment_id)
     # Beside the database rather than in whatever folder the command was run from.
-    local = uri.removeprefix("sqlite:///")
+    local = uri.removeprefix(_SQLITE)
     folder = Path(local).resolve().with_suffix(".artifacts").as_uri() if local != uri else None
     return str(client.create_experiment(NAME, artifact_location=folder))
 

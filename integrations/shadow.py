@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from integrations.recording import ScoredImage, record_model
+from integrations.recording import ScoringResult, record_model
 from learning.bundle import Bundle
 from learning.errors import DataError
 from learning.images.records import ImageRecord
@@ -49,7 +49,7 @@ def run_shadow(
     champion: Bundle,
     challenger: Bundle,
     records: Sequence[ImageRecord],
-    decided: Sequence[ScoredImage],
+    decided: ScoringResult,
     batch: str = "",
     progress: Progress = silent,
 ) -> ShadowReport:
@@ -62,7 +62,7 @@ def run_shadow(
         champion: The model that decided.
         challenger: The model in the shadow.
         records: The images.
-        decided: What the champion said of them.
+        decided: What the champion said of them, and by which threshold.
         batch: Name of the run.
         progress: Told the number of images.
 
@@ -78,9 +78,10 @@ def run_shadow(
         msg = f"{challenger.folder} is the champion itself: in the shadow goes another model"
         raise DataError(msg)
     record_model(ledger, challenger)
-    by_path = {image.image: image for image in decided}
+    by_path = {image.image: image for image in decided.scored}
     ids = {record.path: image_id_of(record.path) for record in records if record.path in by_path}
-    versions = champion.thresholds.current(), challenger.thresholds.current()
+    # Each decides by one threshold from the first image to the last, whatever is made current meanwhile.
+    versions = decided.threshold, challenger.thresholds.current()
     known = {
         row.image_id
         for row in ledger.shadow(challenger.fingerprint)
@@ -95,7 +96,7 @@ def run_shadow(
     todo = [images for images in parts.values() if not {ids[one.path] for one in images} <= known]
     for first in range(0, len(todo), _PARTS):
         chunk = [record for images in todo[first : first + _PARTS] for record in images]
-        scores = [one for one in score_records(challenger, chunk) if isinstance(one, ImageScore)]
+        scores = [one for one in score_records(challenger, chunk, threshold=versions[1]) if isinstance(one, ImageScore)]
         rejected = {one.record.part for one in scores if one.decision_score > versions[1].value}
         ledger.record_shadow(
             [

@@ -17,7 +17,7 @@ from integrations.recording import load_bundle, models_by_camera, record_model
 from learning.bundle import Bundle
 from learning.challenge import ChallengeConfig, Judgement, Metric, Pairs, RegressionCase, check_carries, judge
 from learning.challenge.sitting import Confirmed as Judged
-from learning.challenge.sitting import sit, sit_synthetic
+from learning.challenge.sitting import Decider, sit, sit_synthetic
 from learning.errors import BundleError, DataError
 from learning.images.readers import of_camera, read_data
 from learning.images.records import ImageRecord
@@ -110,6 +110,21 @@ def folder_of(ledger: "Ledger", model_id: str) -> Path:
         msg = f"the ledger does not know where the bundle of model {model_id} is"
         raise DataError(msg)
     return Path(path)
+
+
+def load_model(ledger: "Ledger", model_id: str, device: str = "cpu") -> Bundle:
+    """Load the bundle of a model, and make sure that it is that model still.
+
+    Raises:
+        DataError: If the ledger does not know where it is.
+        BundleError: If it is damaged or gone, or its folder holds another model by now.
+    """
+    folder = folder_of(ledger, model_id)
+    bundle = Bundle.load(folder, device=device)
+    if bundle.fingerprint != model_id:
+        msg = f"{folder} holds another model by now than {model_id}: restore it from a copy"
+        raise BundleError(msg)
+    return bundle
 
 
 def say_nothing(text: str) -> None:
@@ -205,8 +220,9 @@ def _challenge(
         )
         raise DataError(msg)
     record_model(ledger, challenger)
-    judgement = judge_challenger(ledger, deciding, challenger, members, rules, camera, progress)
-    row = _record(ledger, deciding, challenger, training.name, frozen.name, judgement, rules, camera, promote)
+    deciders = Decider.now(deciding), Decider.now(challenger)
+    judgement = judge_challenger(ledger, *deciders, members, rules, camera, progress)
+    row = _record(ledger, *deciders, training.name, frozen.name, judgement, rules, camera, promote)
     dismissed = was_rolled_back(ledger, challenger.fingerprint, camera)
     if dismissed:
         tell(f"{challenger.fingerprint} was the champion and was rolled back: it is not promoted again by itself")
@@ -242,12 +258,7 @@ def _trained(
 
 def _found(ledger: "Ledger", winner: "ChallengeRow") -> tuple[Bundle, "SetRow"]:
     """The challenger of a judgement, and what it was trained on."""
-    folder = folder_of(ledger, winner.challenger_id)
-    bundle = Bundle.load(folder)
-    if bundle.fingerprint != winner.challenger_id:
-        msg = f"{folder} holds another model than {winner.challenger_id}, which won: restore it from a copy"
-        raise BundleError(msg)
-    return bundle, ledger.set_version(str(winner.training_set)).row
+    return load_model(ledger, winner.challenger_id), ledger.set_version(str(winner.training_set)).row
 
 
 def waiting_winner(ledger: "Ledger", rules: ChallengeConfig, camera: str = "") -> "ChallengeRow | None":
@@ -286,14 +297,14 @@ def standing_winners(ledger: "Ledger", camera: str = "", *, judged_only: bool) -
 
 def judge_challenger(
     ledger: "Ledger",
-    champion: Bundle,
-    challenger: Bundle,
+    champion: Decider,
+    challenger: Decider,
     members: Sequence["SetMember"],
     rules: ChallengeConfig,
     camera: str = "",
     progress: Progress = silent,
 ) -> Judgement:
-    """Judge two bundles on frozen members, made-up defects on them, and the regression cases of a camera."""
+    """Judge two models on frozen members, made-up defects on them, and the regression cases of a camera."""
     images = [Judged(m.path, m.part, m.group, m.state == "defect", m.weight) for m in members]
     synthetic = None
     if Metric.SYNTHETIC_ESCAPE in rules.margins:
@@ -318,10 +329,7 @@ def rollback(ledger: "Ledger", camera: str = "", reason: str = "") -> "ChampionR
     if len(reign) < 2:
         msg = "no model decided before the champion: there is nothing to roll back to" if reign else no_champion(camera)
         raise DataError(msg)
-    folder = folder_of(ledger, reign[-2])
-    if Bundle.load(folder).fingerprint != reign[-2]:
-        msg = f"{folder} holds another model than {reign[-2]}, which decided before: restore it from a copy"
-        raise BundleError(msg)
+    load_model(ledger, reign[-2])
     return ledger.crown(reign[-2], reign[-1], "rolled back", reason or "rolled back by hand", camera)
 
 
@@ -330,16 +338,17 @@ def was_rolled_back(ledger: "Ledger", model_id: str, camera: str = "") -> bool:
     return any(row.event == "rolled back" and row.previous == model_id for row in ledger.champions(camera))
 
 
-def latest_challenger(ledger: "Ledger", camera: str = "") -> Bundle:
+def latest_challenger(ledger: "Ledger", camera: str = "", device: str = "cpu") -> Bundle:
     """The challenger that was judged last and is not the champion.
 
     Raises:
         DataError: If there is none.
+        BundleError: As ``load_model``.
     """
     champion = ledger.champion(camera)
     for row in reversed(ledger.challenges(camera)):
         if champion is None or row.challenger_id != champion.model_id:
-            return Bundle.load(folder_of(ledger, row.challenger_id))
+            return load_model(ledger, row.challenger_id, device)
     msg = "there is no challenger: train one with flawsmith retrain challenger DATA"
     raise DataError(msg)
 
@@ -353,7 +362,7 @@ def no_champion(camera: str, others: Iterable[str] = ()) -> str:
 
 
 def _cases(
-    ledger: "Ledger", champion: Bundle, challenger: Bundle, camera: str, progress: Progress
+    ledger: "Ledger", champion: Decider, challenger: Decider, camera: str, progress: Progress
 ) -> list[RegressionCase]:
     from curation.frozen import refuse_changed
     from curation.regressions import standing_cases
@@ -373,8 +382,8 @@ def _cases(
 
 def _record(
     ledger: "Ledger",
-    champion: Bundle,
-    challenger: Bundle,
+    champion: Decider,
+    challenger: Decider,
     training: str,
     frozen: str,
     judgement: Judgement,
@@ -391,10 +400,10 @@ def _record(
     return ledger.record_challenge(
         ChallengeEntry(
             camera=camera,
-            champion_id=champion.fingerprint,
-            champion_threshold=champion.thresholds.current().version,
-            challenger_id=challenger.fingerprint,
-            challenger_threshold=challenger.thresholds.current().version,
+            champion_id=champion.bundle.fingerprint,
+            champion_threshold=champion.threshold.version,
+            challenger_id=challenger.bundle.fingerprint,
+            challenger_threshold=challenger.threshold.version,
             training_set=training,
             frozen_set=frozen,
             rules_sha256=seal(asked),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from learning.machine import available_cores
 from learning.progress import Progress, silent
 from learning.supervised.fallback import Fallback
 from learning.thresholds import Threshold
+from learning.whole import whole
 
 if TYPE_CHECKING:
     from learning.bundle import Bundle
@@ -127,19 +127,23 @@ def score_records(
 
 
 def score_pictures(
-    bundle: "Bundle", pictures: Iterable[tuple[ImageRecord, Tensor]], batch: int = 16
+    bundle: "Bundle",
+    pictures: Iterable[tuple[ImageRecord, Tensor]],
+    batch: int = 16,
+    threshold: Threshold | None = None,
 ) -> Iterator[ImageScore]:
-    """Score pictures that lie in no file, such as good parts with made-up defects, by the current threshold.
+    """Score pictures that lie in no file, such as good parts with made-up defects.
 
     Args:
         bundle: A loaded bundle.
         pictures: What each is to be called, and ``[C, H, W]``, 0..1, as a camera would give it.
         batch: Pictures that are predicted at once, and held.
+        threshold: Says whether a fallback takes part; by default the bundle's current one.
 
     Raises:
         BundleError: If the threshold names a fallback that is missing, damaged, or was never judged.
     """
-    fallback = load_fallback(bundle, bundle.thresholds.current())
+    fallback = load_fallback(bundle, threshold or bundle.thresholds.current())
     remaining = iter(pictures)
     while chunk := list(islice(remaining, batch)):
         loaded = [
@@ -203,13 +207,8 @@ def save_map(anomaly_map: NDArray[np.float32], path: Path, map_range: tuple[floa
     The file appears whole or not at all; its folder is made.
     """
     grey = grey_map(anomaly_map, map_range)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
-    try:
-        Image.fromarray(grey).save(temporary, format="PNG")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as fresh:
+        Image.fromarray(grey).save(fresh, format="PNG")
 
 
 def _score_batch(

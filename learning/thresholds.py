@@ -102,7 +102,8 @@ class ThresholdStore:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         parent = threshold.parent
-        if parent is None and self._versions():
+        # Not whether there are versions: another process may have stored the first one, and not made it current yet.
+        if parent is None and (self.folder / _CURRENT).is_file():
             parent = self.current().version
         while True:
             version = max([*self._versions(), self._taken()]) + 1
@@ -112,8 +113,13 @@ class ThresholdStore:
                 write_sealed(self._file(version), stored.model_dump(mode="json"), exclusive=True)
             except FileExistsError:
                 continue  # another process was quicker; take the next version
-            if version == max(self._versions()):  # else a newer one, by another process, is to be current
-                self.use(version)
+            current = version
+            self.use(current)
+            # Another process may have stored a newer one meanwhile; looking after the change, not before it, leaves the
+            # newest current whichever of them was the last.
+            while current != (newest := max(self._versions())):
+                current = newest
+                self.use(current)
             return version
 
     def reserve(self, version: int) -> None:

@@ -225,8 +225,10 @@ def add(
 
     from curation.frozen import held_back_groups
     from curation.ledger import ImageEntry, Ledger, image_id_of
+    from curation.ledger.files import sha256_of
     from curation.regressions import add_returned, withdraw_returned
     from learning.images.pixels import read_image, read_mask
+    from learning.whole import whole
 
     pixels = read_image(image)
     if mask is not None:
@@ -242,13 +244,16 @@ def add(
         # Under its own name too: a challenger that misses it is refused by that.
         name = image.stem if image.stem.endswith(key[:8]) else f"{image.stem}-{key[:8]}"
         kept = home / "returned" / f"{name}{image.suffix.lower()}"
-        kept.parent.mkdir(parents=True, exist_ok=True)
         copies = [(image, kept)]
         if mask is not None:
-            copies.append((mask, kept.with_name(f"{key}_mask{mask.suffix.lower()}")))
+            # Another mask of the same picture must not take the place of one that a verdict names.
+            drawn = kept.with_name(f"{key}-{sha256_of(mask)[:8]}_mask{mask.suffix.lower()}")
+            copies.append((mask, drawn))
         for source, target in copies:
-            if source.resolve() != target.resolve():
-                shutil.copyfile(source, target)
+            # What is there may be a case already, by which challengers are judged meanwhile.
+            if not (target.is_file() and sha256_of(target) == sha256_of(source)):
+                with whole(target) as fresh:
+                    shutil.copyfile(source, fresh)
         known = key in {row.image_id for row in opened.images()}
         entry = ImageEntry(kept, part or str(image), group or part or str(image), camera=camera)
         row = add_returned(opened, entry, who, None if mask is None else copies[1][1], defect, note)

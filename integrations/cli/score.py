@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from curation.ledger import Ledger
     from integrations.recording import ScoredImage
+    from learning.bundle import Bundle
     from learning.images.records import ImageRecord
 
 CHAMPION = "champion"
@@ -106,7 +107,6 @@ def score(
 
     from curation.ledger import Ledger
     from integrations.recording import score_images
-    from learning.bundle import Bundle
     from learning.images.readers import of_camera
 
     records = of_camera(_read(images, groups), camera)
@@ -115,19 +115,18 @@ def score(
         Ledger.open(ledger) if ledger else nullcontext() as opened,
         bar("run it again: what is in the ledger is not scored twice" if ledger else "run it again") as progress,
     ):
-        loaded = Bundle.load(_folder(bundle, opened, camera), device=resolve_device(device))
+        loaded = _load(bundle, opened, camera, resolve_device(device))
         map_paths = _below(maps, records) if maps else None
         result = score_images(loaded, records, maps=map_paths, ledger=opened, home=home, batch=batch, progress=progress)
         if shadow is not None and opened is not None:
             from integrations.shadow import run_shadow
 
-            other = Bundle.load(_folder(shadow, opened, camera), device=resolve_device(device))
-            compared = run_shadow(opened, loaded, other, records, result.scored, batch, progress)
+            other = _load(shadow, opened, camera, resolve_device(device))
+            compared = run_shadow(opened, loaded, other, records, result, batch, progress)
     _write(result.scored, out)
     rejected = len({image.part for image in result.scored if image.decision == "reject"})
     parts = len({image.part for image in result.scored})
-    promise = loaded.thresholds.current().promise.text
-    say(f"{len(result.scored)} images of {parts} parts: {rejected} rejected ({promise})")
+    say(f"{len(result.scored)} images of {parts} parts: {rejected} rejected ({result.threshold.promise.text})")
     if compared is not None:
         say(f"in the shadow: {compared.text()}")
     review = len({image.part for image in result.scored if image.review})
@@ -142,18 +141,19 @@ def score(
         raise typer.Exit(SOME_FAILED)
 
 
-def _folder(bundle: Path, ledger: "Ledger | None", camera: str | None) -> Path:
-    """Folder of a bundle, or of the champion or challenger that a ledger knows."""
-    if ledger is None or str(bundle) not in (CHAMPION, CHALLENGER):
-        return bundle
-    from integrations.succession import folder_of, latest_challenger, no_champion
+def _load(bundle: Path, ledger: "Ledger | None", camera: str | None, device: str) -> "Bundle":
+    """A bundle by its folder, or the champion or challenger that a ledger knows."""
+    from integrations.succession import latest_challenger, load_model, no_champion
+    from learning.bundle import Bundle
 
+    if ledger is None or str(bundle) not in (CHAMPION, CHALLENGER):
+        return Bundle.load(bundle, device=device)
     if str(bundle) == CHALLENGER:
-        return latest_challenger(ledger, camera or "").folder
+        return latest_challenger(ledger, camera or "", device)
     row = ledger.champion(camera or "") or ledger.champion()
     if row is None:
         raise DataError(no_champion(camera or "", {one.camera for one in ledger.champions()}))
-    return folder_of(ledger, row.model_id)
+    return load_model(ledger, row.model_id, device)
 
 
 def _read(images: list[Path], groups: str | None) -> list["ImageRecord"]:

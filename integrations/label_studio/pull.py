@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
 
 from integrations.label_studio.client import list_tasks, server_errors, url_of
 from integrations.label_studio.masks import mask_of
@@ -23,6 +22,7 @@ from integrations.label_studio.page import (
 )
 from integrations.label_studio.project import project_key
 from learning.progress import Progress, silent
+from learning.whole import whole
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -316,16 +316,11 @@ class _TaskReader:
             return None
         if mask is None:
             return None
-        self.masks_folder.mkdir(parents=True, exist_ok=True)
         revision = re.sub(r"\D", "", _revision(annotation))
         path = self.masks_folder.resolve() / f"{self.ask.ask_id}-{annotation['id']}-{revision}.png"
         # Of two pulls at once each has a file of its own.
-        fresh = path.with_name(f".{path.stem}.{uuid4().hex[:8]}.part")
-        try:
+        with whole(path) as fresh:
             Image.fromarray(mask.astype("uint8") * 255).save(fresh, format="PNG")
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
         return path
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from learning.images.pixels import read_image
 from learning.images.records import ImageRecord
 from learning.progress import Progress, silent
 from learning.scoring import ImageScore, score_pictures, score_records
+from learning.thresholds import Threshold
 from synth.parts.transfer import KINDS_TRANSFERRED, transfer_anywhere
 
 if TYPE_CHECKING:
@@ -42,14 +43,27 @@ class Confirmed:
     weight: float = 1.0
 
 
-def sit(champion: "Bundle", challenger: "Bundle", images: Sequence[Confirmed], progress: Progress = silent) -> Pairs:
-    """Have both models decide on confirmed parts, each by its current threshold.
+@dataclass(frozen=True)
+class Decider:
+    """A model and the threshold by which it decides, whatever is made current while it is judged."""
+
+    bundle: "Bundle"
+    threshold: Threshold
+
+    @classmethod
+    def now(cls, bundle: "Bundle") -> Self:
+        """A model as it decides now."""
+        return cls(bundle, bundle.thresholds.current())
+
+
+def sit(champion: Decider, challenger: Decider, images: Sequence[Confirmed], progress: Progress = silent) -> Pairs:
+    """Have both models decide on confirmed parts.
 
     Raises:
         DataError: If an image cannot be read: the set is judged whole, or not at all.
     """
     records = [ImageRecord(path=one.path, part=one.part, group=one.group) for one in images]
-    margins = [_margins(bundle, records, progress) for bundle in (champion, challenger)]
+    margins = [_margins(model, records, progress) for model in (champion, challenger)]
     _, first, part = np.unique([one.part for one in images], return_index=True, return_inverse=True)
     highest = np.full((2, len(first)), -np.inf)
     for model in range(2):
@@ -63,8 +77,8 @@ def sit(champion: "Bundle", challenger: "Bundle", images: Sequence[Confirmed], p
 
 
 def sit_synthetic(
-    champion: "Bundle",
-    challenger: "Bundle",
+    champion: Decider,
+    challenger: Decider,
     images: Sequence[Confirmed],
     each: int,
     seed: int,
@@ -104,21 +118,20 @@ def sit_synthetic(
                 yield record, torch.from_numpy(flawed)
 
     margins = []
-    for bundle in (champion, challenger):
-        value = bundle.thresholds.current().value
+    for model in (champion, challenger):
         scores = []
-        for score in score_pictures(bundle, pictures()):
-            scores.append(score.decision_score - value)
+        for score in score_pictures(model.bundle, pictures(), threshold=model.threshold):
+            scores.append(score.decision_score - model.threshold.value)
             progress(len(scores), each * len(good), "scoring made-up defects")
         margins.append(np.array(scores, dtype=np.float64))
     groups = np.array([one.group for one in good for _ in range(each)], dtype=str)
     return Pairs(margins[0], margins[1], np.ones(len(groups), dtype=bool), groups, np.ones(len(groups)))
 
 
-def _margins(bundle: "Bundle", records: Sequence[ImageRecord], progress: Progress) -> np.ndarray:
+def _margins(model: Decider, records: Sequence[ImageRecord], progress: Progress) -> np.ndarray:
     """Decision scores less the threshold, ``[N]``."""
     scores, wrong = [], []
-    for outcome in score_records(bundle, records, progress=progress):
+    for outcome in score_records(model.bundle, records, progress=progress, threshold=model.threshold):
         if isinstance(outcome, ImageScore):
             scores.append(outcome.decision_score)
         else:
@@ -127,4 +140,4 @@ def _margins(bundle: "Bundle", records: Sequence[ImageRecord], progress: Progres
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         msg = f"no judgement without every image of the frozen set: {'; '.join(wrong[:_SHOWN])}{more}"
         raise DataError(msg)
-    return np.array(scores, dtype=np.float64) - bundle.thresholds.current().value
+    return np.array(scores, dtype=np.float64) - model.threshold.value

@@ -1,6 +1,7 @@
 """The MLflow registry says what the ledger says, however often it is brought up to date."""
 
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -93,6 +94,37 @@ def test_a_judgement_that_was_cut_off_is_published_again(place: str, uri: str, m
         monkeypatch.setattr(mlflow_client, "set_terminated", terminated)
         assert publish(ledger, uri).judgements == 2
         assert publish(ledger, uri).judgements == 0
+
+
+def test_a_kill_while_tables_are_made_leaves_no_half_registry(place: str, uri: str, tmp_path: Path) -> None:
+    killed = f"""
+import os, signal, sqlalchemy
+from curation.ledger import Ledger
+from integrations.registry import publish
+seen = []
+@sqlalchemy.event.listens_for(sqlalchemy.Engine, "before_cursor_execute")
+def half(connection, cursor, statement, *rest):
+    seen.append(statement.lstrip().startswith("CREATE TABLE") and "mlflow" in str(connection.engine.url))
+    if sum(seen) == 12:
+        os.kill(os.getpid(), signal.SIGKILL)
+with Ledger.open({place!r}) as ledger:
+    publish(ledger, {uri!r})
+"""
+    done = subprocess.run([sys.executable, "-c", killed], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with Ledger.open(place) as ledger:
+        assert publish(ledger, uri).added == 3
+
+
+def test_two_that_publish_at_once_publish_once(place: str, uri: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from integrations.cli import main; main()", "retrain", "publish", "--json"]
+    command += ["--ledger", place, "--to", uri]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sorted(json.loads(out)["added"] for out, _ in said) == [0, 3]
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        assert database.execute("SELECT count(*) FROM model_versions").fetchone() == (3,)
 
 
 def test_what_is_no_registry_is_one_line(place: str, tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ def test_in_the_shadow_both_are_recorded_and_only_the_champion_decides(make: Cal
         sharp = plant.challenge(ledger, options(SHARP), promote=False).challenger
         files = [picture(plant.root / "today" / f"{n}.png", 5000 + n, 60 * (n % 2)) for n in range(24)]
         records = [ImageRecord(path=file, part=f"today {n}") for n, file in enumerate(files)]
-        decided = score_images(plant.bundle, records, ledger=ledger, home=plant.home).scored
+        decided = score_images(plant.bundle, records, ledger=ledger, home=plant.home)
         for _ in range(2):
             report = run_shadow(ledger, plant.bundle, sharp, records, decided, "shift")
             assert report.parts == 24

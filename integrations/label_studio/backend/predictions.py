@@ -15,9 +15,9 @@ from PIL import Image
 from integrations.label_studio.pictures import read_map
 from integrations.label_studio.tasks import proposal, version_of
 from integrations.recording import models_by_camera, models_in_use
-from integrations.succession import folder_of
+from integrations.succession import load_model
 from learning.bundle import Bundle
-from learning.errors import BundleError, DataError
+from learning.errors import DataError
 from learning.images.records import ImageRecord
 from learning.scoring import ScoreFailure, grey_map, score_records
 
@@ -139,10 +139,5 @@ class Predictor:
 
     def _bundle(self, model: str) -> Bundle:
         if model not in self._bundles:
-            folder = folder_of(self._ledger, model)
-            bundle = Bundle.load(folder, device=self._device)
-            if bundle.fingerprint != model:
-                msg = f"{folder} holds another model than {model}, which decides: restore it from a copy"
-                raise BundleError(msg)
-            self._bundles[model] = bundle
+            self._bundles[model] = load_model(self._ledger, model, self._device)
         return self._bundles[model]
