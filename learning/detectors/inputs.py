@@ -8,7 +8,7 @@ _SHRINK = 4
 """Local statistics are smooth: they are taken at a quarter of the resolution, at a sixteenth of the cost."""
 
 
-def _box(images: Tensor, radius: int) -> Tensor:
+def box_mean(images: Tensor, radius: int) -> Tensor:
     """Mean over a square window of ``2 * radius + 1``, edges replicated; two one-dimensional passes."""
     window = 2 * radius + 1
     padded = functional.pad(images, (radius, radius, radius, radius), mode="replicate")
@@ -33,8 +33,8 @@ def standardise(images: Tensor, window: float = 1 / 6) -> Tensor:
     small = functional.avg_pool2d(images, _SHRINK)
     energy = functional.avg_pool2d(images.square(), _SHRINK)
     radius = min(max(1, round(min(small.shape[-2:]) * window / 2)), min(small.shape[-2:]) - 1)
-    local_mean = _box(small, radius)
-    local_variance = (_box(energy, radius) - local_mean.square()).clamp_min(0)
+    local_mean = box_mean(small, radius)
+    local_variance = (box_mean(energy, radius) - local_mean.square()).clamp_min(0)
     statistics = _enlarge(torch.cat([local_mean, local_variance.sqrt()], dim=1), images)
     local_mean, local_deviation = statistics.chunk(2, dim=1)
     local = (images - local_mean) / (local_deviation + 0.02)

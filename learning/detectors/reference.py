@@ -175,16 +175,16 @@ class Reference:
         """The same on a device."""
         return Reference(self.mean.to(device), self.deviation.to(device))
 
-    def arrays(self) -> dict[str, Tensor]:
+    def arrays(self, prefix: str = _PREFIX) -> dict[str, Tensor]:
         """What is stored beside the weights."""
-        return {f"{_PREFIX}mean": self.mean, f"{_PREFIX}deviation": self.deviation}
+        return {f"{prefix}mean": self.mean, f"{prefix}deviation": self.deviation}
 
     @classmethod
-    def of_arrays(cls, arrays: dict[str, Tensor]) -> Self | None:
+    def of_arrays(cls, arrays: dict[str, Tensor], prefix: str = _PREFIX) -> Self | None:
         """Take what ``arrays`` gave out of the arrays of a file; None where it holds none."""
-        if f"{_PREFIX}mean" not in arrays:
+        if f"{prefix}mean" not in arrays:
             return None
-        return cls(arrays.pop(f"{_PREFIX}mean"), arrays.pop(f"{_PREFIX}deviation"))
+        return cls(arrays.pop(f"{prefix}mean"), arrays.pop(f"{prefix}deviation"))
 
 
 @torch.inference_mode()

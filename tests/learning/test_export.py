@@ -40,8 +40,10 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_parts(folder, "tile", good=24, test_good=3, defective=5, size=64)
 
 
-def train(tiles: Path, out: Path, **options: bool) -> Bundle:
-    config = TrainConfig(detector="segment", size=64, detector_config={"widths": (8, 16), "batch": 4, **options})
+def train(tiles: Path, out: Path, shares: dict[str, float] | None = None, **options: bool) -> Bundle:
+    detector = {"widths": (8, 16), "batch": 4, **options}
+    more = {"shares": shares} if shares else {}
+    config = TrainConfig.model_validate({"detector": "segment", "size": 64, "detector_config": detector, **more})
     train_bundle(tiles, out, config=config, budget=Budget(steps=60))
     return Bundle.load(out)
 
@@ -133,6 +135,18 @@ def test_without_mirrors_an_image_is_looked_at_once(exports: dict[str, Bundle], 
     once = exports["once"].detector.predict(image).maps
     turned = exports["once"].detector.predict(image.flip(-2, -1)).maps.flip(-2, -1)
     assert not torch.allclose(turned, once, atol=1e-4)
+
+
+def test_what_is_usual_of_roughness_is_part_of_the_graph(tiles: Path, tmp_path: Path) -> None:
+    trained = train(
+        tiles, tmp_path / "trained", shares={"train": 0.5, "selection": 0.3, "calibration": 0.2}, reference=False
+    )
+    assert trained.manifest.choices["structure"].startswith("yes: ")
+    exported = export_bundle(trained, tmp_path / "openvino", ExportSettings(Format.OPENVINO))
+    images = ImageSet([record.path for record in read_data(tiles)][:3], trained.preprocessing).batch(range(3))
+    expected, found = trained.detector.predict(images), exported.detector.predict(images)
+    torch.testing.assert_close(found.scores, expected.scores, rtol=0, atol=1e-4)
+    torch.testing.assert_close(found.maps, expected.maps, rtol=0, atol=1e-3)
 
 
 def test_it_is_evaluated_and_named_as_a_model_of_its_own(

@@ -19,6 +19,7 @@ from learning.detectors.segment.batches import Batch, Shares, make_batch, share_
 from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
 from learning.detectors.segment.scores import image_scores
+from learning.detectors.structure import Structure, fit_structure, scaled
 from learning.detectors.weights import read_weights, restore, write_weights
 from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
@@ -41,6 +42,9 @@ _EARLIER_VIEWS = 4
 """Of bundles that do not say how many: their thresholds are of scores by four."""
 
 _VIEWS_KEY = "views"
+
+_MOST_HELD_OUT = 64
+_LEAST_SCORE = 1e-6
 
 _GENTLER = 0.25
 """Learning rate of a network that goes on from weights that are there, as a share of that from scratch."""
@@ -66,6 +70,11 @@ class SegmentConfig(DetectorConfig):
         default=None,
         description="Show the network how far each place is from what good parts usually look like there, too; none "
         "means where good parts, laid over each other, have enough in common, and are not mirrored (flips).",
+    )
+    structure: bool = Field(
+        default=True,
+        description="Judge parts by how bright and how rough their places usually are, too, where there is no "
+        "reference, good parts have that in common, and they are not mirrored (flips).",
     )
     flips: bool | None = Field(
         default=None,
@@ -117,6 +126,7 @@ class Segment(Detector):
     config: SegmentConfig
     network: UNet
     reference: Reference | None = None
+    structure: Structure | None = None
     _start: "Segment | None" = None
     _views: int = _BEST_VIEWS
 
@@ -130,7 +140,7 @@ class Segment(Detector):
         checkpoint: Path | None = None,
         sources: FlawSources = NO_SOURCES,
     ) -> FitReport:
-        """Learn from good parts; ``selection`` is for the curriculum alone.
+        """Learn from good parts; ``selection`` is for the curriculum and the scale of the structure alone.
 
         From the weights and the reference of another, it learns at a quarter of the learning rate.
 
@@ -148,6 +158,7 @@ class Segment(Detector):
         self.network = self._new_network()
         if start is not None:
             self.network.load_state_dict(start.network.state_dict())
+        usual = self._choose_structure(train, choices, progress)
         curriculum = self._curriculum(selection)
         if curriculum and sources.defects:
             msg = "a curriculum knows no confirmed defects; use one or the other (curriculum, in detector_config)"
@@ -173,6 +184,10 @@ class Segment(Detector):
         )
         if curriculum:
             choices["curriculum"] = curriculum.describe()
+        if usual is not None:
+            self.structure = self._scaled(usual, selection)
+            if self.structure is None:
+                choices["structure"] = "no: too few held-out parts say what is usual"
         return FitReport(
             report.steps,
             report.seconds,
@@ -200,7 +215,10 @@ class Segment(Detector):
         else:
             found = tuple(self._probabilities(some) for some in mirrored)
         maps = torch.stack([some.flip(view) for some, view in zip(found, views, strict=True)]).mean(dim=0)
-        return Prediction(image_scores(maps, self.config.score_shares).float(), maps[:, 0].float())
+        scores = image_scores(maps, self.config.score_shares)
+        if self.structure is not None:
+            scores, maps = self.structure.join(scores, maps, self._standardised(images))
+        return Prediction(scores.float(), maps[:, 0].float())
 
     @torch.inference_mode()
     def embed(self, images: Tensor) -> Tensor:
@@ -222,20 +240,22 @@ class Segment(Detector):
         if mirrors or not self._flips:
             return Traceable(self, self.network)
         once = Segment(self.config.model_copy(update={"flips": False}), self.preprocessing, self.device)
-        once.network, once.reference = self.network, self.reference
+        once.network, once.reference, once.structure = self.network, self.reference, self.structure
         return Traceable(once, once.network)
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``."""
-        arrays = self.network.state_dict() | (self.reference.arrays() if self.reference else {})
-        write_weights(folder, arrays | {_VIEWS_KEY: torch.tensor(self._views)})
+        arrays = self.network.state_dict() | {_VIEWS_KEY: torch.tensor(self._views)}
+        for usual in (self.reference, self.structure):
+            arrays |= usual.arrays() if usual else {}
+        write_weights(folder, arrays)
 
     def load(self, folder: Path, device: str = "cpu") -> Self:
         """Read ``weights.safetensors``."""
         self.device = device
         arrays = read_weights(folder, device)
         self._views = int(arrays.pop(_VIEWS_KEY, torch.tensor(_EARLIER_VIEWS)))
-        self.reference = Reference.of_arrays(arrays)
+        self.reference, self.structure = Reference.of_arrays(arrays), Structure.of_arrays(arrays)
         self.network = self._new_network()
         restore(self.network, arrays)
         return self
@@ -259,6 +279,24 @@ class Segment(Detector):
         wanted = is_explained(explained)
         text = f"{'yes' if wanted else 'no'}: it explains {100 * max(explained, 0):.0f} % of what good parts show"
         return (reference if wanted else None), {"reference": text}
+
+    def _choose_structure(self, train: "ImageSet", choices: dict[str, str], progress: Progress) -> Reference | None:
+        """What is usual of brightness and roughness, where good parts have that in common and nothing finer."""
+        if not self.config.structure or self.config.flips or self.reference is not None:
+            return None
+        if self._start is not None:
+            known = self._start.structure
+            return None if known is None else known.to(self.device).reference
+        usual, explained = fit_structure(train, lambda images: self._standardised(images.to(self.device)), progress)
+        text = f"it explains {100 * max(explained, 0):.0f} % of how rough good parts are from place to place"
+        choices["structure"] = f"{'no' if usual is None else 'yes'}: {text}"
+        return usual
+
+    def _scaled(self, usual: Reference, selection: "ImageSet") -> Structure | None:
+        self.structure = None
+        images = selection.batch(range(min(len(selection), _MOST_HELD_OUT)))
+        logits = torch.cat([self.predict(one).scores for one in images.split(1)]).double().logit(_LEAST_SCORE)
+        return scaled(usual, logits, torch.cat([self._standardised(one) for one in images.split(1)]))
 
     @property
     def _flips(self) -> bool:
