@@ -294,7 +294,7 @@ class Segment(Detector):
 
     def _scaled(self, usual: Reference, selection: "ImageSet") -> Structure | None:
         self.structure = None
-        images = selection.batch(range(min(len(selection), _MOST_HELD_OUT)))
+        images = selection.batch(range(min(len(selection), _MOST_HELD_OUT))).to(self.device)
         logits = torch.cat([self.predict(one).scores for one in images.split(1)]).double().logit(_LEAST_SCORE)
         return scaled(usual, logits, torch.cat([self._standardised(one) for one in images.split(1)]))
 
