@@ -50,9 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for kind in options.parts:
         with tempfile.TemporaryDirectory(prefix="flawsmith-agreement-") as folder:
-            data = make_parts(Path(folder) / kind, kind, good=40, test_good=40, defective=60, seed=7, size=options.size)
+            data = make_parts(Path(folder) / kind, kind, **options.counts, seed=7, size=options.size)
             rows += [compare(data, Path(folder), seed, options.size, python) for seed in options.seeds]
-    result = {"benchmark": "agreement", "size": options.size, "rows": rows, "machine": describe_machine()}
+    result = {
+        "benchmark": "agreement",
+        "size": options.size,
+        "seeds": options.seeds,
+        "quick": options.quick,
+        "rows": rows,
+        "machine": describe_machine(),
+    }
     show(result, table(rows), options.json)
     if any(row["difference"] > TOLERANCE for row in rows):
         raise SystemExit(1)
@@ -150,7 +157,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[0, 1, 2])
     parser.add_argument("--size", type=int, default=192, help="height and width of the pictures")
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
+    parser.add_argument("--quick", action="store_true", help="one kind and seed, few and small pictures: the same code")
     options = parser.parse_args(arguments)
+    options.counts = {"good": 40, "test_good": 40, "defective": 60}
+    if options.quick:
+        options.parts, options.seeds, options.size = options.parts[:1], options.seeds[:1], min(options.size, 128)
+        options.counts["good"] = 20
     for kind in options.parts:
         if kind not in KINDS:
             parser.error(f"there are no parts of kind {kind!r}; there are: {', '.join(sorted(KINDS))}")

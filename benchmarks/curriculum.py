@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "benchmark": "curriculum",
         "steps": options.steps,
         "seeds": options.seeds,
+        "quick": options.quick,
         "summary": [summarise(kind, runs) for kind in (*options.kinds, "all")],
         "runs": runs,
         "machine": describe_machine(),
@@ -195,7 +196,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--widths", type=numbers, default=[16, 32, 48, 64], help="of the detector's network")
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
-    return parser.parse_args(arguments)
+    parser.add_argument("--quick", action="store_true", help="one kind, one seed, 20 steps: the same code")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.kinds, options.seeds, options.steps = options.kinds[:1], options.seeds[:1], min(options.steps, 20)
+    return options
 
 
 if __name__ == "__main__":
