@@ -39,7 +39,7 @@ def demo(
     days: Annotated[int | None, typer.Option(help="Of the month.", min=1, max=99, show_default="28")] = None,
     steps: Annotated[int | None, typer.Option(help="Of each training in the month.", min=1, show_default="250")] = None,
 ) -> None:
-    """Run the whole loop on made-up parts: learn, score, ask, answer, improve. About seven minutes on two cores.
+    """Run the whole loop on made-up parts: learn, score, ask, answer, improve. Seven to nine minutes on two cores.
 
     A detector learns from good parts alone and scores a stream; the borderline parts go to an inspector in Label
     Studio; the answers move the threshold and train a fallback; a second stream, about which nobody was asked, shows
