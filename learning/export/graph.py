@@ -52,7 +52,7 @@ def write_onnx(module: Traceable, preprocessing: Preprocessing, folder: Path) ->
                 input_names=[INPUT],
                 output_names=list(OUTPUTS),
                 verbose=False,
-                optimize=False,  # what runs it does that itself, in a tenth of the time
+                optimize=False,  # what runs it does that itself, far sooner
             )
     except OnnxExporterError as error:
         first = str(error).strip().splitlines()[0]

@@ -282,6 +282,7 @@ class Segment(Detector):
 
     def _choose_structure(self, train: "ImageSet", choices: dict[str, str], progress: Progress) -> Reference | None:
         """What is usual of brightness and roughness, where good parts have that in common and nothing finer."""
+        self.structure = None
         if not self.config.structure or self.config.flips or self.reference is not None:
             return None
         if self._start is not None:
@@ -293,7 +294,6 @@ class Segment(Detector):
         return usual
 
     def _scaled(self, usual: Reference, selection: "ImageSet") -> Structure | None:
-        self.structure = None
         images = selection.batch(range(min(len(selection), _MOST_HELD_OUT))).to(self.device)
         logits = torch.cat([self.predict(one).scores for one in images.split(1)]).double().logit(_LEAST_SCORE)
         return scaled(usual, logits, torch.cat([self._standardised(one) for one in images.split(1)]))
