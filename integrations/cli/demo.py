@@ -29,7 +29,7 @@ def demo(
         typer.Option("--out", "-o", metavar="DIR", help="Folder for everything.", show_default="runs/demo, runs/month"),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Budget of the training.", min=0.05, show_default="5.7, of about 7 in all")
+        float | None, typer.Option(help="Budget of the training.", min=0.05, show_default="5, of about 8 in all")
     ] = None,
     seed: SeedOption = 0,
     keep: Annotated[bool, typer.Option("--keep", help="Leave FiftyOne and Label Studio open until Ctrl-C.")] = False,

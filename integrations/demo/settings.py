@@ -22,7 +22,7 @@ class DemoSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = Field(default=0, ge=0)
-    minutes: float = Field(default=5.7, gt=0)
+    minutes: float = Field(default=5.0, gt=0)
     steps: int | None = Field(default=None, gt=0)
     good: int = Field(default=200, ge=5)
     stream: int = Field(default=180, ge=6)
