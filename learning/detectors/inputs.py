@@ -7,6 +7,12 @@ from torch.nn import functional
 _SHRINK = 4
 """Local statistics are smooth: they are taken at a quarter of the resolution, at a sixteenth of the cost."""
 
+_FINEST = 96
+"""Surroundings whose roughness is taken reach a 96th of the shorter side to each side."""
+
+_LEAST_ENERGY = 0.01
+"""Of a gradient, in deviations of the picture for a pixel, squared: what is smoother is smooth."""
+
 
 def box_mean(images: Tensor, radius: int) -> Tensor:
     """Mean over a square window of ``2 * radius + 1``, edges replicated; two one-dimensional passes."""
@@ -51,3 +57,20 @@ def _enlarge(small: Tensor, images: Tensor) -> Tensor:
     down, across = torch.meshgrid(rows, columns, indexing="ij")
     grid = torch.stack([across, down], dim=-1)[None].to(small).expand(len(small), -1, -1, -1)
     return functional.grid_sample(small, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def roughness(seen: Tensor) -> Tensor:
+    """How rough the surroundings of each place are, which depends on neither light nor the phase of a pattern.
+
+    Args:
+        seen: ``[B, 2C, h, w]``, as ``standardise`` gives it.
+
+    Returns:
+        ``[B, 1, h, w]``: the logarithm of the mean square of the picture's gradient around each place.
+    """
+    whole = seen[:, : seen.shape[1] // 2]
+    padded = functional.pad(whole, (1, 1, 1, 1), mode="replicate")
+    right = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
+    below = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    square = (right.square() + below.square()).mean(dim=1, keepdim=True)
+    return (box_mean(square, max(1, round(min(seen.shape[-2:]) / _FINEST))) + _LEAST_ENERGY).log()

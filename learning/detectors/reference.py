@@ -1,6 +1,7 @@
 """What good parts usually look like at each place, laid over a picture so that it shows what is unusual there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -8,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from learning.detectors.inputs import roughness
 from learning.detectors.placewise import settled
+from learning.detectors.subspace import Apart, Subspace, fit_subspace
 from learning.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -22,10 +25,17 @@ _ROUNDS = 3
 """How often the mean is made anew from parts that were laid over the one before."""
 
 _MOST_IMAGES = 160
+_FEWEST_IMAGES = 24
+_MOST_VALUES = 128_000_000
+"""Of the pictures that are laid over each other, together: fewer are taken where they are large."""
+
 _BATCH = 16
 
 _LEAST = 1e-6
 """Variance below which nothing is seen on pictures but the rounding of their values."""
+
+_STEADIEST = 0.25
+"""Of the median variance of places, that is added to that of each."""
 
 _OUTLIER = 2.0
 """A place that differs by more pulls no harder: a defect, or a serial number, must not move the picture."""
@@ -34,7 +44,7 @@ _MOST = 3.0
 _SCALE = 2.0
 """Deviations are given in units of so many, up to ``_MOST`` units, as a network's other inputs are."""
 
-_LEAST_EXPLAINED = 0.5
+_LEAST_EXPLAINED = 0.35
 
 
 class Similarity:
@@ -120,27 +130,94 @@ class _Level:
 
 
 class Reference:
-    """Mean and deviation of good parts at each place.
+    """What good parts look like, place by place: mean, directions that they vary in, and deviation from these.
 
-    Pictures are as ``learning.detectors.inputs.standardise`` gives them: the second half of their channels, where light
-    is taken out of each place, is what they are laid over the mean by.
+    Pictures are as ``learning.detectors.inputs.standardise`` gives them. They are laid over each other by how rough
+    each place is, which is alike on parts that roll or are lit otherwise.
 
     Args:
-        mean: ``[2C, h, w]``.
+        usual: Of pictures ``[2C, h, w]``.
         deviation: ``[2C, h, w]``, above zero.
+        template: ``[h, w]``, roughness of a usual part. None for references from before there was one: they lay
+            pictures over the mean by the second half of their channels, where light is taken out of each place.
     """
 
-    def __init__(self, mean: Tensor, deviation: Tensor) -> None:
-        self.mean = mean
+    def __init__(self, usual: Subspace, deviation: Tensor, template: Tensor | None) -> None:
+        self.usual = usual
         self.deviation = deviation
-        template = _guide(mean[None])[0, 0]
-        self._places = _places(mean)
-        self._levels = [_Level(template, side, corrections) for side, corrections in _LEVELS]
+        self.template = template
+        self._aligner = _Aligner(_guide(usual.mean[None])[0, 0] if template is None else template)
+
+    @property
+    def mean(self) -> Tensor:
+        """``[2C, h, w]``."""
+        return self.usual.mean
 
     def pose(self, pictures: Tensor) -> Similarity:
-        """How pictures ``[B, 2C, h, w]`` lie; as they are, where no other pose is closer to the mean."""
-        guide = _guide(pictures)
-        still = pose = Similarity.identity(pictures)
+        """How pictures ``[B, 2C, h, w]`` lie; as they are, where no other pose is closer to the reference."""
+        return self._aligner.pose(_guide(pictures) if self.template is None else roughness(pictures))
+
+    def laid_over(self, pictures: Tensor) -> Tensor:
+        """Pictures ``[B, 2C, h, w]``, each moved to lie as the reference does."""
+        return self._aligner.laid_over(pictures, self.pose(pictures))
+
+    def deviations(self, pictures: Tensor, apart: Apart | None = None, which: Tensor | None = None) -> Tensor:
+        """How far pictures are from what is usual at their places, in units of two deviations.
+
+        Args:
+            pictures: ``[B, 2C, h, w]``.
+            apart: What to take for parts that the reference was made of; only to train by.
+            which: ``[B]``, numbers of such parts; -1 for others.
+
+        Returns:
+            ``[B, 2C, h, w]``, -3 to 3; the reference is moved, not the picture. Zero beside the reference.
+        """
+        pose = self.pose(pictures)
+        laid = self._aligner.laid_over(pictures, pose) if len(self.usual.directions) else pictures
+        if apart is None or which is None:
+            expected = self.usual.nearest(laid)
+        else:
+            expected = apart.nearest(self.usual, laid, which)
+        grid = pose.inverse().grid(self._aligner.places)
+        both = torch.cat([expected, self.deviation[None].expand(len(pictures), -1, -1, -1)], dim=1)
+        mean, deviation = _sample(both, grid).chunk(2, dim=1)
+        across, down = grid.abs().unbind(dim=-1)  # not all(): OpenVINO counts integers one by one
+        inside = ((across <= 1) & (down <= 1))[:, None]
+        return ((pictures - mean) / (_SCALE * deviation) * inside).clamp(-_MOST, _MOST)
+
+    def to(self, device: str) -> "Reference":
+        """The same on a device."""
+        template = None if self.template is None else self.template.to(device)
+        return Reference(self.usual.to(device), self.deviation.to(device), template)
+
+    def arrays(self) -> dict[str, Tensor]:
+        """What is stored beside the weights."""
+        arrays = {f"{_PREFIX}mean": self.mean, f"{_PREFIX}deviation": self.deviation}
+        if self.template is not None:
+            arrays[f"{_PREFIX}template"] = self.template
+            arrays[f"{_PREFIX}directions"] = self.usual.directions.half()
+        return arrays
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, Tensor]) -> Self | None:
+        """Take what ``arrays`` gave out of the arrays of a file; None where it holds none."""
+        if f"{_PREFIX}mean" not in arrays:
+            return None
+        mean, deviation = arrays.pop(f"{_PREFIX}mean"), arrays.pop(f"{_PREFIX}deviation")
+        directions = arrays.pop(f"{_PREFIX}directions", mean[None][:0])
+        return cls(Subspace(mean, directions.float()), deviation, arrays.pop(f"{_PREFIX}template", None))
+
+
+class _Aligner:
+    """Finds how pictures lie beside a template ``[h, w]``."""
+
+    def __init__(self, template: Tensor) -> None:
+        self.places = _places(template)
+        self._levels = [_Level(template, side, corrections) for side, corrections in _LEVELS]
+
+    def pose(self, guide: Tensor) -> Similarity:
+        """Of ``[B, 1, h, w]``, in the template's unit."""
+        still = pose = Similarity.identity(guide)
         for level in self._levels:
             small = functional.avg_pool2d(guide, level.shrink)
             pose = level.correct(small, pose)
@@ -151,109 +228,79 @@ class Reference:
             *(torch.where(closer, getattr(pose, name), getattr(still, name)) for name in ("cos", "sin", "x", "y"))
         )
 
-    def laid_over(self, pictures: Tensor) -> Tensor:
-        """Pictures ``[B, 2C, h, w]``, each moved to lie as the reference does."""
-        return _sample(pictures, self.pose(pictures).grid(self._places))
+    def laid_over(self, pictures: Tensor, pose: Similarity) -> Tensor:
+        return _sample(pictures, pose.grid(self.places))
 
-    def deviations(self, pictures: Tensor) -> Tensor:
-        """How far pictures are from what is usual at their places, in units of two deviations.
 
-        Args:
-            pictures: ``[B, 2C, h, w]``.
+@dataclass(frozen=True)
+class Fitted:
+    """What good parts have in common.
 
-        Returns:
-            ``[B, 2C, h, w]``, -3 to 3; the reference is moved, not the picture. Zero beside the reference.
-        """
-        grid = self.pose(pictures).inverse().grid(self._places)
-        both = torch.cat([self.mean, self.deviation])[None].expand(len(pictures), -1, -1, -1)
-        mean, deviation = _sample(both, grid).chunk(2, dim=1)
-        across, down = grid.abs().unbind(dim=-1)  # not all(): OpenVINO counts integers one by one
-        inside = ((across <= 1) & (down <= 1))[:, None]
-        return ((pictures - mean) / (_SCALE * deviation) * inside).clamp(-_MOST, _MOST)
+    Attributes:
+        reference: Of all of them.
+        apart: What a network is to be trained by on the same parts.
+        explained: The share of what good parts that are left out differ by from place to place that the others
+            explain, of those channels that light is taken out of: 1 where all are alike, 0 or less where they have
+            nothing in common.
+    """
 
-    def to(self, device: str) -> "Reference":
-        """The same on a device."""
-        return Reference(self.mean.to(device), self.deviation.to(device))
-
-    def arrays(self, prefix: str = _PREFIX) -> dict[str, Tensor]:
-        """What is stored beside the weights."""
-        return {f"{prefix}mean": self.mean, f"{prefix}deviation": self.deviation}
-
-    @classmethod
-    def of_arrays(cls, arrays: dict[str, Tensor], prefix: str = _PREFIX) -> Self | None:
-        """Take what ``arrays`` gave out of the arrays of a file; None where it holds none."""
-        if f"{prefix}mean" not in arrays:
-            return None
-        return cls(arrays.pop(f"{prefix}mean"), arrays.pop(f"{prefix}deviation"))
+    reference: Reference
+    apart: Apart
+    explained: float
 
 
 @torch.inference_mode()
 def fit_reference(
-    train: "ImageSet", look: Callable[[Tensor], Tensor], progress: Progress = silent
-) -> tuple[Reference, float]:
-    """Lay up to 160 good parts over each other, and take their mean and deviation.
+    train: "ImageSet", look: Callable[[Tensor], Tensor], progress: Progress = silent, lie_as: Reference | None = None
+) -> Fitted:
+    """Lay up to 160 good parts over each other, and take their subspace and how far parts are from it.
 
-    Starting from the mean of the pictures as they are, each round lays them over the mean of the round before
-    (Learned-Miller, 2006, calls it congealing). The variance is ``settled`` as in
-    ``learning.detectors.placewise``.
+    Starting from the mean of how rough the pictures are as they lie, each round lays them over the mean of the round
+    before (Learned-Miller, 2006, calls it congealing). The deviation is that of parts that are left out in turn,
+    ``settled`` as in ``learning.detectors.placewise``.
 
     Args:
         train: Good parts.
         look: From images ``[B, C, h, w]`` to what a network sees of them, ``[B, 2C, h, w]``.
         progress: Told how far it is.
-
-    Returns:
-        The reference, and the share of what good parts differ by from place to place that it explains, of those
-        channels that light is taken out of: 1 where all are alike, 0 or less where they have nothing in common.
+        lie_as: A reference of such parts, over which they are laid instead.
     """
-    chosen = np.unique(np.linspace(0, len(train) - 1, min(_MOST_IMAGES, len(train))).round().astype(int)).tolist()
+    values = look(train.batch([0])).numel()
+    most = min(_MOST_IMAGES, max(_FEWEST_IMAGES, _MOST_VALUES // values), len(train))
+    chosen = np.unique(np.linspace(0, len(train) - 1, most).round().astype(int)).tolist()
     batches = [chosen[i : i + _BATCH] for i in range(0, len(chosen), _BATCH)]
-    moments = _Moments()
-    for done in range(_ROUNDS + 1):
-        reference = moments.reference() if done else None
-        moments = _Moments()
+    template = None if lie_as is None else lie_as.template
+    rounds = _ROUNDS + 1 if template is None else 0
+
+    def laid(done: int, of: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
+        aligner = None if template is None else _Aligner(template)
         for i, indices in enumerate(batches):
-            progress(done * len(batches) + i, (_ROUNDS + 1) * len(batches), "laying good parts over each other")
-            pictures = look(train.batch(indices))
-            moments.add(pictures if reference is None else reference.laid_over(pictures))
-    return moments.reference(), moments.explained()
+            progress(done * len(batches) + i, (rounds + 1) * len(batches), "laying good parts over each other")
+            seen = look(train.batch(indices))
+            yield of(seen) if aligner is None else aligner.laid_over(of(seen), aligner.pose(roughness(seen)))
+
+    for done in range(rounds):
+        template = sum((one.double().sum(dim=0)[0] for one in laid(done, roughness)), start=torch.zeros(()))
+        template = (template / len(chosen)).float()
+    assert template is not None
+    parts = torch.cat([one.cpu() for one in laid(rounds, lambda seen: seen)])
+    own = float(parts[:, parts.shape[1] // 2 :].var(dim=(-2, -1), correction=0).mean())
+    usual, subspaces, folds, squares = fit_subspace(parts, [train.groups[i] for i in chosen])
+    known = torch.full((len(train),), -1)
+    known[chosen] = folds
+    # All channels are in the same unit. Where good parts are all but alike, noise alone would stand out.
+    deviation = settled(squares, len(chosen), over=(-3, -2, -1))
+    deviation = (deviation + _STEADIEST * squares.median()).clamp_min(_LEAST).sqrt()
+    device = str(template.device)
+    reference = Reference(usual.to(device), deviation.to(device), template)
+    apart = Apart([one.to(device) for one in subspaces], known if subspaces else torch.full_like(known, -1))
+    explained = 1 - float(squares[len(squares) // 2 :].mean()) / own if subspaces and own >= _LEAST else 0.0
+    return Fitted(reference, apart, explained)
 
 
 def is_explained(share: float) -> bool:
     """Whether parts have so much in common that what is unusual for a place means something."""
     return share >= _LEAST_EXPLAINED
-
-
-class _Moments:
-    """Sums over pictures, in whose memory no picture stays."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._sum = self._squares = self._own = torch.zeros(())
-
-    def add(self, pictures: Tensor) -> None:
-        values = pictures.double()
-        self._count += len(values)
-        self._sum = self._sum + values.sum(dim=0)
-        self._squares = self._squares + values.square().sum(dim=0)
-        self._own = self._own + values.var(dim=(-2, -1), correction=0).sum(dim=0)
-
-    def reference(self) -> Reference:
-        mean, variance = self._mean_and_variance()
-        drawn = settled(variance, self._count, over=(-3, -2, -1))  # all channels are in the same unit
-        return Reference(mean.float(), drawn.clamp_min(_LEAST).sqrt().float())
-
-    def explained(self) -> float:
-        _, variance = self._mean_and_variance()
-        half = len(variance) // 2
-        own = float(self._own[half:].mean()) / self._count
-        if self._count < 2 or own < _LEAST:  # one part, or nothing on any: nobody knows
-            return 0.0
-        return 1 - float(variance[half:].mean()) * self._count / (self._count - 1) / own
-
-    def _mean_and_variance(self) -> tuple[Tensor, Tensor]:
-        mean = self._sum / self._count
-        return mean, (self._squares / self._count - mean.square()).clamp_min(0)
 
 
 def _guide(pictures: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from learning.bundle import Bundle, by_group
 from learning.config import TrainConfig
 from learning.detectors import Budget
+from learning.detectors.segment.detector import Segment
 from learning.errors import BundleError, ExportError
 from learning.evaluation import evaluate
 from learning.export import packages
@@ -137,11 +138,12 @@ def test_without_mirrors_an_image_is_looked_at_once(exports: dict[str, Bundle], 
     assert not torch.allclose(turned, once, atol=1e-4)
 
 
-def test_what_is_usual_of_roughness_is_part_of_the_graph(tiles: Path, tmp_path: Path) -> None:
+def test_reference_and_departure_are_part_of_the_graph(tiles: Path, tmp_path: Path) -> None:
     trained = train(
-        tiles, tmp_path / "trained", shares={"train": 0.5, "selection": 0.3, "calibration": 0.2}, reference=False
+        tiles, tmp_path / "trained", shares={"train": 0.5, "selection": 0.3, "calibration": 0.2}, reference=True
     )
-    assert trained.manifest.choices["structure"].startswith("yes: ")
+    assert isinstance(trained.detector, Segment)
+    assert trained.detector.departure is not None
     exported = export_bundle(trained, tmp_path / "openvino", ExportSettings(Format.OPENVINO))
     images = ImageSet([record.path for record in read_data(tiles)][:3], trained.preprocessing).batch(range(3))
     expected, found = trained.detector.predict(images), exported.detector.predict(images)

@@ -32,11 +32,13 @@ class Batch:
         images: ``[B, C, h, w]``, 0..1.
         masks: ``[B, 1, h, w]``, 0 or 1.
         marked: ``[B]`` bool; false where an image is flawed, and nobody said where.
+        parts: ``[B]``, the number of the good part that each image was made of; -1 for pictures of defects.
     """
 
     images: Tensor
     masks: Tensor
     marked: Tensor
+    parts: Tensor
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,14 @@ def make_batch(
     images = [good[:sound], made]
     marks = [torch.zeros_like(good[:sound, :1]), masks]
     marked = torch.ones(shares.batch, dtype=torch.bool)
+    parts = torch.tensor(chosen[: shares.batch])
     if shown:
         assert sources.pictures
         defective, drawn, marked[shares.batch - shown :] = sources.pictures.draw(generator, shown, shares.flips)
+        parts[shares.batch - shown :] = -1
         images.append(defective)
         marks.append(drawn)
-    return Batch(torch.cat(images), torch.cat(marks), marked)
+    return Batch(torch.cat(images), torch.cat(marks), marked, parts)
 
 
 def share_mixed(train: "ImageSet") -> float:

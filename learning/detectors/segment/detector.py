@@ -13,13 +13,14 @@ from torch.nn import functional
 
 from learning.curriculum import Curriculum, CurriculumConfig
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction, Traceable
+from learning.detectors.departure import Departure
 from learning.detectors.inputs import standardise
 from learning.detectors.reference import Reference, fit_reference, is_explained
 from learning.detectors.segment.batches import Batch, Shares, make_batch, share_mixed
 from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
 from learning.detectors.segment.scores import image_scores
-from learning.detectors.structure import Structure, fit_structure, scaled
+from learning.detectors.subspace import Apart
 from learning.detectors.weights import read_weights, restore, write_weights
 from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
@@ -44,7 +45,6 @@ _EARLIER_VIEWS = 4
 _VIEWS_KEY = "views"
 
 _MOST_HELD_OUT = 64
-_LEAST_SCORE = 1e-6
 
 _GENTLER = 0.25
 """Learning rate of a network that goes on from weights that are there, as a share of that from scratch."""
@@ -71,10 +71,8 @@ class SegmentConfig(DetectorConfig):
         description="Show the network how far each place is from what good parts usually look like there, too; none "
         "means where good parts, laid over each other, have enough in common, and are not mirrored (flips).",
     )
-    structure: bool = Field(
-        default=True,
-        description="Judge parts by how bright and how rough their places usually are, too, where there is no "
-        "reference, good parts have that in common, and they are not mirrored (flips).",
+    departure: bool = Field(
+        default=True, description="Where there is a reference, judge parts by how far they depart from it, too."
     )
     flips: bool | None = Field(
         default=None,
@@ -104,7 +102,11 @@ class SegmentConfig(DetectorConfig):
     @classmethod
     def _of_one_share(cls, values: Any) -> Any:
         """Bundles from before had one share, for both; they score as they did."""
-        if not isinstance(values, dict) or "score_share" not in values:
+        if not isinstance(values, dict):
+            return values
+        # Until departures took its place; weights that were chosen so are refused.
+        values = {key: value for key, value in values.items() if key != "structure"}
+        if "score_share" not in values:
             return values
         share = values["score_share"]
         return {"score_shares": (share,), "loss_share": share} | {k: v for k, v in values.items() if k != "score_share"}
@@ -126,7 +128,8 @@ class Segment(Detector):
     config: SegmentConfig
     network: UNet
     reference: Reference | None = None
-    structure: Structure | None = None
+    departure: Departure | None = None
+    _apart: Apart | None = None
     _start: "Segment | None" = None
     _views: int = _BEST_VIEWS
 
@@ -140,7 +143,7 @@ class Segment(Detector):
         checkpoint: Path | None = None,
         sources: FlawSources = NO_SOURCES,
     ) -> FitReport:
-        """Learn from good parts; ``selection`` is for the curriculum and the scale of the structure alone.
+        """Learn from good parts; ``selection`` is for the curriculum and the scale of departures alone.
 
         From the weights and the reference of another, it learns at a quarter of the learning rate.
 
@@ -152,13 +155,12 @@ class Segment(Detector):
         options, start = self.config, self._start
         choices: dict[str, str] = {}
         if start is None:
-            self.reference, choices = self._choose_reference(train, progress)
+            choices = self._choose_reference(train, progress)
         else:
-            self.reference = start.reference and start.reference.to(self.device)
+            self._take_reference(start.reference, train, progress)
         self.network = self._new_network()
         if start is not None:
             self.network.load_state_dict(start.network.state_dict())
-        usual = self._choose_structure(train, choices, progress)
         curriculum = self._curriculum(selection)
         if curriculum and sources.defects:
             msg = "a curriculum knows no confirmed defects; use one or the other (curriculum, in detector_config)"
@@ -184,10 +186,8 @@ class Segment(Detector):
         )
         if curriculum:
             choices["curriculum"] = curriculum.describe()
-        if usual is not None:
-            self.structure = self._scaled(usual, selection)
-            if self.structure is None:
-                choices["structure"] = "no: too few held-out parts say what is usual"
+        self._apart = None
+        choices |= self._choose_departure(selection)
         return FitReport(
             report.steps,
             report.seconds,
@@ -206,18 +206,24 @@ class Segment(Detector):
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score a batch ``[B, C, h, w]``."""
-        views = _VIEWS[: self._views] if self._flips else _VIEWS[:1]
         images = images.to(self.device)
+        if self.reference is not None:  # and so no mirrored views
+            inputs = self._inputs(images)
+            maps = self._probabilities(inputs, images)
+            scores = image_scores(maps, self.config.score_shares)
+            if self.departure is not None:
+                scores, maps = self.departure.join(scores, maps, inputs.chunk(2, dim=1)[1])
+            return Prediction(scores.float(), maps[:, 0].float())
+        views = _VIEWS[: self._views] if self._flips else _VIEWS[:1]
         mirrored = [images.flip(view) for view in views]
         if images.is_cuda:
             # In one pass, as a GPU has room for it; a processor is a third slower so.
-            found = self._probabilities(torch.cat(mirrored)).chunk(len(views))
+            whole = torch.cat(mirrored)
+            found = self._probabilities(self._inputs(whole), whole).chunk(len(views))
         else:
-            found = tuple(self._probabilities(some) for some in mirrored)
+            found = tuple(self._probabilities(self._inputs(some), some) for some in mirrored)
         maps = torch.stack([some.flip(view) for some, view in zip(found, views, strict=True)]).mean(dim=0)
         scores = image_scores(maps, self.config.score_shares)
-        if self.structure is not None:
-            scores, maps = self.structure.join(scores, maps, self._standardised(images))
         return Prediction(scores.float(), maps[:, 0].float())
 
     @torch.inference_mode()
@@ -240,22 +246,29 @@ class Segment(Detector):
         if mirrors or not self._flips:
             return Traceable(self, self.network)
         once = Segment(self.config.model_copy(update={"flips": False}), self.preprocessing, self.device)
-        once.network, once.reference, once.structure = self.network, self.reference, self.structure
+        once.network = self.network
         return Traceable(once, once.network)
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``."""
         arrays = self.network.state_dict() | {_VIEWS_KEY: torch.tensor(self._views)}
-        for usual in (self.reference, self.structure):
+        for usual in (self.reference, self.departure):
             arrays |= usual.arrays() if usual else {}
         write_weights(folder, arrays)
 
     def load(self, folder: Path, device: str = "cpu") -> Self:
-        """Read ``weights.safetensors``."""
+        """Read ``weights.safetensors``.
+
+        Raises:
+            ConfigError: If it judges by brightness and roughness, which departures have taken the place of.
+        """
         self.device = device
         arrays = read_weights(folder, device)
+        if "structure.mean" in arrays:
+            msg = "this model judges by brightness and roughness, as models of this version no longer do: train it anew"
+            raise ConfigError(msg)
         self._views = int(arrays.pop(_VIEWS_KEY, torch.tensor(_EARLIER_VIEWS)))
-        self.reference, self.structure = Reference.of_arrays(arrays), Structure.of_arrays(arrays)
+        self.reference, self.departure = Reference.of_arrays(arrays), Departure.of_arrays(arrays)
         self.network = self._new_network()
         restore(self.network, arrays)
         return self
@@ -269,34 +282,40 @@ class Segment(Detector):
 
         return Curriculum(self.config.families, selection, score, self.config.curriculum, mirror=self._flips)
 
-    def _choose_reference(self, train: "ImageSet", progress: Progress) -> tuple[Reference | None, dict[str, str]]:
-        """The reference, if it is wanted or good parts ask for it; and what was chosen, if that was left open."""
+    def _choose_reference(self, train: "ImageSet", progress: Progress) -> dict[str, str]:
+        """Take a reference if it is wanted or good parts ask for it; what was chosen, if that was left open."""
+        self.reference = None
         if self.config.reference is False or (self.config.reference is None and self.config.flips):
-            return None, {}
-        reference, explained = fit_reference(train, lambda images: self._standardised(images.to(self.device)), progress)
+            return {}
+        fitted = fit_reference(train, self._seen, progress)
+        wanted = self.config.reference or is_explained(fitted.explained)
+        if wanted:
+            self.reference, self._apart = fitted.reference, fitted.apart
         if self.config.reference:
-            return reference, {}
-        wanted = is_explained(explained)
-        text = f"{'yes' if wanted else 'no'}: it explains {100 * max(explained, 0):.0f} % of what good parts show"
-        return (reference if wanted else None), {"reference": text}
+            return {}
+        directions = len(fitted.reference.usual.directions)
+        text = f"in {directions} directions, it explains {100 * max(fitted.explained, 0):.0f} % of what good parts show"
+        return {"reference": f"{'yes' if wanted else 'no'}: {text}"}
 
-    def _choose_structure(self, train: "ImageSet", choices: dict[str, str], progress: Progress) -> Reference | None:
-        """What is usual of brightness and roughness, where good parts have that in common and nothing finer."""
-        self.structure = None
-        if not self.config.structure or self.config.flips or self.reference is not None:
-            return None
-        if self._start is not None:
-            known = self._start.structure
-            return None if known is None else known.to(self.device).reference
-        usual, explained = fit_structure(train, lambda images: self._standardised(images.to(self.device)), progress)
-        text = f"it explains {100 * max(explained, 0):.0f} % of how rough good parts are from place to place"
-        choices["structure"] = f"{'no' if usual is None else 'yes'}: {text}"
-        return usual
+    def _take_reference(self, known: Reference | None, train: "ImageSet", progress: Progress) -> None:
+        """Go on with another's reference, which a network has learnt by."""
+        self.reference = known and known.to(self.device)
+        if self.reference is None or self.reference.template is None:
+            return
+        fitted = fit_reference(train, self._seen, progress, lie_as=self.reference)
+        self._apart = fitted.apart
 
-    def _scaled(self, usual: Reference, selection: "ImageSet") -> Structure | None:
-        images = selection.batch(range(min(len(selection), _MOST_HELD_OUT))).to(self.device)
-        logits = torch.cat([self.predict(one).scores for one in images.split(1)]).double().logit(_LEAST_SCORE)
-        return scaled(usual, logits, torch.cat([self._standardised(one) for one in images.split(1)]))
+    def _choose_departure(self, selection: "ImageSet") -> dict[str, str]:
+        """Learn from held-out parts what departures are worth; what was chosen."""
+        self.departure = None
+        if self.reference is None or not self.config.departure:
+            return {}
+        images = selection.batch(range(min(len(selection), _MOST_HELD_OUT)))
+        scores = torch.cat([self.predict(one).scores for one in images.split(1)])
+        with torch.inference_mode():
+            deviations = torch.cat([self.reference.deviations(self._seen(one)) for one in images.split(1)])
+        self.departure = Departure.fit(scores, deviations)
+        return {} if self.departure else {"departure": "no: too few held-out parts say what is usual"}
 
     @property
     def _flips(self) -> bool:
@@ -314,31 +333,35 @@ class Segment(Detector):
         network = UNet(inputs, self.config.widths, self.config.stem)
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def _inputs(self, images: Tensor) -> Tensor:
-        """Standardised images, and how far they are from the reference, if there is one."""
-        seen = self._standardised(images.to(self.device))
+    def _inputs(self, images: Tensor, parts: Tensor | None = None) -> Tensor:
+        """Standardised images, and how far they are from the reference, if there is one.
+
+        While the detector is trained, ``parts`` ``[B]`` says which of the good parts they were made of, or -1.
+        """
+        seen = self._seen(images)
         if self.reference is not None:
             with torch.no_grad():
-                seen = torch.cat([seen, self.reference.deviations(seen)], dim=1)
+                seen = torch.cat([seen, self.reference.deviations(seen, self._apart, parts)], dim=1)
         return seen.contiguous(memory_format=torch.channels_last)
 
-    def _standardised(self, images: Tensor) -> Tensor:
-        """Standardised images, their right and lower edges replicated up to multiples of the network's stride."""
+    def _seen(self, images: Tensor) -> Tensor:
+        """Standardised images on the device, edges replicated up to multiples of the network's stride."""
+        images = images.to(self.device)
         height, width = images.shape[-2:]
         padding = (0, -width % self._stride, 0, -height % self._stride)
         return standardise(functional.pad(images, padding, mode="replicate"))
 
-    def _probabilities(self, images: Tensor) -> Tensor:
+    def _probabilities(self, inputs: Tensor, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
-        logits: Tensor = self.network(self._inputs(images))
+        logits: Tensor = self.network(inputs)
         # Of bfloat16, probabilities next to one would be one.
         return logits[..., :height, :width].float().sigmoid()
 
 
 def _compute_losses(
-    inputs: Callable[[Tensor], Tensor], config: SegmentConfig, network: nn.Module, batch: Batch
+    inputs: Callable[[Tensor, Tensor], Tensor], config: SegmentConfig, network: nn.Module, batch: Batch
 ) -> dict[str, Tensor]:
-    images = inputs(batch.images)
+    images = inputs(batch.images, batch.parts)
     logits = network(images).float()
     masks = functional.pad(batch.masks.to(logits), _padding(batch.masks.shape, logits.shape))
     return compute_losses(logits, masks, config.loss_share, batch.marked.to(logits.device))
