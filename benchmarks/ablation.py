@@ -198,7 +198,7 @@ def train_cell(exam: Exam, settings: Settings, variant: str, seed: int) -> Cell:
     """Train the default detector on the families of a variant, and let it score the exam."""
     families = variants(settings.families)[variant]
     # Mirrored views would quadruple the time of scoring, and help every variant alike.
-    detector = create(DETECTOR, {"families": families, "flips": False, "structure": False}, exam.train.preprocessing)
+    detector = create(DETECTOR, {"families": families, "flips": False}, exam.train.preprocessing)
     report = detector.fit(exam.train, exam.train, seed, Budget(minutes=settings.minutes, steps=settings.steps))
     return Cell(exam.name, exam.fingerprint, variant, seed, report.steps, report.seconds, exam.scores(detector))
 

@@ -111,7 +111,7 @@ def run(
 ) -> dict[str, Any]:
     """Train in one of the ways and judge; see ``benchmarks.choice.judge``."""
     # The pretrained network sees pictures alone, so that none of the ways knows what is usual at a place.
-    config, preprocessing = SegmentConfig(reference=False, structure=False), exam.train.preprocessing
+    config, preprocessing = SegmentConfig(reference=False), exam.train.preprocessing
     if way == COMPARING:
         comparing = Comparing(config, preprocessing)
         comparing.start = started
