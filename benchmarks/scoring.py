@@ -221,9 +221,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.minutes = options.minutes or (0.2 if options.device == "cuda" else 5.0)
     options.parts = _PARTS
     if options.quick:
-        options.minutes, options.timed = min(options.minutes, 0.3), 30
+        options.minutes, options.timed = min(options.minutes, 0.2), 20
         options.seeds = options.seeds[:1]
-        options.parts = {"good": 40, "test_good": 10, "defective": 14}
+        options.parts = {"good": 24, "test_good": 6, "defective": 8}
     options.budget = Budget(steps=options.steps) if options.steps else Budget(minutes=options.minutes)
     return options
 

@@ -44,7 +44,7 @@ _MOST = 3.0
 _SCALE = 2.0
 """Deviations are given in units of so many, up to ``_MOST`` units, as a network's other inputs are."""
 
-_LEAST_EXPLAINED = 0.35
+_LEAST_EXPLAINED = 0.25
 
 
 class Similarity:
