@@ -68,9 +68,8 @@ class Comparing(Pretrained):
         self.bank = every[torch.randperm(len(every), generator=Generator().manual_seed(seed))[:_PLACES]]
         return FitReport(0, time.monotonic() - started, weights="file")
 
-    def _probabilities(self, images: Tensor) -> Tensor:
+    def _probabilities(self, inputs: Tensor, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
-        inputs = self._inputs(images)
         logits = self.comparer.comparison(self.comparer.places(inputs), self.bank[None]).logits
         logits = functional.interpolate(logits, size=inputs.shape[-2:], mode="bilinear", align_corners=False)
         return logits[..., :height, :width].sigmoid()
