@@ -17,6 +17,9 @@ from synth.windows import Window, run
 
 _MOST = 4
 
+_OCTAVES = 3
+"""Of the noise that bends the outlines."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BlobParameters(RegionParameters):
@@ -58,8 +61,10 @@ class Blob(Family[BlobParameters]):
         """Draw a blob per image; three in four are dark, one in four is a cluster; most dark ones are pits."""
         draws = Draws(generator, count, severity)
         depth = draws.signed(*self.depth, negative=0.75)
+        # Bright inclusions are another matter, and no hole that light falls into.
+        depth = np.where(depth > 0, np.float32(0.7) * depth, depth)
         return BlobParameters(
-            **draw_region(draws, self.size, aspect=(0.35, 1.0), softness=(0.1, 1.2), square=0.05),
+            **draw_region(draws, self.size, aspect=(0.35, 1.0), softness=(0.1, 0.8), square=0.05),
             depth=depth,
             rim=draws.uniform(-0.6, 0.4),
             number=(draws.integers(0, 4 * _MOST - 1) - 3 * _MOST + 2).clip(1, _MOST),
@@ -70,17 +75,18 @@ class Blob(Family[BlobParameters]):
 
     def reach(self, parameters: BlobParameters, size: tuple[int, int]) -> Numbers:
         """As far as the farthest blob of the cluster, and the light on its wall."""
-        reach = region_reach(parameters, size)
+        ragged = (1 + 0.3 * parameters.roughness)[:, None]
+        reach = region_reach(parameters, size) * ragged
         for i in range(1, int(parameters.number.max())):
             shift, blob = _blob(parameters, i, size)
-            reach = np.maximum(reach, (np.abs(shift) + region_reach(blob, size)) * (parameters.number > i)[:, None])
+            reach = np.maximum(reach, (np.abs(shift) + region_reach(blob, size) * ragged) * (parameters.number > i)[:, None])
         return reach + _step(parameters, size)[:, None] * (parameters.relief > 0)[:, None]
 
     def paint_in_place(self, spots: Spots, parameters: BlobParameters, context: Context) -> Numbers:
         """In one loop over the pixels."""
         p = parameters
         table = spots.table(*region_columns(p), p.depth, p.rim, p.number, p.spread, p.light, p.relief)
-        paint("paint_blobs", spots, spots.level, table, bell_table(), *directions())
+        paint("paint_blobs", spots, spots.level, _OCTAVES, table, bell_table(), *directions())
         return NO_FLAWS
 
     def paint(self, window: Window, parameters: BlobParameters, context: Context) -> Tensor:
@@ -110,13 +116,13 @@ def _lit(images: Tensor, inside: Tensor, window: Window, parameters: BlobParamet
 
 def _cluster(parameters: BlobParameters, window: Window) -> Tensor:
     """The blobs of each cluster together, ``[B, 1, h, w]`` in 0..1."""
-    inside = region(parameters, window)
+    inside = region(parameters, window, octaves=_OCTAVES)
     for i in range(1, int(parameters.number.max())):
         rows = np.flatnonzero(parameters.number > i)
         shift, blob = _blob(parameters, i, window.size)
         beside = replace(window.rows(rows), centre=window.centre[rows] + shift[rows])
         there = run(rows)
-        inside[there] = torch.maximum(inside[there], region(select(blob, rows), beside))
+        inside[there] = torch.maximum(inside[there], region(select(blob, rows), beside, octaves=_OCTAVES))
     return inside
 
 

@@ -127,7 +127,8 @@ class Crack(Family[CrackParameters]):
             wander=draws.uniform(0.1, 2.0) * np.where(crossing, np.float32(0.4), np.float32(1)),
             jitter=draws.uniform(0.05, 0.6),
             width=np.where(is_open, width * draws.sized(1.0, 3.0), width),
-            depth=np.where(is_open, -np.abs(depth), depth),
+            # Bright ones are what dust or a crushed rim shows, and never quite white.
+            depth=np.where(is_open, -np.abs(depth), np.where(depth > 0, np.float32(0.6) * depth, depth)),
             branches=np.maximum(draws.integers(0, 2 * _BRANCHES) - _BRANCHES, 0),
             crossing=crossing,
             wall=draws.uniform(0.15, 0.65) * is_open,
