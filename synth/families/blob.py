@@ -79,7 +79,8 @@ class Blob(Family[BlobParameters]):
         reach = region_reach(parameters, size) * ragged
         for i in range(1, int(parameters.number.max())):
             shift, blob = _blob(parameters, i, size)
-            reach = np.maximum(reach, (np.abs(shift) + region_reach(blob, size) * ragged) * (parameters.number > i)[:, None])
+            beside = np.abs(shift) + region_reach(blob, size) * ragged
+            reach = np.maximum(reach, beside * (parameters.number > i)[:, None])
         return reach + _step(parameters, size)[:, None] * (parameters.relief > 0)[:, None]
 
     def paint_in_place(self, spots: Spots, parameters: BlobParameters, context: Context) -> Numbers:

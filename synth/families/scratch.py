@@ -161,8 +161,7 @@ class Scratch(Family[ScratchParameters]):
 
 
 def _grooves(parameters: ScratchParameters) -> Numbers:
-    """What each groove has of its own, ``[B, 3, 6]`` float32: two phases, start and end along the chord, depth, and how
-    many pitches beside the first it lies."""
+    """What grooves have of their own, ``[B, 3, 6]``: two phases, start, end, depth, and pitches beside the first."""
     rolls = uniforms(parameters.seed, _MOST * _ROLLS).reshape(-1, _MOST, _ROLLS)
     first = np.arange(_MOST) == 0
     rolls[..., 2] = np.where(first, 0, 0.3 * rolls[..., 2])

@@ -298,7 +298,7 @@ def paint_scratches(
     table: Numbers,
     grooves: Numbers,
 ) -> None:
-    """See ``synth.families.scratch``; cosine, sine, length, deviation, bend, depth, number, pitch, wander, fading, burr.
+    """See ``synth.families.scratch``; cosine, sine, length, deviation, bend, depth, grooves, pitch, wander, fading.
 
     Args:
         images: See above.
