@@ -177,7 +177,7 @@ def _specks(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple
     points = places[:, :, None] + 0.8 * radius[..., None, None] * shape
     radii = radius[..., None] * (0.5 + 0.2 * grains[..., 2]).clip(0.2, 0.9)
     # What is smaller than a pixel is fainter, not larger.
-    dense = (0.35 + 0.65 * chances[:, :, 2, None]) * (0.85 + 0.2 * grains[..., 1]).clip(0.5, 1)
+    dense = (0.5 + 0.5 * chances[:, :, 2, None]) * (0.85 + 0.2 * grains[..., 1]).clip(0.5, 1)
     strength = dense * np.minimum(radii, 0.6) / np.float32(0.6)
     other = (chances[:, :, 3] < parameters.mixed[:, None])[..., None]
     strength = np.where(other, -strength, strength)
