@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from synth.draws import Draws
+from synth.draws import Draws, subdued
 from synth.families.base import Context, Family, select
 from synth.families.shading import light, shade
 from synth.masks import RegionParameters, draw_region, half_axes, region, region_columns, region_reach
@@ -60,9 +60,7 @@ class Blob(Family[BlobParameters]):
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> BlobParameters:
         """Draw a blob per image; three in four are dark, one in four is a cluster; most dark ones are pits."""
         draws = Draws(generator, count, severity)
-        depth = draws.signed(*self.depth, negative=0.75)
-        # Bright inclusions are another matter, and no hole that light falls into.
-        depth = np.where(depth > 0, np.float32(0.7) * depth, depth)
+        depth = subdued(draws.signed(*self.depth, negative=0.75), self.depth[0])
         return BlobParameters(
             **draw_region(draws, self.size, aspect=(0.35, 1.0), softness=(0.1, 0.8), square=0.05),
             depth=depth,
