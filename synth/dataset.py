@@ -170,7 +170,8 @@ def replay_image(folder: Path, name: str, defects: DefectBank | None = None) -> 
         The flawed image ``[C, H, W]`` and its mask ``[1, H, W]``.
 
     Raises:
-        SynthError: If there is no such image, or a file that it was made from is gone or has changed.
+        SynthError: If there is no such image, a file that it was made from is gone or has changed, or families have
+            been painted otherwise since.
     """
     name = name.removesuffix(".png")
     rows = read_manifest(folder / MANIFEST, name)
@@ -178,6 +179,12 @@ def replay_image(folder: Path, name: str, defects: DefectBank | None = None) -> 
         msg = f"{folder / MANIFEST} knows no image {name!r}"
         raise SynthError(msg)
     info = read_manifest_info(folder / MANIFEST)
+    if info.draws != DRAWS:
+        msg = (
+            f"{folder} was made by flawsmith {info.version}, which painted some families otherwise: this one would "
+            "give other pixels; replay it with that version, or make the set again"
+        )
+        raise SynthError(msg)
     settings = SynthesisSettings.model_validate(info.settings)
     if info.defects != _digest(defects):
         msg = f"{folder} was made from {'other' if info.defects else 'no'} confirmed defects; give those for a replay"

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synth.draws import DRAWS
 from synth.errors import SynthError
 from synth.families.base import NO_CONTEXT, Canvas, Context, visible_change
 from synth.families.plain import from_plain
@@ -213,12 +214,14 @@ class ManifestInfo:
         schema: Of its columns.
         settings: With which the set was made, as plain data.
         defects: SHA-256 of the confirmed defects that it was made from; empty where there were none.
+        draws: How families drew and painted, see ``synth.draws.DRAWS``; 0 in manifests that did not say yet.
     """
 
     version: str = field(default_factory=lambda: version("flawsmith"))
     schema: int = SCHEMA
     settings: Mapping[str, Any] = field(default_factory=dict)
     defects: str = ""
+    draws: int = DRAWS
 
 
 def write_manifest(rows: Iterable[ManifestRow], path: Path, info: ManifestInfo | None = None) -> None:
@@ -275,7 +278,7 @@ def read_manifest_info(path: Path) -> ManifestInfo:
     if _METADATA not in (schema.metadata or {}):
         msg = f"{path} is no manifest of flawsmith: its columns are {', '.join(schema.names)}"
         raise SynthError(msg)
-    info = ManifestInfo(**json.loads(schema.metadata[_METADATA]))
+    info = ManifestInfo(**{"draws": 0} | json.loads(schema.metadata[_METADATA]))
     if info.schema != SCHEMA:
         msg = f"{path} is a manifest of schema {info.schema}, by flawsmith {info.version}; this one reads {SCHEMA}"
         raise SynthError(msg)

@@ -125,20 +125,21 @@ def region_reach(parameters: RegionParameters, size: tuple[int, int], smallest: 
     return np.where(parameters.square[:, None], along + across, np.hypot(along, across)) * grown[:, None]
 
 
-def region(parameters: RegionParameters, window: Window, smallest: float = 1.5) -> Tensor:
+def region(parameters: RegionParameters, window: Window, smallest: float = 1.5, octaves: int = 1) -> Tensor:
     """Irregular soft regions around the window's centres.
 
     Args:
         parameters: One region for each image.
         window: Where to evaluate it.
         smallest: Least half axis in pixels.
+        octaves: Of the noise that bends the outline: more make it ragged.
 
     Returns:
         ``[B, 1, h, w]`` in 0..1, 1 inside.
     """
     _, shorter = half_axes(parameters, window.size, smallest)
     edge = np.maximum(parameters.softness, 1 / shorter)
-    return _inside(parameters, window, smallest, 1 / edge, 0.5, cut=True)
+    return _inside(parameters, window, smallest, 1 / edge, 0.5, cut=True, octaves=octaves)
 
 
 def inwardness(parameters: RegionParameters, window: Window, smallest: float = 1.5, octaves: int = 1) -> Tensor:

@@ -26,6 +26,9 @@ _SOONER = 0.6
 _UNEVEN = 0.12
 """How far the grain moves the outline of what goes right through, in half axes."""
 
+_GLOSS = 0.8
+"""How far what faces the light goes to white, over what turns away to black."""
+
 _OCTAVES = 4
 """Of the noise that the outline is broken by, and of the broken surface's grain."""
 
@@ -69,11 +72,11 @@ class Bite(Family[BiteParameters]):
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> BiteParameters:
         """Draw a bite per image; half are brighter than the part, as fresh breaks are, and half go right through."""
         draws = Draws(generator, count, severity)
-        place = draw_place(draws, self.size, aspect=(0.3, 1.0), roughness=(0.08, 0.35))
+        place = draw_place(draws, self.size, aspect=(0.3, 1.0), roughness=(0.12, 0.45))
         return BiteParameters(
             **{**place, "size": draws.sized(*self.size, _SOONER)},
             brightness=draws.signed(*self.brightness, 0.5, _SOONER),
-            facets=draws.strong(0.08, 0.6, _SOONER),
+            facets=draws.strong(0.08, 0.45, _SOONER),
             grain=draws.uniform(0.1, 0.4),
             through=np.where(draws.chance(0.5), draws.uniform(0.15, 0.6), draws.uniform(1.0, 2.0)),
             opacity=np.minimum(draws.strong(0.2, 12.0), 1),
@@ -92,7 +95,7 @@ class Bite(Family[BiteParameters]):
         hollow = np.where(there[:, None], background, spots.level * np.float32(0.15))
         surface = relative(spots, p.brightness).astype(np.float32, copy=False)
         table = spots.table(*place_columns(p), p.facets, p.grain, p.through, p.opacity)
-        surfaces = surface, hollow, _FACETS, _OCTAVES, _GRAINS, _UNEVEN
+        surfaces = surface, hollow, _FACETS, _OCTAVES, _GRAINS, _UNEVEN, _GLOSS
         paint("paint_bites", spots, *surfaces, table, flat_table(), *directions())
         return NO_FLAWS
 
@@ -103,9 +106,11 @@ class Bite(Family[BiteParameters]):
         grain = perlin(parameters.seed + 1, _GRAINS * np.array(window.size) / shorter[:, None], window, _OCTAVES)
         shade.mul_(window.column(parameters.facets)).addcmul_(grain, window.column(parameters.grain))
         # Deep places get less light; the edge that the break runs out in catches some.
-        shade.sub_(inside.clamp(0, 1).mul_(0.4)).add_(1)
+        shade.sub_(inside.clamp(0, 1).mul_(0.4))
         gone = grain.mul_(_UNEVEN).add_(inside).sub_(window.column(parameters.through))
-        content = window.colours(relative(window, parameters.brightness)) * shade
+        surface = window.colours(relative(window, parameters.brightness))
+        # Darker by a share of the brightness, brighter by one of what is missing to white, so that grain stays seen.
+        content = surface + shade * torch.where(shade > 0, (1 - surface) * _GLOSS, surface)
         hollow = window.colours(np.where(window.has_background[:, None], window.background, window.level * 0.15))
         # As soft as a pixel, in half axes.
         edge = window.column(1 / shorter)

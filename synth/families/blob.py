@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from synth.draws import Draws
+from synth.draws import Draws, subdued
 from synth.families.base import Context, Family, select
 from synth.families.shading import light, shade
 from synth.masks import RegionParameters, draw_region, half_axes, region, region_columns, region_reach
@@ -16,6 +16,9 @@ from synth.spots import NO_FLAWS, Spots, paint
 from synth.windows import Window, run
 
 _MOST = 4
+
+_OCTAVES = 3
+"""Of the noise that bends the outlines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +60,9 @@ class Blob(Family[BlobParameters]):
     def draw(self, generator: Generator, count: int, severity: Tensor | None = None) -> BlobParameters:
         """Draw a blob per image; three in four are dark, one in four is a cluster; most dark ones are pits."""
         draws = Draws(generator, count, severity)
-        depth = draws.signed(*self.depth, negative=0.75)
+        depth = subdued(draws.signed(*self.depth, negative=0.75), self.depth[0])
         return BlobParameters(
-            **draw_region(draws, self.size, aspect=(0.35, 1.0), softness=(0.1, 1.2), square=0.05),
+            **draw_region(draws, self.size, aspect=(0.35, 1.0), softness=(0.1, 0.8), square=0.05),
             depth=depth,
             rim=draws.uniform(-0.6, 0.4),
             number=(draws.integers(0, 4 * _MOST - 1) - 3 * _MOST + 2).clip(1, _MOST),
@@ -70,17 +73,19 @@ class Blob(Family[BlobParameters]):
 
     def reach(self, parameters: BlobParameters, size: tuple[int, int]) -> Numbers:
         """As far as the farthest blob of the cluster, and the light on its wall."""
-        reach = region_reach(parameters, size)
+        ragged = (1 + 0.3 * parameters.roughness)[:, None]
+        reach = region_reach(parameters, size) * ragged
         for i in range(1, int(parameters.number.max())):
             shift, blob = _blob(parameters, i, size)
-            reach = np.maximum(reach, (np.abs(shift) + region_reach(blob, size)) * (parameters.number > i)[:, None])
+            beside = np.abs(shift) + region_reach(blob, size) * ragged
+            reach = np.maximum(reach, beside * (parameters.number > i)[:, None])
         return reach + _step(parameters, size)[:, None] * (parameters.relief > 0)[:, None]
 
     def paint_in_place(self, spots: Spots, parameters: BlobParameters, context: Context) -> Numbers:
         """In one loop over the pixels."""
         p = parameters
         table = spots.table(*region_columns(p), p.depth, p.rim, p.number, p.spread, p.light, p.relief)
-        paint("paint_blobs", spots, spots.level, table, bell_table(), *directions())
+        paint("paint_blobs", spots, spots.level, _OCTAVES, table, bell_table(), *directions())
         return NO_FLAWS
 
     def paint(self, window: Window, parameters: BlobParameters, context: Context) -> Tensor:
@@ -110,13 +115,13 @@ def _lit(images: Tensor, inside: Tensor, window: Window, parameters: BlobParamet
 
 def _cluster(parameters: BlobParameters, window: Window) -> Tensor:
     """The blobs of each cluster together, ``[B, 1, h, w]`` in 0..1."""
-    inside = region(parameters, window)
+    inside = region(parameters, window, octaves=_OCTAVES)
     for i in range(1, int(parameters.number.max())):
         rows = np.flatnonzero(parameters.number > i)
         shift, blob = _blob(parameters, i, window.size)
         beside = replace(window.rows(rows), centre=window.centre[rows] + shift[rows])
         there = run(rows)
-        inside[there] = torch.maximum(inside[there], region(select(blob, rows), beside))
+        inside[there] = torch.maximum(inside[there], region(select(blob, rows), beside, octaves=_OCTAVES))
     return inside
 
 

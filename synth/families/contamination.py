@@ -17,7 +17,7 @@ from synth.stamps import extent, stamp
 from synth.windows import Window
 
 _MOST_SPECKS = 160
-_GRAINS = 3
+_GRAINS = 4
 """Dots that a speck is made of."""
 _MOST_FIBRES = 6
 _KNOTS = 12
@@ -166,13 +166,19 @@ def _specks(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple
     places[:, 0] = 0
 
     # Most are small and few are large, as crushed matter is.
-    radius = (parameters.grain * min(size))[:, None] * np.minimum(np.exp(0.55 * rolls[..., 2]), 4)
+    radius = (parameters.grain * min(size))[:, None] * np.clip(0.8 * np.exp(0.7 * rolls[..., 2]), 0.2, 2.2)
     number = np.arange(most) < parameters.specks[:, None]
     grains = normals(parameters.seed + 3, most * _GRAINS * 3).reshape(-1, most, _GRAINS, 3)
-    points = places[:, :, None] + 0.7 * radius[..., None, None] * grains[..., :2].clip(-2, 2)
-    radii = radius[..., None] * (0.65 + 0.2 * grains[..., 2]).clip(0.3, 1)
+    # Chips and slivers: dots along a direction of the speck's own, thick here and thin there, not all as dense.
+    turn = np.float32(2 * np.pi) * chances[:, :, 0, None] * _HEAPS
+    along, across = grains[..., 0].clip(-2, 2), 0.35 * grains[..., 1].clip(-2, 2)
+    cos, sin = np.cos(turn), np.sin(turn)
+    shape = np.stack([along * cos - across * sin, along * sin + across * cos], axis=-1)
+    points = places[:, :, None] + 0.8 * radius[..., None, None] * shape
+    radii = radius[..., None] * (0.5 + 0.2 * grains[..., 2]).clip(0.2, 0.9)
     # What is smaller than a pixel is fainter, not larger.
-    strength = (0.5 + 0.5 * chances[:, :, 2, None]) * np.minimum(radii, 0.6) / np.float32(0.6)
+    dense = (0.5 + 0.5 * chances[:, :, 2, None]) * (0.85 + 0.2 * grains[..., 1]).clip(0.5, 1)
+    strength = dense * np.minimum(radii, 0.6) / np.float32(0.6)
     other = (chances[:, :, 3] < parameters.mixed[:, None])[..., None]
     strength = np.where(other, -strength, strength)
     count = len(points)
@@ -186,7 +192,7 @@ def _fibres(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple
         return np.zeros((rows, 0, 2), np.float32), nothing, nothing
     rolls = normals(parameters.seed + 4, most * (_KNOTS + 4)).reshape(-1, most, _KNOTS + 4)
     length = (parameters.length * min(size))[:, None] * np.exp(0.4 * rolls[..., 0]).clip(0.4, 2.0)
-    radius = np.maximum(0.45 * parameters.grain * min(size), 0.3)
+    radius = np.maximum(0.3 * parameters.grain * min(size), 0.3)
     # Dots lie closer than they are thick; fibres that need fewer than the longest draw nothing with the rest.
     count = np.maximum(np.ceil(length / (0.6 * np.maximum(radius, 0.8)[:, None])), 2)
     dots = np.arange(int(count.max()))
@@ -201,4 +207,7 @@ def _fibres(parameters: ContaminationParameters, size: tuple[int, int]) -> tuple
     points = first[:, :, None] + steps.cumsum(axis=2)
     drawn = (np.arange(most) < parameters.fibres[:, None])[..., None] & (dots < count[..., None])
     radii = (radius[:, None, None] * drawn).reshape(rows, -1)
-    return points.reshape(rows, -1, 2), radii, np.full_like(radii, 0.85)
+    # A fibre is seen where it catches light or casts a shadow, and less in between.
+    turn = knot * (0.5 + np.abs(rolls[..., 3:4])) + 3 * rolls[..., 2:3]
+    strength = (0.6 + 0.25 * np.sin(turn)).astype(np.float32).reshape(rows, -1)
+    return points.reshape(rows, -1, 2), radii, strength

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from synth.compiled import kernels
-from synth.draws import Draws
+from synth.draws import Draws, subdued
 from synth.families.base import Context, Family, select
 from synth.families.shading import brightens, light, mixed, shade, sunken
 from synth.masks import FlawParameters
@@ -127,7 +127,7 @@ class Crack(Family[CrackParameters]):
             wander=draws.uniform(0.1, 2.0) * np.where(crossing, np.float32(0.4), np.float32(1)),
             jitter=draws.uniform(0.05, 0.6),
             width=np.where(is_open, width * draws.sized(1.0, 3.0), width),
-            depth=np.where(is_open, -np.abs(depth), depth),
+            depth=np.where(is_open, -np.abs(depth), subdued(depth, self.depth[0])),
             branches=np.maximum(draws.integers(0, 2 * _BRANCHES) - _BRANCHES, 0),
             crossing=crossing,
             wall=draws.uniform(0.15, 0.65) * is_open,

@@ -55,7 +55,7 @@ class Deform(Family[DeformParameters]):
         self,
         size: tuple[float, float] = (0.025, 0.3),
         strength: tuple[float, float] = (0.15, 1.0),
-        light: tuple[float, float] = (0.02, 0.25),
+        light: tuple[float, float] = (0.02, 0.18),
     ) -> None:
         self.size = size
         self.strength = strength

@@ -49,7 +49,7 @@ class Dent(Family[DentParameters]):
     name: ClassVar[str] = "dent"
     parameters_class = DentParameters
 
-    def __init__(self, size: tuple[float, float] = (0.012, 0.22), depth: tuple[float, float] = (0.06, 0.75)) -> None:
+    def __init__(self, size: tuple[float, float] = (0.012, 0.22), depth: tuple[float, float] = (0.06, 0.55)) -> None:
         self.size = size
         self.depth = depth
 

@@ -59,7 +59,7 @@ class Ripple(Family[RippleParameters]):
     name: ClassVar[str] = "ripple"
     parameters_class = RippleParameters
 
-    def __init__(self, amount: tuple[float, float] = (0.05, 0.5), size: tuple[float, float] = (0.04, 0.5)) -> None:
+    def __init__(self, amount: tuple[float, float] = (0.05, 0.38), size: tuple[float, float] = (0.04, 0.5)) -> None:
         self.amount = amount
         self.size = size
 

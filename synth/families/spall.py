@@ -74,11 +74,14 @@ class Spall(Family[SpallParameters]):
         )
         at_border, side, end = draws.chance(0.25), draws.integers(0, 1), draws.integers(0, 1)
         moved = at_border[:, None] & (side[:, None] == [0, 1])
+        brightness = draws.signed(*self.brightness, negative=0.6)
+        # On a bright floor grains are lit all around, so that they stand out less.
+        dull = np.where(brightness > 0, np.float32(0.5), np.float32(1))
         return SpallParameters(
             **{**region, "centre": np.where(moved, end[:, None].astype(np.float32), region["centre"])},
-            brightness=draws.signed(*self.brightness, negative=0.6),
+            brightness=brightness,
             fade=draws.uniform(0.0, 0.8),
-            grain=draws.strong(0.1, 0.55),
+            grain=draws.strong(0.1, 0.55) * dull,
             grit=draws.log_uniform(0.004, 0.012),
             light=draws.uniform(0, 2 * np.pi),
             relief=draws.strong(0.25, 1.0),

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from synth.draws import Draws
+from synth.draws import Draws, subdued
 from synth.families.base import Context, Family, select
 from synth.families.shading import brightens
 from synth.masks import RegionParameters, draw_region, half_axes, inwardness, region_columns, region_reach
@@ -77,10 +77,13 @@ class Stain(Family[StainParameters]):
         brown = np.array([0.8, 0.5, 0.0], dtype=np.float32)
         paler = np.where(draws.chance(0.6)[:, None], brown, draws.uniform(0.0, 0.6, 3))
         tint = 1 - draws.uniform(0.0, 1.0, 1) * paler
+        density = subdued(draws.signed(*self.density, negative=0.75), self.density[0])
+        # What dries bright, as lime and glue, hardly gathers at the rim.
+        gathers = np.where(density > 0, np.float32(0.3), np.float32(1))
         return StainParameters(
             **draw_region(draws, self.size, aspect=(0.4, 1.0), softness=(0.1, 0.9), square=0.0),
-            density=draws.signed(*self.density, negative=0.75),
-            rim=draws.uniform(0.2, 1.2) * draws.chance(0.7),
+            density=density,
+            rim=draws.uniform(0.2, 1.2) * draws.chance(0.7) * gathers,
             cloud=draws.uniform(0.2, 1.0),
             soak=draws.uniform(0.2, 1.0),
             tint=tint / tint.max(axis=1, keepdims=True),

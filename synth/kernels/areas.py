@@ -185,6 +185,7 @@ def paint_bites(
     octaves: int,
     finest: float,
     unevenness: float,
+    glossy: float,
     table: Numbers,
     flat: Numbers,
     cosines: Numbers,
@@ -230,15 +231,16 @@ def paint_bites(
                         light = planes[i, 4] if plane < inside else light
                         inside = min(inside, plane)
                     light = light * facet + rough_grain[y, x] * grain
-                    shade[x] = light - min(max(inside, ZERO), ONE) * SHADED + ONE
+                    shade[x] = light - min(max(inside, ZERO), ONE) * SHADED
                     bent = rough_grain[y, x] * moved
                     gone[x] = min(max((bent + inside - through) * steep + HALF, ZERO), ONE)
                     share[x] = min(max(inside * steep + HALF, ZERO), ONE) * opacity
                 for c in range(channels):
                     old = images[row, c, top + first + y, left : left + width]
                     surface, hollow = surfaces[n, c], hollows[n, c]
+                    missing = (ONE - surface) * np.float32(glossy)
                     for x in range(width):
-                        new = surface * shade[x]
+                        new = surface + shade[x] * (missing if shade[x] > ZERO else surface)
                         new += (hollow - new) * gone[x]
                         values[x] = old[x] + (new - old[x]) * share[x]
                     write_line(values, images, allowed, row, c, top + first + y, left)

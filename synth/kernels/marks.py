@@ -12,13 +12,14 @@ from synth.kernels.shared import (
     BAND,
     DARKEST,
     FAR,
+    FOUR,
     HALF,
     MOST_DENSE,
     ONE,
     SIX,
-    SIXTEEN,
     TEN,
     THREE,
+    TURN,
     ZERO,
     brightens,
     fill_noise,
@@ -37,10 +38,18 @@ from synth.noise import Numbers
 
 @part_of_others
 def _fill_cluster(
-    numbers: Numbers, box: Any, size: Any, bell: Numbers, cosines: Numbers, sines: Numbers, out: Numbers, spare: Numbers
+    numbers: Numbers,
+    octaves: int,
+    box: Any,
+    size: Any,
+    bell: Numbers,
+    cosines: Numbers,
+    sines: Numbers,
+    out: Numbers,
+    spare: Numbers,
 ) -> None:
     """See ``synth.families.blob``."""
-    fill_region(numbers, True, box, size, cosines, sines, out)
+    fill_ragged_region(numbers, True, octaves, box, size, cosines, sines, out)
     longer, _ = half_axes(numbers, size)
     other, seed = numbers[:9].copy(), np.int64(numbers[6])
     for i in range(1, np.int64(numbers[11])):
@@ -49,7 +58,7 @@ def _fill_cluster(
         other[1] = numbers[1] + roll(bell, seed + i, 1) * far
         other[2] = numbers[2] * np.exp(0.3 * roll(bell, seed + i, 2))
         other[6] = seed + 1 + i
-        fill_region(other, True, box, size, cosines, sines, spare)
+        fill_ragged_region(other, True, octaves, box, size, cosines, sines, spare)
         for y in range(out.shape[0]):
             line, further = out[y], spare[y]
             for x in range(len(line)):
@@ -63,6 +72,7 @@ def paint_blobs(
     rows: Numbers,
     boxes: Numbers,
     levels: Numbers,
+    octaves: int,
     table: Numbers,
     bell: Numbers,
     cosines: Numbers,
@@ -84,10 +94,10 @@ def paint_blobs(
         for first in range(0, height, lines):
             here = min(lines, height - first)
             box = np.float64(top + first), np.float64(left)
-            _fill_cluster(numbers, box, size, bell, cosines, sines, inside[:here], spare[:here])
+            _fill_cluster(numbers, octaves, box, size, bell, cosines, sines, inside[:here], spare[:here])
             if relief > 0:
                 box = box[0] + sun_y, box[1] + sun_x
-                _fill_cluster(numbers, box, size, bell, cosines, sines, lit[:here], spare[:here])
+                _fill_cluster(numbers, octaves, box, size, bell, cosines, sines, lit[:here], spare[:here])
             for y in range(here):
                 within, share = inside[y], spare[y]
                 for x in range(width):
@@ -276,44 +286,90 @@ def paint_stains(
 
 @compiled
 def paint_scratches(
-    images: Numbers, allowed: Numbers, rows: Numbers, boxes: Numbers, levels: Numbers, table: Numbers
+    images: Numbers,
+    allowed: Numbers,
+    rows: Numbers,
+    boxes: Numbers,
+    levels: Numbers,
+    waves: tuple[float, float],
+    contacts: tuple[float, float],
+    taper: float,
+    burr_place: float,
+    table: Numbers,
+    grooves: Numbers,
 ) -> None:
-    """See ``synth.families.scratch``; cosine, sine, length, deviation, bend, depth, grooves and their distance."""
+    """See ``synth.families.scratch``; cosine, sine, length, deviation, bend, depth, grooves, pitch, wander, fading.
+
+    Args:
+        images: See above.
+        allowed: See above.
+        rows: See above.
+        boxes: See above.
+        levels: See above.
+        waves: Turns of the waves by which scratches wander.
+        contacts: Turns of those by which they fade.
+        taper: How soon a groove is as deep as it gets.
+        burr_place: Distance of the burr from its groove, in deviations.
+        table: See above.
+        grooves: ``[N, 3, 6]`` float32, of each groove: two phases, start, end, depth, and pitches beside the first.
+    """
     channels = images.shape[1]
+    wave, contact = np.float32(TURN * waves[0]), np.float32(TURN * contacts[0])
+    other_wave, other_contact = np.float32(TURN * waves[1]), np.float32(TURN * contacts[1])
+    soon = np.float32(taper)
     for n in range(len(rows)):
         left, top, width, height = boxes[n]
         row = rows[n]
         cos, sin, length, sigma, bend, depth = table[n, 2:8]
-        grooves, apart = np.int64(table[n, 8]), np.float32(table[n, 9])
+        number, pitch, wander = np.int64(table[n, 8]), np.float32(table[n, 9]), np.float32(table[n, 10])
+        fading, burr = np.float32(table[n, 11]), np.float32(abs(table[n, 12]))
         target, dark = brightens(levels[n], depth), np.float32(abs(depth))
+        aside = np.float32(burr_place if table[n, 12] > 0 else -burr_place)
+        # Beyond these there is neither groove nor burr.
+        far = np.float32(1.5) * wander + np.float32(burr_place) + np.float32(4)
+        widest = grooves[n, number - 1, 5] * pitch + far
         along_x, across_x, arched = (
             np.float32(cos / length),
             np.float32(-sin / sigma),
             np.float32(-4 * bend * length / sigma),
         )
-        share = np.empty(width, np.float32)
+        share, raised = np.empty(width, np.float32), np.empty(width, np.float32)
         x0 = np.float32(left - table[n, 0])
+        phase, other_phase = np.float32(TURN) * grooves[n, 0, 0], np.float32(TURN) * grooves[n, 0, 1]
         for y in range(top, top + height):
             dy = y - table[n, 1]
             along_y, across_y = np.float32(0.5 + dy * sin / length), np.float32(dy * cos / sigma)
             seen = False
             for x in range(width):
+                share[x], raised[x] = ZERO, ZERO
                 dx = x0 + np.float32(x)
                 along = along_y + dx * along_x
                 arch = (ONE - along) * along
                 across = across_y + dx * across_x + arch * arched
-                least = across * across
-                for i in range(1, grooves):
-                    beside = across - np.float32(i) * apart
-                    least = min(least, beside * beside)
-                value = ZERO
-                if arch > ZERO and least < FAR:
-                    value = np.exp(-HALF * least) * min(arch * SIXTEEN, ONE) * dark
-                    seen = True
-                share[x] = value
+                if arch <= ZERO or across < -far or across > widest:
+                    continue
+                seen = True
+                swing = np.sin(along * wave + phase) + HALF * np.sin(along * other_wave + other_phase)
+                across -= swing * wander
+                for i in range(number):
+                    own = grooves[n, i]
+                    beside = across - own[5] * pitch
+                    burred = beside - aside
+                    nearest = min(beside * beside, burred * burred) if burr > ZERO else beside * beside
+                    deep = min((along - own[2]) * (own[3] - along) * soon, ONE) * own[4]
+                    if deep <= ZERO or nearest > FAR:
+                        continue
+                    faded = np.sin(along * contact + np.float32(TURN) * own[0])
+                    faded += np.sin(along * other_contact + np.float32(TURN) * own[1])
+                    deep *= min(max(ONE - fading * (HALF * faded + FOUR / TEN), ZERO), ONE) * dark
+                    share[x] = max(share[x], np.exp(-HALF * beside * beside) * deep)
+                    if burr > ZERO:
+                        raised[x] = max(raised[x], np.exp(-HALF * burred * burred) * deep * burr)
             if seen:
                 for c in range(channels):
                     mix_line(share, target, images, allowed, row, c, y, left)
+                    if burr > ZERO:
+                        mix_line(raised, ONE - target, images, allowed, row, c, y, left)
 
 
 @compiled

@@ -19,14 +19,15 @@ MASK = SIDE - 1
 NEXT_EVEN = np.float32(12582912.0)
 """1.5 times 2^23: adding it to a smaller number and taking it away again rounds to whole numbers, halves to even."""
 ZERO, HALF, ONE = (np.float32(value) for value in (0, 0.5, 1))
-TWO, THREE = np.float32(2), np.float32(3)
+TWO, THREE, FOUR = np.float32(2), np.float32(3), np.float32(4)
 SIX, TEN, FIFTEEN = np.float32(6), np.float32(10), np.float32(15)
 STEEP = np.float32(12)
 """Slope at the edge of Perlin masks."""
 DARK, BRIGHT = np.float32(0.12), np.float32(0.88)
 DARKEST = np.float32(0.05)
 """Darker surfaces are taken as so bright where others are compared with them."""
-SIXTEEN, FAR, MOST_DENSE = np.float32(16), np.float32(40), np.float32(0.97)
+FAR, MOST_DENSE = np.float32(40), np.float32(0.97)
+TURN = 2 * np.pi
 STREAKY, STEADY, SHADED = np.float32(1.6), np.float32(0.4), np.float32(0.4)
 BAND = 2**15
 """Pixels of a flaw that are painted at once: few enough to stay in a processor's cache."""

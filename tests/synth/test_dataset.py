@@ -16,6 +16,7 @@ from PIL import Image
 from synth import dataset, files
 from synth.checking import verify_dataset
 from synth.dataset import MANIFEST, DatasetReport, replay_image, write_dataset
+from synth.draws import DRAWS
 from synth.errors import SynthError
 from synth.manifest import ManifestRow, read_manifest
 from synth.pictures import encode, read_picture, read_pixels
@@ -115,6 +116,16 @@ def test_replaying_says_when_a_source_has_changed(good: list[Path], tmp_path: Pa
         replay_image(tmp_path / "out", name)
     with pytest.raises(SynthError, match="knows no image"):
         replay_image(tmp_path / "out", "other")
+
+
+def test_what_would_be_painted_otherwise_is_not_replayed(
+    good: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_dataset(good[:1], tmp_path / "out", count=1)
+    (name,) = by_image(tmp_path / "out")
+    monkeypatch.setattr("synth.dataset.DRAWS", DRAWS + 1)
+    with pytest.raises(SynthError, match="painted some families otherwise"):
+        replay_image(tmp_path / "out", name)
 
 
 @pytest.mark.parametrize("layout", ["mvtec", "coco", "yolo"])

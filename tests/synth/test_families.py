@@ -1,6 +1,6 @@
 """What has to hold for every flaw family, whatever it paints."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from synth.errors import SynthError
 from synth.families import ANYWHERE, FAMILIES, Context
 from synth.families.base import select
 from synth.families.plain import from_plain, to_plain
+from synth.families.scratch import Scratch
 
 SIZES = [(64, 64), (48, 160), (8, 9)]
 
@@ -213,6 +214,41 @@ def test_greater_severity_is_seen_more(name: str) -> None:
         seen.append(float((flawed - images).abs().sum(dim=(1, 2, 3)).median()))
     assert seen[0] < seen[1] < seen[2]
     assert seen[2] > 3 * seen[0]
+
+
+@pytest.mark.parametrize("name", ["bite", "blob", "contamination", "crack", "scratch", "spall", "stain"])
+def test_bright_flaws_do_not_run_into_white(name: str) -> None:
+    images = good_parts(64, 1, (128, 128))
+    flawed, masks = FAMILIES[name]().apply(
+        images, FAMILIES[name]().draw(Generator().manual_seed(0), 64, torch.ones(64))
+    )
+    assert (flawed[masks > 0] > 253 / 255).float().mean() < 0.01
+
+
+def test_a_scratch_wanders_fades_and_is_thinner_towards_its_ends() -> None:
+    scratch = Scratch()
+    straight = replace(
+        scratch.draw(Generator().manual_seed(0), 1, torch.ones(1)),
+        **{k: np.float32([v]) for k, v in {"angle": 0, "length": 0.9, "bend": 0, "width": 0.03, "depth": -0.7}.items()},
+        **{k: np.float32([v]) for k, v in {"wander": 0, "fading": 0, "burr": 0}.items()},
+        middle=np.float32([[0.5, 0.5]]),
+        number=np.array([1]),
+    )
+    images = torch.full((1, 1, 128, 128), 0.5)
+
+    def along(**changes: float) -> tuple[np.ndarray, np.ndarray]:
+        """Darkest change in each column of the groove, and the line it lies in."""
+        parameters = replace(straight, **{name: np.float32([value]) for name, value in changes.items()})
+        change = (images - scratch.apply(images, parameters)[0])[0, 0]
+        return change.amax(dim=0)[10:118].numpy(), change.argmax(dim=0)[20:108].numpy()
+
+    even, line = along()
+    assert np.ptp(line) == 0
+    assert even[:3].max() < 0.5 * even[50]
+    assert np.ptp(even[30:80]) < 0.02
+    assert np.ptp(along(fading=0.8)[0][30:80]) > 0.1
+    assert np.ptp(along(wander=1)[1]) > 2
+    assert (images - scratch.apply(images, replace(straight, burr=np.float32([0.5])))[0]).min() < -0.1
 
 
 def test_a_missing_feature_is_gone_and_its_surroundings_go_on() -> None:

@@ -114,11 +114,13 @@ def test_impossible_odds_are_refused(table: dict) -> None:
         Odds(table)
 
 
-def test_families_can_be_given_with_ranges_of_their_own() -> None:
-    flaws = recipe(50, families=["blob", FAMILIES["crack"](depth=(0.2, 0.21))]).flaws()
-    depths = [abs(flaw.parameters["depth"]) for flaw in flaws if flaw.family == "crack"]
-    assert min(depths) >= 0.199
-    assert max(depths) <= 0.211
+@pytest.mark.parametrize(("family", "name"), [("crack", "depth"), ("blob", "depth"), ("stain", "density")])
+def test_families_can_be_given_with_ranges_of_their_own(family: str, name: str) -> None:
+    flaws = recipe(50, families=["scratch", FAMILIES[family](**{name: (0.2, 0.21)})]).flaws()
+    drawn = [flaw.parameters[name] for flaw in flaws if flaw.family == family]
+    assert min(drawn) < 0 < max(drawn)
+    assert min(map(abs, drawn)) >= 0.199
+    assert max(map(abs, drawn)) <= 0.211
 
 
 def test_flawed_images_and_masks_can_be_trained_on() -> None:

@@ -85,7 +85,8 @@ def of(family: str, **changed: object) -> Recipe:
 
 
 def scratch(depth: float, middle: tuple[float, float] = (0.5, 0.5)) -> Recipe:
-    return of("scratch", depth=depth, width=0.05, length=0.5, middle=list(middle), number=1, angle=0.0, bend=0.0)
+    place = {"middle": list(middle), "number": 1, "angle": 0.0, "bend": 0.0}
+    return of("scratch", depth=depth, width=0.05, length=0.5, wander=0.0, fading=0.0, burr=0.0, **place)
 
 
 @pytest.mark.parametrize(("depth", "sign"), [(-0.6, -1), (0.6, 1)])
