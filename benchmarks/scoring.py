@@ -55,8 +55,13 @@ class Way:
     precision: str = "fp32"
 
 
-def ways(mirrored: bool) -> list[Way]:
-    """All ways, the reference first; those without mirrored images only where the bundle uses them."""
+def ways(mirrored: bool, quick: bool = False) -> list[Way]:
+    """All ways, the reference first; those without mirrored images only where the bundle uses them.
+
+    Writing an export takes most of a quick run: there it is torch, and OpenVINO in INT8.
+    """
+    if quick:
+        return [Way("torch fp32"), Way("openvino int8", ExportSettings(Format.OPENVINO, Precision.INT8))]
     found = [Way("torch fp32"), Way("torch bf16", precision="bf16")]
     for mirrors in (True, False)[: 1 + mirrored]:
         suffix = "" if mirrors else ", no mirrors"
@@ -122,7 +127,8 @@ def measure(data: Path, folder: Path, seed: int, options: argparse.Namespace) ->
         defective = np.array([record.defective for record in records])
         rows: list[dict[str, Any]] = []
         reference: NDArray[np.float64] = np.empty(0)
-        for way in ways(_mirrored(bundle)):
+        compared = ways(_mirrored(bundle), options.quick)
+        for way in compared:
             target = bundle.folder
             if way.export is not None:
                 target = folder / way.name.replace(" ", "-").replace(",", "")
@@ -144,7 +150,7 @@ def measure(data: Path, folder: Path, seed: int, options: argparse.Namespace) ->
                     "model_mb": _model_bytes(target) / 1e6,
                 }
             )
-            progress(len(rows), len(ways(_mirrored(bundle))), "measuring")
+            progress(len(rows), len(compared), "measuring")
     return rows
 
 
@@ -209,7 +215,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--timed", type=int, default=300, help="images that each way is timed on")
     parser.add_argument("--compile-seconds", type=float, default=25.0, help="on a GPU: no more compiling after these")
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
-    parser.add_argument("--quick", action="store_true", help="one seed, half a minute: the same code, other figures")
+    parser.add_argument("--quick", action="store_true", help="one seed, fewer parts, torch and INT8 alone: the same code, other figures")
     options = parser.parse_args(arguments)
     for path in (options.data, options.bundle):
         if path is not None and not path.exists():
