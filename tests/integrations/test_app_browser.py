@@ -113,7 +113,7 @@ def test_a_data_team_finds_sends_and_weighs(address: str, line: Line) -> None:
         for panel, shows in (("Over time", "median score"), ("Kinds of defects", "not judged")):
             _open(page, panel)
             page.wait_for_selector(f"text={shows}")
-            picture(page, f"app-{panel}")
+            picture(page, f"app-{panel.lower().replace(' ', '-')}")
             _close(page)
         _open(page, "Map of embeddings")
         for legend in ("no verdict (22)", "defect (7)", "good (1)"):
