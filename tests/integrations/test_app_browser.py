@@ -94,7 +94,6 @@ def test_a_data_team_finds_sends_and_weighs(address: str, line: Line) -> None:
 
         sent = {_select(page, place) for place in (1, 2)}
         until(lambda: _selected(page) == 2)
-        _the_other_buttons_are_behind_the_arrow(page)
         _press(page, "send_to_inspection", "Send to inspection", "2 sent to inspection")
         until(lambda: _selected(page) == 0)
         # The grid shows it without being loaded anew.
@@ -196,16 +195,6 @@ def _fiftyones_own_button_finds_the_same(page: Any, found: list[str]) -> None:
     _close(page)
     page.locator("[data-cy=btn-clear-view-bar]").click()
     page.wait_for_selector("text=30 samples")
-
-
-def _the_other_buttons_are_behind_the_arrow(page: Any) -> None:
-    # What follows the last button that has room.
-    arrow = page.locator("xpath=(//*[@data-item-id])[last()]/following::*[name()='svg'][1]")
-    arrow.click()
-    # Above the grid it is too, out of sight: that is how it is known how many have room.
-    page.locator(f'[data-item-id="{PLUGIN}/make_version"]').last.wait_for()
-    picture(page, "app-plugin")
-    page.keyboard.press("Escape")
 
 
 def _the_map_lies_over_the_pictures(page: Any) -> None:
