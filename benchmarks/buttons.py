@@ -9,7 +9,6 @@ there is not counted.
 
 import argparse
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from rich.table import Table
 from benchmarks.console import show
 from benchmarks.machine import describe_machine
 from benchmarks.made_ledger import FILES, JUDGED, MODEL, judge, make_ledger
+from benchmarks.workers.memory import peak_memory
 from curation.ledger import Ledger
 from integrations.cli.console import bar
 from learning.progress import Progress, silent
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "width": WIDTH,
         "seed": options.seed,
         "buttons": buttons,
-        "peak_mb": max(button["peak_mb"] for button in buttons),
+        "peak_mb": max((button["peak_mb"] for button in buttons if button["peak_mb"] is not None), default=None),
         "machine": machine,
     }
     show(result, _drawn(result), options.json)
@@ -126,7 +126,8 @@ def measure(
 
     Returns:
         Of each button: ``button``, ``pressed`` (how often), ``first_seconds``, ``p50_seconds`` and ``p95_seconds`` (of
-        the others), ``cpu_seconds`` (their median), ``peak_mb`` (of the process, with Python and all that it imports).
+        the others), ``cpu_seconds`` (their median), ``peak_mb`` (of the process, with Python and all that it imports;
+        None where the system does not say).
     """
     rng = np.random.default_rng(seed)
     place = make_ledger(folder, count, rng, progress)
@@ -150,7 +151,7 @@ def measure(
 
 def _measured(
     name: str, place: Path, asked: Sequence[Sequence[str]], most_seconds: float, pressed: Callable[[int], None]
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Press a button again and again, in a process that has done nothing else."""
     seconds: list[float] = []
     processor: list[float] = []
@@ -188,14 +189,12 @@ def _open(place: Path) -> None:
     _ledger = Ledger.open(place)
 
 
-def _press(name: str, keys: Sequence[str]) -> tuple[float, float, float]:
+def _press(name: str, keys: Sequence[str]) -> tuple[float, float, float | None]:
     """Press a button once: seconds, of the processor, and the process's highest memory so far in MB."""
     assert _ledger is not None
     wall, cpu = time.perf_counter(), time.process_time()
     BUTTONS[name](_ledger, keys)
-    # Kilobytes, as Linux counts.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    return time.perf_counter() - wall, time.process_time() - cpu, peak
+    return time.perf_counter() - wall, time.process_time() - cpu, peak_memory()
 
 
 def _drawn(result: dict[str, Any]) -> Table:
@@ -208,7 +207,7 @@ def _drawn(result: dict[str, Any]) -> Table:
             button["button"],
             str(button["pressed"]),
             *(f"{button[name]:.3f}" for name in names),
-            f"{button['peak_mb']:.0f}",
+            "–" if button["peak_mb"] is None else f"{button['peak_mb']:.0f}",
         )
     return table
 

@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks.console import say
 from benchmarks.machine import describe_machine
 from benchmarks.peer_detectors import PEERS, Terms, compare, peer_table
-from benchmarks.workers.jobs import peak_memory
+from benchmarks.workers.memory import peak_memory
 from integrations.cli.console import bar
 from learning.bundle import Bundle
 from learning.config import AUTO, Auto, TrainConfig

@@ -167,7 +167,7 @@ def table(result: dict[str, Any]) -> Table:
             *(f"{row[name]:.1f}" for name in ("ms_p50", "ms_p99", "cpu_ms_p50")),
             f"{row['auroc']:.4f}",
             f"{row['largest_score_difference']:.2g}",
-            f"{row['peak_mb']:.0f}",
+            "–" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}",
             f"{row['model_mb']:.2f}",
         )
     return drawn

@@ -22,7 +22,7 @@ from anomalib.engine import Engine
 from anomalib.models import Draem, EfficientAd, Glass, Padim, Patchcore
 from torch import Tensor
 
-from benchmarks.workers.jobs import peak_memory
+from benchmarks.workers.memory import peak_memory
 
 _WITHOUT = {"post_processor": False, "evaluator": False, "visualizer": False}
 _MANY = 10**6

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.workers.memory import STATUS, in_status
+
 Paint = Callable[[int], Tensor]
 """Paints flaws on batch i and returns the masks ``[B, 1, H, W]``."""
 
@@ -144,24 +146,18 @@ class Memory:
             torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
             self.held = torch.cuda.memory_allocated() / 1e6
-        elif _STATUS.is_file():
+        elif STATUS.is_file():
             _return_freed_memory()
             _CLEAR.write_text("5")  # resets the kernel's high-water mark, see proc(5)
-            self.held = _status("VmRSS")
+            self.held = in_status("VmRSS")
 
     def peak(self) -> float | None:
         """In MB; None where the system does not tell."""
         if self.on_gpu:
             return torch.cuda.max_memory_allocated() / 1e6 - self.held
-        return _status("VmHWM") - self.held if _STATUS.is_file() else None
+        return in_status("VmHWM") - self.held if STATUS.is_file() else None
 
 
-def peak_memory() -> float | None:
-    """Highest memory that this process has taken, in MB; None where the system does not say."""
-    return _status("VmHWM") if _STATUS.is_file() else None
-
-
-_STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 
 
@@ -169,9 +165,3 @@ def _return_freed_memory() -> None:
     """Give what was freed back to the system, where it is glibc that would keep it: using it again would look free."""
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _status(name: str) -> float:
-    """A line of the process's status, from kB to MB."""
-    lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
-    return int(lines[name].split()[0]) * 1024 / 1e6

@@ -6,7 +6,6 @@ python -m benchmarks.workers.scoring BUNDLE IMAGES.npy --precision fp32|bf16 --t
 import argparse
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.workers.memory import peak_memory
 from learning.bundle import Bundle
 
 _WARM_UP = 10
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "ms_p99": float(np.percentile(wall, 99)),
         "cpu_ms_p50": float(np.percentile(processor, 50)),
         "cpu_ms_p99": float(np.percentile(processor, 99)),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_memory(),
     }
     sys.stdout.write(json.dumps(result) + "\n")
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-T = TypeVar("T")
+from benchmarks.workers.memory import peak_memory
 
-_STATUS = Path("/proc/self/status")
+T = TypeVar("T")
 
 
 class Engine(Protocol):
@@ -39,16 +39,13 @@ def serve(engine: Engine, vectors: Path, queries: Path) -> None:
     for line in sys.stdin:
         message = json.loads(line)
         answer = _build(engine, vectors) if message.get("build") else _ask(engine, asked, message)
-        answers.write(json.dumps(answer | {"peak_gib": peak_gib()}) + "\n")
+        answers.write(json.dumps(answer | {"peak_gib": _peak_gib()}) + "\n")
         answers.flush()
 
 
-def peak_gib() -> float | None:
-    """The process's highest resident memory, where the system tells."""
-    if not _STATUS.is_file():
-        return None
-    lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
-    return int(lines["VmHWM"].split()[0]) / 2**20
+def _peak_gib() -> float | None:
+    peak = peak_memory()
+    return None if peak is None else peak * 1e6 / 2**30
 
 
 def _build(engine: Engine, vectors: Path) -> dict[str, Any]:

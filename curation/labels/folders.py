@@ -23,23 +23,27 @@ def read_folders(source: Path, reading: Reading, groups: str | None) -> Found:
     """Read a data set whose folders or table name the class of each image.
 
     Args:
-        source: MVTec AD's layout (also without ``train/good``), class folders, or a CSV.
+        source: MVTec AD's layout (also without ``train``, or its folder ``test`` with the masks beside it), class
+            folders, or a CSV.
         reading: Which classes are good.
         groups: As in training.
 
     Raises:
         DataError: It is none of these.
     """
-    found = Found(root=source if source.is_dir() else source.parent)
-    if source.is_dir() and (source / "test").is_dir() and not (source / "train").is_dir():
-        records = read_mvtec(source)
+    root = _root(source)
+    found = Found(root=root)
+    if source.is_dir() and (root / "test").is_dir() and (root != source or not (root / "train").is_dir()):
+        records = apply_groups([one for one in read_mvtec(root) if one.split == "test"], root, groups)
     elif classes := class_folders(source, reading):
-        records = [ImageRecord(file, folder.name) for folder in classes for file in find_images([folder])]
+        named = [ImageRecord(file, folder.name) for folder in classes for file in find_images([folder])]
+        records = apply_groups(named, root, groups)
     elif source.is_dir():
         records = list_data(source, groups)
     else:
-        records = apply_groups(list_table(source), source.parent, groups, by_itself=False)
-    found.refused.extend(_without_picture(source, records))
+        records = apply_groups(list_table(source), root, groups, by_itself=False)
+    if source.is_dir():
+        found.refused.extend(_without_picture(root, records))
     for record in records:
         if not record.path.is_file():
             found.refused.append(Refusal(str(record.path), "there is no such file"))
@@ -48,6 +52,14 @@ def read_folders(source: Path, reading: Reading, groups: str | None) -> Found:
         else:
             found.labels.append(_label(record, reading))
     return found
+
+
+def _root(source: Path) -> Path:
+    """The folder that the names of parts and groups are relative to, and that has the masks."""
+    if not source.is_dir():
+        return source.parent
+    whole = source.resolve()
+    return whole.parent if whole.name == "test" and (whole.parent / "ground_truth").is_dir() else source
 
 
 def class_folders(source: Path, reading: Reading) -> list[Path]:
@@ -60,8 +72,8 @@ def class_folders(source: Path, reading: Reading) -> list[Path]:
     return folders if any(reading.is_good(folder.name) for folder in folders) else []
 
 
-def _without_picture(source: Path, records: list[ImageRecord]) -> Iterator[Refusal]:
-    masks = source / "ground_truth"
+def _without_picture(root: Path, records: list[ImageRecord]) -> Iterator[Refusal]:
+    masks = root / "ground_truth"
     used = {record.mask for record in records}
     for file in sorted(masks.rglob("*")) if masks.is_dir() else []:
         if is_image(file) and file not in used:

@@ -73,8 +73,9 @@ def read_rows(file: Path, required: Sequence[str], accepted: Sequence[str]) -> I
         msg = f"{file} is not a CSV in UTF-8; save it as one, with the columns {', '.join(accepted)}"
         raise DataError(msg) from error
     header, _, _ = text.partition("\n")
-    rows = csv.reader(text.splitlines(), delimiter=";" if ";" in header else ",")
-    columns = [name.strip().lower() for name in next(rows, [])]
+    rows = _split(file, text, ";" if ";" in header else ",")
+    _, names = next(rows, (1, []))
+    columns = [name.strip().lower() for name in names]
     unknown = [name for name in columns if name not in accepted]
     missing = [name for name in required if name not in columns]
     if unknown or missing or len(set(columns)) < len(columns):
@@ -86,13 +87,26 @@ def read_rows(file: Path, required: Sequence[str], accepted: Sequence[str]) -> I
             what = f"has the column {next(name for name in columns if columns.count(name) > 1)} twice"
         msg = f"{file} {what}; columns are {', '.join(accepted)}, and {', '.join(required)} must be there"
         raise DataError(msg)
-    for values in rows:
+    for line, values in rows:
         if not any(values):
             continue
         if len(values) != len(columns):
-            msg = f"{file}, line {rows.line_num}: {len(values)} values for {len(columns)} columns"
+            msg = f"{file}, line {line}: {len(values)} values for {len(columns)} columns"
             raise DataError(msg)
-        yield rows.line_num, dict(zip(columns, (value.strip() for value in values), strict=True))
+        yield line, dict(zip(columns, (value.strip() for value in values), strict=True))
+
+
+def _split(file: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Values of each row, and the line on which it begins: a quotation mark left open takes in what follows."""
+    rows = csv.reader(text.splitlines(), delimiter=delimiter)
+    line = 1
+    try:
+        for values in rows:
+            yield line, values
+            line = rows.line_num + 1
+    except csv.Error as error:
+        msg = f"{file}, line {line}: {error}; is there a quotation mark that is not closed?"
+        raise DataError(msg) from error
 
 
 def _record(path: Path, row: dict[str, str], where: str, root: Path) -> ImageRecord:

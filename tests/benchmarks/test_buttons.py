@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import buttons
@@ -7,6 +8,8 @@ from benchmarks import buttons
 
 def test_each_button_is_pressed_and_counted(tmp_path: Path) -> None:
     told: list[tuple[float, float, str]] = []
+    # What the process that starts another holds is none of its memory.
+    held = np.ones(200_000_000)
     found = buttons.measure(tmp_path, 400, times=3, seed=0, progress=lambda *one: told.append(one))
     assert [one["button"] for one in found] == ["why", "similar", "spread", "inspect", "mark", "source"]
     assert {one["pressed"] for one in found} == {3}
@@ -15,7 +18,7 @@ def test_each_button_is_pressed_and_counted(tmp_path: Path) -> None:
         assert 0 < one["p50_seconds"] <= one["p95_seconds"]
         assert one["cpu_seconds"] > 0
         # Python with numpy alone takes as much.
-        assert 30 < one["peak_mb"] < 4000
+        assert 30 < one["peak_mb"] < held.nbytes / 1e6
 
 
 def test_a_button_that_takes_long_is_not_pressed_for_ever(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import detectors, peer_detectors
 from benchmarks.peer_detectors import PEERS, Terms, compare, peer_table
-from benchmarks.workers.jobs import peak_memory
+from benchmarks.workers.memory import peak_memory
 from synth.parts import make_parts
 
 TERMS = Terms(minutes=0.5, peer_minutes=2.0, size=64, threads=1, memory_gb=8.0)

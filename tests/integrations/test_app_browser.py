@@ -86,6 +86,7 @@ def test_a_data_team_finds_sends_and_weighs(address: str, line: Line) -> None:
         _press(page, "find_more_like_this", "Find more like this", "most similar samples of the whole data set")
         page.wait_for_selector("text=25 samples")
         until(lambda: _score(page, 0) == score)
+        picture(page, "app")
         found = _scores(page)
         page.locator("[data-cy=btn-clear-view-bar]").click()
         page.wait_for_selector("text=30 samples")
@@ -113,7 +114,7 @@ def test_a_data_team_finds_sends_and_weighs(address: str, line: Line) -> None:
         for panel, shows in (("Over time", "median score"), ("Kinds of defects", "not judged")):
             _open(page, panel)
             page.wait_for_selector(f"text={shows}")
-            picture(page, f"app-{panel}")
+            picture(page, f"app-{panel.lower().replace(' ', '-')}")
             _close(page)
         _open(page, "Map of embeddings")
         for legend in ("no verdict (22)", "defect (7)", "good (1)"):
@@ -200,7 +201,6 @@ def _the_map_lies_over_the_pictures(page: Any) -> None:
     """Its checkbox in the sidebar takes it away: thousands of pixels change, and come back."""
     until(lambda: _differs(_grid(page), _grid(page)) == 0)
     with_map = _grid(page)
-    picture(page, "app")
     box = page.locator("[data-cy=checkbox-anomaly_map]")
     box.click()
     until(lambda: _differs(with_map, _grid(page)) > 1000)

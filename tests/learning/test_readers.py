@@ -229,6 +229,9 @@ def test_table_without_a_split_is_split_by_group_where_it_holds_defects(tmp_path
         ("image\n", "holds no images"),
         ("image,time\na.png,2026-03-01T06:00\nc.png,01.03.2026\n", "line 3: time is '01.03.2026'; write it as"),
         ("image,part,group\na.png,p,g1\nc.png,p,g2\nd.png,,g3\n", "part lies in several groups"),
+        # A quotation mark that is not closed takes in all that follows.
+        ('image,label\na.png,good\n"c.png,good\nd.png,good\n', "line 3: 1 values for 2 columns"),
+        ('image,label\na.png,good\n"c.png,good\n' + "d.png,good\n" * 20_000, "line 3: .* not closed"),
     ],
 )
 def test_wrong_tables_are_refused(tmp_path: Path, text: str, reason: str) -> None:

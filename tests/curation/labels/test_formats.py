@@ -461,6 +461,41 @@ def test_folders_of_classes_may_call_good_parts_otherwise(pictures: Path) -> Non
     }
 
 
+@pytest.mark.parametrize(("good", "inside"), [("good", "test/"), ("OK", "")])
+def test_groups_hold_in_every_layout_of_folders(pictures: Path, good: str, inside: str) -> None:
+    """Without ``train/``, and where good parts are called otherwise than in training."""
+    data = pictures.parent / "data"
+    for number, name in enumerate((good, "dent")):
+        folder = data / inside / name
+        folder.mkdir(parents=True)
+        (pictures / f"{number}.png").rename(folder / f"{number}.png")
+    by_pattern = _by_name(read_folders(data, Reading(), r"(\d)\.png"))
+    assert {name: label.group for name, label in by_pattern.items()} == {"0": "0", "1": "1"}
+    (data / "groups.csv").write_text(f"image,group\n{inside}{good}/0.png,a\n{inside}dent/1.png,b\n")
+    found = _by_name(read_folders(data, Reading(), None))
+    assert {name: label.group for name, label in found.items()} == {"0": "a", "1": "b"}
+    with pytest.raises(DataError, match="does not exist"):
+        read_folders(data, Reading(), "nowhere.csv")
+
+
+def test_the_folder_test_alone_takes_its_masks_from_beside_it(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pictures.parent / "mvtec"
+    for folder in ("train/good", "test/good", "test/dent", "ground_truth/dent"):
+        (data / folder).mkdir(parents=True)
+    for number, folder in enumerate(("train/good", "test/good", "test/dent")):
+        (pictures / f"{number}.png").rename(data / folder / f"{number}.png")
+    Image.new("L", (30, 20), 255).save(data / "ground_truth" / "dent" / "2_mask.png")
+    rows = [f"{folder}/{number}.png,{number}" for number, folder in enumerate(("train/good", "test/good", "test/dent"))]
+    (data / "groups.csv").write_text("\n".join(["image,group", *rows]))
+    monkeypatch.chdir(data / "test")
+    for source in (data / "test", Path()):
+        found = read_folders(source, Reading(), None)
+        assert sorted(_by_name(found)) == ["1", "2"]
+        assert _mask_of(found, "2") == 600
+        assert _by_name(found)["2"].group == "2"
+        assert found.refused == []
+
+
 def test_a_mask_without_a_picture_is_named(pictures: Path) -> None:
     data = pictures.parent / "mvtec"
     for folder in ("test/dent", "ground_truth/dent"):
