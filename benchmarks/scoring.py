@@ -215,7 +215,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--timed", type=int, default=300, help="images that each way is timed on")
     parser.add_argument("--compile-seconds", type=float, default=25.0, help="on a GPU: no more compiling after these")
     parser.add_argument("--json", action="store_true", help="print one object as the last line of stdout")
-    parser.add_argument("--quick", action="store_true", help="one seed, fewer parts, torch and INT8 alone: the same code, other figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="one seed, fewer parts, torch and INT8 alone: the same code, other figures"
+    )
     options = parser.parse_args(arguments)
     for path in (options.data, options.bundle):
         if path is not None and not path.exists():
