@@ -25,7 +25,7 @@ _ROUNDS = 3
 """How often the mean is made anew from parts that were laid over the one before."""
 
 _MOST_IMAGES = 160
-_FEWEST_IMAGES = 24
+_FEWEST_IMAGES = 8
 _MOST_VALUES = 128_000_000
 """Of the pictures that are laid over each other, together: fewer are taken where they are large."""
 
@@ -265,8 +265,8 @@ def fit_reference(
         progress: Told how far it is.
         lie_as: A reference of such parts, over which they are laid instead.
     """
-    values = look(train.batch([0])).numel()
-    most = min(_MOST_IMAGES, max(_FEWEST_IMAGES, _MOST_VALUES // values), len(train))
+    first = look(train.batch([0]))
+    most = min(_MOST_IMAGES, max(_FEWEST_IMAGES, _MOST_VALUES // first.numel()), len(train))
     chosen = np.unique(np.linspace(0, len(train) - 1, most).round().astype(int)).tolist()
     batches = [chosen[i : i + _BATCH] for i in range(0, len(chosen), _BATCH)]
     template = None if lie_as is None else lie_as.template
@@ -283,7 +283,10 @@ def fit_reference(
         template = sum((one.double().sum(dim=0)[0] for one in laid(done, roughness)), start=torch.zeros(()))
         template = (template / len(chosen)).float()
     assert template is not None
-    parts = torch.cat([one.cpu() for one in laid(rounds, lambda seen: seen)])
+    parts, row = torch.empty(len(chosen), *first.shape[1:]), 0
+    for some in laid(rounds, lambda seen: seen):
+        parts[row : row + len(some)] = some
+        row += len(some)
     own = float(parts[:, parts.shape[1] // 2 :].var(dim=(-2, -1), correction=0).mean())
     usual, subspaces, folds, squares = fit_subspace(parts, [train.groups[i] for i in chosen])
     known = torch.full((len(train),), -1)

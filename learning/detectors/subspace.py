@@ -91,7 +91,7 @@ def fit_subspace(parts: Tensor, groups: Sequence[str]) -> tuple[Subspace, Sequen
     """
     count, shape = len(parts), parts.shape[1:]
     numbered = {group: i for i, group in enumerate(dict.fromkeys(groups))}
-    mean = parts.double().mean(dim=0).float()
+    mean = parts.mean(dim=0, dtype=torch.float64).float()
     parts -= mean
     flat = parts.flatten(1)
     folds = torch.tensor([numbered[group] % _FOLDS for group in groups])
