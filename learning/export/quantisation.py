@@ -3,7 +3,7 @@
 import io
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ from learning.export.graph import quiet
 if TYPE_CHECKING:
     import openvino
 
-_LAYERS = frozenset({"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"})
+_CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution", "ConvolutionBackpropData"})
+_LAYERS = _CONVOLUTIONS | {"MatMul"}
 """Operations with weights: what INT8 makes faster."""
 
 
@@ -46,24 +47,45 @@ def quantise(model: "openvino.Model", images: Iterable[Tensor]) -> "openvino.Mod
 
 
 def outside_of_layers(model: "openvino.Model") -> list[str]:
-    """Names of the operations that do not lie between two layers with weights."""
+    """Names of the operations that do not lie between two layers with weights.
+
+    A product before the first convolution is no layer: it finds what a good part would look like, and the little that
+    a part differs from that by would be lost.
+    """
     operations = model.get_ordered_ops()  # inputs before what takes them
-    after: set[str] = set()
-    for operation in operations:
-        sources = [source.get_node() for source in (i.get_source_output() for i in operation.inputs())]
-        if any(node.get_friendly_name() in after or node.get_type_name() in _LAYERS for node in sources):
-            after.add(operation.get_friendly_name())
+    convolutions = {one.get_friendly_name() for one in operations if one.get_type_name() in _CONVOLUTIONS}
+    convolving = _reached(operations, convolutions)
+    layers = {
+        operation.get_friendly_name()
+        for operation in operations
+        if operation.get_type_name() in _LAYERS
+        and (operation.get_type_name() != "MatMul" or not convolving or operation.get_friendly_name() in convolving)
+    }
+    after = _reached(operations, layers)
     before: set[str] = set()
     for operation in reversed(operations):
-        targets = [i.get_node() for output in operation.outputs() for i in output.get_target_inputs()]
-        if any(node.get_friendly_name() in before or node.get_type_name() in _LAYERS for node in targets):
+        targets = {
+            i.get_node().get_friendly_name() for output in operation.outputs() for i in output.get_target_inputs()
+        }
+        if targets & (before | layers):
             before.add(operation.get_friendly_name())
+    between = (after & before) | layers
     return [
         operation.get_friendly_name()
         for operation in operations
-        if operation.get_type_name() not in (*_LAYERS, "Constant", "Parameter", "Result")
-        and not (operation.get_friendly_name() in after and operation.get_friendly_name() in before)
+        if operation.get_type_name() not in ("Constant", "Parameter", "Result")
+        and operation.get_friendly_name() not in between
     ]
+
+
+def _reached(operations: Sequence["openvino.Node"], names: set[str]) -> set[str]:
+    """Names of operations, given in order, that one of these goes before."""
+    found: set[str] = set()
+    for operation in operations:
+        sources = {i.get_source_output().get_node().get_friendly_name() for i in operation.inputs()}
+        if sources & (names | found):
+            found.add(operation.get_friendly_name())
+    return found
 
 
 def _import_nncf() -> Any:

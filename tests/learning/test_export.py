@@ -265,6 +265,11 @@ def test_only_what_lies_between_layers_is_brought_to_int8(trained: Bundle, tmp_p
     kinds: dict[str, set[bool]] = {}
     for operation in model.get_ordered_ops():
         kinds.setdefault(operation.get_type_name(), set()).add(operation.get_friendly_name() in outside)
+    assert isinstance(trained.detector, Segment)
+    assert trained.detector.reference is not None
+    assert len(trained.detector.reference.usual.directions) > 0
+    assert kinds["MatMul"] == {True}  # the nearest point of the subspace
+    assert kinds["GridSample"] == {True}
     assert kinds["AvgPool"] == {True}  # local statistics, before the first layer
     assert kinds["Sigmoid"] == {True}  # probabilities, after the last
     assert kinds["Convolution"] == {False}
