@@ -79,6 +79,9 @@ def make_version(
     if not name:
         msg = "a version needs a name"
         raise LedgerError(msg)
+    if image_ids is not None and not image_ids:
+        msg = f"nothing is chosen for {name!r}: no image is meant by {chosen_by!r}"
+        raise LedgerError(msg)
     images = {image.image_id: image for image in ledger.images()}
     wanted = set(images) if image_ids is None else set(image_ids)
     if unknown := wanted - images.keys():

@@ -133,7 +133,9 @@ def test_versions_that_cannot_be_are_refused(ledger: Ledger, ids: list[str], tmp
         make_version(ledger, "  ")
     with pytest.raises(LedgerError, match="nothing to train on"):
         make_version(ledger, "empty")
-    with pytest.raises(LedgerError, match="no image"):
+    with pytest.raises(LedgerError, match="no image is meant by 'tag unheard of'"):
+        make_version(ledger, "none", [], "tag unheard of")
+    with pytest.raises(LedgerError, match="the ledger has no image"):
         make_version(ledger, "strange", ["0" * 32])
     mark(ledger, ids[:1], "good", "ann")
     (tmp_path / "0-0.png").write_bytes(b"changed")
