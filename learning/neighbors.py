@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_ROWS = 512
+"""Of the products of all good parts with each other that are held at once."""
+
 
 @dataclass(frozen=True)
 class Neighbor:
@@ -13,11 +16,15 @@ class Neighbor:
 
     Attributes:
         image: Its file.
-        similarity: Cosine of the angle between the embeddings, -1..1.
+        similarity: Cosine of the angle between the embeddings, -1..1. Embeddings of one product are often all but
+            parallel: what a similarity is worth, ``farther`` says.
+        farther: Share of the good parts that are less like the good part that is most like them, 0..1; None where there
+            is one alone.
     """
 
     image: str
     similarity: float
+    farther: float | None
 
 
 def nearest_good(
@@ -40,9 +47,29 @@ def nearest_good(
     if embeddings.ndim != 2 or embeddings.shape[1:] != embedding.shape or len(images) != len(embeddings):
         msg = f"{len(images)} images, embeddings {embeddings.shape} and one of {embedding.shape} do not fit together"
         raise ValueError(msg)
-    query = np.asarray(embedding, dtype=np.float64)
-    good = np.asarray(embeddings, dtype=np.float64)
-    lengths = np.linalg.norm(good, axis=1) * np.linalg.norm(query)
-    similarity = good @ query / np.maximum(lengths, np.finfo(np.float64).tiny)
-    order = sorted(range(len(images)), key=lambda i: (-similarity[i], images[i]))
-    return [Neighbor(images[i], float(similarity[i])) for i in order[:count]]
+    query, good = _directions(np.asarray(embedding)[None])[0], _directions(np.asarray(embeddings))
+    similarity = good @ query
+    own = np.sort(_nearest_of_each(good))
+    order = sorted(range(len(images)), key=lambda i: (-similarity[i], images[i]))[:count]
+    farther = np.searchsorted(own, similarity[order]) / max(len(own), 1)
+    return [
+        Neighbor(images[i], float(similarity[i]), float(share) if len(own) else None)
+        for i, share in zip(order, farther, strict=True)
+    ]
+
+
+def _directions(embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
+    values = embeddings.astype(np.float64)
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+
+
+def _nearest_of_each(good: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Similarity of each part to the other part that is most like it; empty for one part."""
+    if len(good) < 2:
+        return np.empty(0)
+    found = np.empty(len(good))
+    for start in range(0, len(good), _ROWS):
+        rows = good[start : start + _ROWS] @ good.T
+        rows[np.arange(len(rows)), np.arange(start, start + len(rows))] = -np.inf
+        found[start : start + len(rows)] = rows.max(axis=1)
+    return found

@@ -79,6 +79,16 @@ def _embed(bundle: "Bundle", image: Path) -> Any:
     return bundle.detector.embed(bundle.preprocessing.apply(read_image(image))[None]).cpu().numpy()[0]
 
 
+def _likeness(neighbor: "Neighbor") -> str:
+    """How like it is, beside how like good parts are to each other: as a cosine, all of one product are near 1."""
+    distance = f"distance {max(0.0, 1 - neighbor.similarity):.2g}"
+    if neighbor.farther is None:
+        return distance
+    if neighbor.farther == 0:
+        return f"{distance}; no good part lies as far from the one nearest to it"
+    return f"{distance}; {100 * neighbor.farther:.0f} % of good parts lie farther from the one nearest to them"
+
+
 def _print(history: "History", scores: "list[ScoreRow]", similar: "list[Neighbor]", missing: str) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -94,7 +104,7 @@ def _print(history: "History", scores: "list[ScoreRow]", similar: "list[Neighbor
     if not scores:
         console.print("no model has scored it")
     for one in similar:
-        console.print(f"  like good part {one.image} (similarity {one.similarity:.3f})")
+        console.print(f"  like good part {one.image} ({_likeness(one)})")
     if missing:
         console.print(f"  [yellow]no similar good parts:[/] {missing}")
     for ask in history.asks:

@@ -30,3 +30,28 @@ def test_zero_embeddings_are_like_nothing() -> None:
 def test_other_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         nearest_good(np.ones(3), ["a"], np.ones((1, 2)))
+
+
+def test_a_similarity_is_told_by_how_alike_good_parts_are() -> None:
+    angles = np.deg2rad([0, 1, 3, 7, 20])  # each is nearest to the one before, the first to the second
+    good = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    names = ["a", "b", "c", "d", "e"]
+
+    def farther(degrees: float) -> float | None:
+        query = np.array([np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))])
+        return nearest_good(query, names, good, 1)[0].farther
+
+    assert farther(0.5) == 1  # half a degree, where good parts lie 1, 1, 2, 4 and 13 from their nearest
+    assert farther(-3) == 0.4
+    assert farther(40) == 0
+    assert nearest_good(np.ones(2), ["a"], np.ones((1, 2)))[0].farther is None
+
+
+def test_many_parts_are_compared_piece_by_piece() -> None:
+    good = np.random.default_rng(0).normal(size=(1100, 4))
+    names = [f"{i:04}" for i in range(len(good))]
+    products = good @ good.T / np.outer(np.linalg.norm(good, axis=1), np.linalg.norm(good, axis=1))
+    np.fill_diagonal(products, -np.inf)
+    query = good[700] + 0.05
+    found = nearest_good(query, names, good, 1)[0]
+    assert found.farther == np.mean(products.max(axis=1) < found.similarity)
