@@ -204,7 +204,8 @@ def test_bundles_that_do_not_say_how_many_views_have_four(tmp_path: Path) -> Non
     del arrays["views"]
     save_file(arrays, tmp_path / "weights.safetensors")
     before = create("segment", options, shape).load(tmp_path)
-    once = [detector._probabilities(images.flip(view)).flip(view) for view in ((), (-1,), (-2,), (-2, -1))]
+    turned = [(view, images.flip(view)) for view in ((), (-1,), (-2,), (-2, -1))]
+    once = [detector._probabilities(detector._inputs(one), one).flip(view) for view, one in turned]
     torch.testing.assert_close(before.predict(images).maps, torch.stack(once).mean(dim=0)[:, 0].detach())
     assert not torch.equal(before.predict(images).maps, loaded.predict(images).maps)
     before.save(tmp_path)
