@@ -20,6 +20,7 @@ from curation.ledger import Ledger, image_id_of
 from learning.errors import DataError
 from synth.dataset import write_dataset
 from synth.settings import SynthesisSettings
+from tests.curation.labels.found import by_name
 
 FAMILIES = ("blob", "crack", "perlin", "scratch")
 SETTINGS = SynthesisSettings(flaws_per_image=(1, 3)).only(FAMILIES)
@@ -68,26 +69,12 @@ def test_what_synthesis_wrote_comes_back_pixel_by_pixel_and_once(good: list[Path
         assert len(ledger.verdicts()) == 10
 
 
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "set" / "images"
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(1)
-    for number in range(6):
-        Image.fromarray(rng.integers(0, 255, (20, 30), dtype=np.uint8)).save(folder / f"{number}.png")
-    return folder
-
-
 def _coco(pictures: Path, annotations: list[dict[str, object]]) -> Path:
     images = [{"id": n, "file_name": f"{n}.png", "height": 20, "width": 30, "date_captured": None} for n in range(7)]
     file = pictures.parent / "annotations.json"
     categories = [{"id": 1, "name": "dent"}, {"id": 2, "name": "OK"}, {"id": 3, "name": "scratch"}]
     file.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
     return file
-
-
-def _by_name(found: Found) -> dict[str, Label]:
-    return {label.image.stem: label for label in found.labels}
 
 
 def test_coco_polygons_run_lengths_and_boxes_are_told_apart(pictures: Path) -> None:
@@ -114,7 +101,7 @@ def test_coco_polygons_run_lengths_and_boxes_are_told_apart(pictures: Path) -> N
         ],
     )
     found = read_coco(file, Reading(), None)
-    labels = _by_name(found)
+    labels = by_name(found)
     assert {name: (label.verdict, label.shapes) for name, label in labels.items()} == {
         "0": ("defect", ("polygons",)),
         "1": ("defect", ("RLE",)),
@@ -131,7 +118,7 @@ def test_coco_polygons_run_lengths_and_boxes_are_told_apart(pictures: Path) -> N
     assert "nothing is annotated" in reasons["5.png"]
     assert "no such file" in reasons["6.png"]
     assert "not the image" in reasons["image 9"]
-    taken = _by_name(read_coco(file, Reading(boxes=True, unannotated_good=True), None))
+    taken = by_name(read_coco(file, Reading(boxes=True, unannotated_good=True), None))
     assert taken["5"].verdict == "good"
     mask = taken["3"].mask
     assert mask is not None
@@ -272,7 +259,7 @@ def test_what_lies_outside_of_its_image_was_written_wrongly_and_what_juts_out_is
     found = read_coco(file, Reading(boxes=True), None)
     outside = [one.what.rpartition("/")[2] for one in found.refused if "outside of the image of 30 × 20" in one.reason]
     assert outside == ["0.png", "1.png"]
-    mask = _by_name(found)["2"].mask
+    mask = by_name(found)["2"].mask
     assert mask is not None
     assert (np.argwhere(mask()) == [[18, 0], [18, 1], [19, 0], [19, 1]]).all()
 
@@ -291,7 +278,7 @@ def test_one_bad_entry_of_coco_ends_nothing_and_is_named(pictures: Path) -> None
     content["images"].append("x")
     file.write_text(json.dumps(content))
     found = read_coco(file, Reading(), None)
-    assert _by_name(found)["0"].verdict == "defect"
+    assert by_name(found)["0"].verdict == "defect"
     named = {one.what.rpartition("/")[2].partition(" of ")[0] for one in found.refused}
     assert {"1.png", "annotation 2", "image 2", "image 7"} <= named
     content["annotations"] = "x"
@@ -313,7 +300,7 @@ def test_yolo_boxes_polygons_and_what_is_neither(pictures: Path) -> None:
     for name, text in {**lines, "4": "", "5": "0 0.1 nan 0.2 0.2"}.items():
         (folder / "labels" / f"{name}.txt").write_text(text)
     found = read_yolo(folder, Reading())
-    labels = _by_name(found)
+    labels = by_name(found)
     assert {name: (label.verdict, label.shapes, label.mask is None) for name, label in labels.items()} == {
         "0": ("defect", ("boxes",), True),
         "1": ("defect", ("polygons",), False),
@@ -321,7 +308,7 @@ def test_yolo_boxes_polygons_and_what_is_neither(pictures: Path) -> None:
     }
     named = ["3.txt, line 1", "4.png", "5.txt, line 1"]
     assert sorted(one.what.rpartition("/")[2] for one in found.refused) == named
-    boxes = _by_name(read_yolo(folder, Reading(boxes=True)))["0"].mask
+    boxes = by_name(read_yolo(folder, Reading(boxes=True)))["0"].mask
     assert boxes is not None
     assert boxes().sum() == 6 * 4
     (folder / "labels" / "0.txt").write_text("99 0.5 0.5 0.2 0.2")
@@ -336,7 +323,7 @@ def test_class_folders_give_good_parts_too(pictures: Path, tmp_path: Path) -> No
     for name, number in (("good", 0), ("Defect", 1), ("crack", 2)):
         (data / name).mkdir(parents=True)
         (data / name / f"{number}.png").write_bytes((pictures / f"{number}.png").read_bytes())
-    labels = _by_name(read_folders(data, Reading(), None))
+    labels = by_name(read_folders(data, Reading(), None))
     assert {name: (one.verdict, one.defect_class) for name, one in labels.items()} == {
         "0": ("good", None),
         "1": ("defect", None),
@@ -398,7 +385,7 @@ def test_coco_ids_sizes_and_classes_may_be_written_otherwise_or_be_missing(pictu
     content["images"].append({**content["images"][5], "file_name": "6.png"})
     file.write_text(json.dumps(content))
     found = read_coco(file, Reading(), None)
-    labels = _by_name(found)
+    labels = by_name(found)
     assert [labels[name].defect_class for name in "01"] == ["dent", "scratch"]
     mask = labels["0"].mask
     assert mask is not None
@@ -432,7 +419,7 @@ def test_yolo_labels_without_a_picture_in_pixels_or_with_odd_classes_are_named(p
         (folder / "labels" / f"{name}.txt").write_text(text)
     (folder / "labels" / "4.txt").write_bytes(b"\xff\xfe0")
     found = read_yolo(folder / "classes.yaml", Reading(unannotated_good=True), pictures)
-    assert _by_name(found)["0"].defect_class == "dent"
+    assert by_name(found)["0"].defect_class == "dent"
     reasons = {one.what.rpartition("/")[2].partition(".")[0]: one.reason for one in found.refused}
     for name, text in (
         ("1", "no fractions"),
@@ -446,82 +433,3 @@ def test_yolo_labels_without_a_picture_in_pixels_or_with_odd_classes_are_named(p
         (folder / "classes.yaml").write_text(text)
         with pytest.raises(DataError, match=r"names no classes|cannot be read"):
             read_yolo(folder / "classes.yaml", Reading(), pictures)
-
-
-def test_folders_of_classes_may_call_good_parts_otherwise(pictures: Path) -> None:
-    data = pictures.parent / "classes"
-    for number, name in enumerate(("OK", "NG", "dent")):
-        (data / name).mkdir(parents=True)
-        (pictures / f"{number}.png").rename(data / name / f"{number}.png")
-    labels = _by_name(read_folders(data, Reading(), None))
-    assert {name: (label.verdict, label.defect_class) for name, label in labels.items()} == {
-        "0": ("good", None),
-        "1": ("defect", None),
-        "2": ("defect", "dent"),
-    }
-
-
-@pytest.mark.parametrize(("good", "inside"), [("good", "test/"), ("OK", "")])
-def test_groups_hold_in_every_layout_of_folders(pictures: Path, good: str, inside: str) -> None:
-    """Without ``train/``, and where good parts are called otherwise than in training."""
-    data = pictures.parent / "data"
-    for number, name in enumerate((good, "dent")):
-        folder = data / inside / name
-        folder.mkdir(parents=True)
-        (pictures / f"{number}.png").rename(folder / f"{number}.png")
-    by_pattern = _by_name(read_folders(data, Reading(), r"(\d)\.png"))
-    assert {name: label.group for name, label in by_pattern.items()} == {"0": "0", "1": "1"}
-    (data / "groups.csv").write_text(f"image,group\n{inside}{good}/0.png,a\n{inside}dent/1.png,b\n")
-    found = _by_name(read_folders(data, Reading(), None))
-    assert {name: label.group for name, label in found.items()} == {"0": "a", "1": "b"}
-    with pytest.raises(DataError, match="does not exist"):
-        read_folders(data, Reading(), "nowhere.csv")
-
-
-def test_the_folder_test_alone_takes_its_masks_from_beside_it(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = pictures.parent / "mvtec"
-    for folder in ("train/good", "test/good", "test/dent", "ground_truth/dent"):
-        (data / folder).mkdir(parents=True)
-    for number, folder in enumerate(("train/good", "test/good", "test/dent")):
-        (pictures / f"{number}.png").rename(data / folder / f"{number}.png")
-    Image.new("L", (30, 20), 255).save(data / "ground_truth" / "dent" / "2_mask.png")
-    rows = [f"{folder}/{number}.png,{number}" for number, folder in enumerate(("train/good", "test/good", "test/dent"))]
-    (data / "groups.csv").write_text("\n".join(["image,group", *rows]))
-    monkeypatch.chdir(data / "test")
-    for source in (data / "test", Path()):
-        found = read_folders(source, Reading(), None)
-        assert sorted(_by_name(found)) == ["1", "2"]
-        assert _mask_of(found, "2") == 600
-        assert _by_name(found)["2"].group == "2"
-        assert found.refused == []
-
-
-def test_a_mask_without_a_picture_is_named(pictures: Path) -> None:
-    data = pictures.parent / "mvtec"
-    for folder in ("test/dent", "ground_truth/dent"):
-        (data / folder).mkdir(parents=True)
-    (pictures / "0.png").rename(data / "test" / "dent" / "0.png")
-    for name in ("0_mask.png", "1_mask.png"):
-        Image.new("L", (30, 20), 255).save(data / "ground_truth" / "dent" / name)
-    found = read_folders(data, Reading(), None)
-    assert [one.what.rpartition("/")[2] for one in found.refused] == ["1_mask.png"]
-
-
-def test_a_table_that_names_what_is_gone_is_taken_without_it(pictures: Path) -> None:
-    table = pictures.parent / "labels.csv"
-    Image.new("L", (30, 20), 255).save(pictures.parent / "mask.png")
-    rows = ["0,good,", "1,dent,mask.png", "9,dent,", "2,dent,none.png"]
-    lines = [f"images/{name}.png,{rest}" for name, rest in (row.split(",", 1) for row in rows)]
-    table.write_text("\n".join(["image,label,mask", *lines]))
-    found = read_folders(table, Reading(), None)
-    assert sorted(_by_name(found)) == ["0", "1", "2"]
-    assert [(one.what.rpartition("/")[2], one.reason) for one in found.refused] == [("9.png", "there is no such file")]
-    assert _mask_of(found, "1") == 600
-    with pytest.raises(DataError, match="no such file as its mask"):
-        _mask_of(found, "2")
-
-
-def _mask_of(found: Found, name: str) -> int:
-    read = _by_name(found)[name].mask
-    assert read is not None
-    return int(read().sum())
