@@ -9,12 +9,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from learning.detectors.inputs import box_mean
+from learning.detectors.inputs import surroundings
 
 _KEY = "departure.usual"
-
-_FINEST = 96
-"""Surroundings reach a 96th of the shorter side to each side."""
 
 _SHARE = 0.001
 """Of the places, those that depart most: their mean is what a part is judged by."""
@@ -80,10 +77,6 @@ class Departure:
         places = middle + spread * ((found - usual) / unusual - _HELD_BACK)
         return joined.sigmoid().maximum(scores), maps.maximum(places.sigmoid())
 
-    def to(self, device: str) -> "Departure":
-        """The same on a device."""
-        return Departure(self.usual.to(device))
-
     def arrays(self) -> dict[str, Tensor]:
         """What is stored beside the weights."""
         return {_KEY: self.usual}
@@ -96,8 +89,7 @@ class Departure:
 
 def departures(deviations: Tensor) -> Tensor:
     """Root mean square of the deviations around each place: ``[B, 2C, h, w]`` to ``[B, 1, h, w]``, above zero."""
-    radius = max(1, round(min(deviations.shape[-2:]) / _FINEST))
-    return box_mean(deviations.square().mean(dim=1, keepdim=True).sqrt(), radius).clamp_min(_LEAST)
+    return surroundings(deviations.square().mean(dim=1, keepdim=True).sqrt()).clamp_min(_LEAST)
 
 
 def _most(values: Tensor) -> Tensor:

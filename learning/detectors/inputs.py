@@ -8,7 +8,7 @@ _SHRINK = 4
 """Local statistics are smooth: they are taken at a quarter of the resolution, at a sixteenth of the cost."""
 
 _FINEST = 96
-"""Surroundings whose roughness is taken reach a 96th of the shorter side to each side."""
+"""The surroundings of a place reach a 96th of the shorter side to each side."""
 
 _LEAST_ENERGY = 0.01
 """Of a gradient, in deviations of the picture for a pixel, squared: what is smoother is smooth."""
@@ -19,6 +19,11 @@ def box_mean(images: Tensor, radius: int) -> Tensor:
     window = 2 * radius + 1
     padded = functional.pad(images, (radius, radius, radius, radius), mode="replicate")
     return functional.avg_pool2d(functional.avg_pool2d(padded, (1, window), 1), (window, 1), 1)
+
+
+def surroundings(planes: Tensor) -> Tensor:
+    """Mean over the surroundings of each place: ``[B, C, h, w]``."""
+    return box_mean(planes, max(1, round(min(planes.shape[-2:]) / _FINEST)))
 
 
 def standardise(images: Tensor, window: float = 1 / 6) -> Tensor:
@@ -73,4 +78,4 @@ def roughness(seen: Tensor) -> Tensor:
     right = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
     below = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
     square = (right.square() + below.square()).mean(dim=1, keepdim=True)
-    return (box_mean(square, max(1, round(min(seen.shape[-2:]) / _FINEST))) + _LEAST_ENERGY).log()
+    return (surroundings(square) + _LEAST_ENERGY).log()

@@ -288,7 +288,8 @@ def fit_reference(
         parts[row : row + len(some)] = some
         row += len(some)
     own = float(parts[:, parts.shape[1] // 2 :].var(dim=(-2, -1), correction=0).mean())
-    usual, subspaces, folds, squares = fit_subspace(parts, [train.groups[i] for i in chosen])
+    groups = train.groups
+    usual, subspaces, folds, squares = fit_subspace(parts, [groups[i] for i in chosen])
     known = torch.full((len(train),), -1)
     known[chosen] = folds
     # All channels are in the same unit. Where good parts are all but alike, noise alone would stand out.
