@@ -15,6 +15,7 @@ from learning.detectors.segment.detector import Segment
 from learning.detectors.weights import read_weights, write_weights
 from learning.errors import ConfigError
 from learning.images.image_set import ImageSet
+from tests.learning.stopping import StopAt
 from tests.learning.test_reference import HEIGHT, SMALL, WIDTH, drawing, image_set, noisy
 
 WORN = (slice(None), slice(None), slice(24, 48), slice(56, 76))
@@ -123,6 +124,26 @@ class TestSegment:
         assert torch.equal(loaded.predict(images).scores, detector.predict(images).scores)
         assert torch.equal(loaded.predict(images).maps, detector.predict(images).maps)
         assert float(detector.predict(worn(200)).scores) > float(detector.predict(threaded(200)).scores)
+
+    @pytest.mark.parametrize("stopped", [1, 2])
+    def test_a_killed_training_ends_like_one_that_was_not(
+        self, parts: ImageSet, held_out: ImageSet, tmp_path: Path, stopped: int
+    ) -> None:
+        """Reference and folds are not part of the checkpoint: they are fitted again, and have to come out the same."""
+
+        def fit(**given: object) -> dict[str, Tensor]:
+            detector = create("segment", SMALL, parts.preprocessing)
+            detector.fit(parts, held_out, 0, Budget(steps=4), **given)  # type: ignore[arg-type]
+            detector.save(tmp_path)
+            return read_weights(tmp_path, "cpu")
+
+        whole = fit()
+        with pytest.raises(KeyboardInterrupt):
+            fit(checkpoint=tmp_path / "c", progress=StopAt(stopped))
+        assert (tmp_path / "c" / "checkpoint.safetensors").exists()
+        resumed = fit(checkpoint=tmp_path / "c")
+        assert "reference.directions" in whole
+        assert all(torch.equal(resumed[name], value) for name, value in whole.items())
 
     def test_it_can_be_left_out(self, parts: ImageSet, held_out: ImageSet) -> None:
         detector = create("segment", {**SMALL, "departure": False}, parts.preprocessing)
