@@ -96,6 +96,7 @@ class Curriculum:
         images: Good parts that do not train the weights.
         score: Scores a batch with a network as it is.
         config: How it looks and learns.
+        severity: Least and greatest, 0 (barely visible) to 1 (gross); ranges of severity divide what is between.
         mirror: Whether parts are mirrored, as in training.
     """
 
@@ -106,13 +107,14 @@ class Curriculum:
         score: Callable[[nn.Module, Tensor], Tensor],
         config: CurriculumConfig,
         *,
+        severity: tuple[float, float] = (0.0, 1.0),
         mirror: bool = True,
     ) -> None:
         self.config = config
         self._images = images
         self._score = score
         self._mirror = mirror
-        self._synthesizer = Synthesizer(families)
+        self._synthesizer = Synthesizer(families, severity=severity)
         shape = len(self._synthesizer.families), config.bins
         self._found = torch.zeros(shape, dtype=torch.float64)
         self._shown = torch.zeros(shape, dtype=torch.float64)
@@ -137,7 +139,8 @@ class Curriculum:
 
     def draw(self, generator: Generator, count: int) -> Recipe:
         """Draw flaws for ``count`` images by the present odds."""
-        return Synthesizer(list(self._synthesizer.families), odds=self.odds).draw(generator, count)
+        every = self._synthesizer
+        return Synthesizer(list(every.families), severity=every.severity, odds=self.odds).draw(generator, count)
 
     def update(self, model: nn.Module, generator: Generator) -> None:
         """Look at what a network finds, and move the odds."""
@@ -162,11 +165,12 @@ class Curriculum:
         limit = torch.cat(sound).double().quantile(1 - self.config.false_reject)
         bins, flaws = self.config.bins, self.config.flaws
         found = torch.zeros_like(self._odds)
+        least, greatest = torch.tensor(self._synthesizer.severity)
         for row, (name, family) in enumerate(self._synthesizer.families.items()):
             place = torch.arange(bins).repeat_interleave(flaws) + torch.rand(bins * flaws, generator=generator)
             pictures, outlines = self._good(2 * bins * flaws, generator)
             good, sources = pictures.chunk(2)
-            parameters = family.draw(generator, bins * flaws, place / bins)
+            parameters = family.draw(generator, bins * flaws, torch.lerp(least, greatest, place / bins))
             recipe = Recipe(bins * flaws, (Group(0, name, np.arange(bins * flaws), parameters),))
             flawed, masks = Synthesizer.apply(good, recipe, Context(outlines[: len(good)], sources))
             hit = (score(flawed).double() > limit) & (masks.flatten(1).amax(dim=1) > 0).to(limit.device)

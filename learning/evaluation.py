@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.errors import DataError
+from learning.examples import Examples
 from learning.images.pixels import check_mask_size, read_mask
 from learning.images.records import GOOD, ImageRecord
 from learning.intervals import Rate, group_bootstrap, rate_by_group
@@ -40,7 +41,11 @@ class _Seen:
 
 
 def evaluate(
-    bundle: "Bundle", records: Sequence[ImageRecord], progress: Progress = silent, threshold: Threshold | None = None
+    bundle: "Bundle",
+    records: Sequence[ImageRecord],
+    progress: Progress = silent,
+    threshold: Threshold | None = None,
+    examples: Examples | None = None,
 ) -> dict[str, Any]:
     """Measure detection, localisation, and both kinds of error at the threshold.
 
@@ -53,6 +58,7 @@ def evaluate(
         records: From ``read_data``.
         progress: Told how many images are done.
         threshold: By default the bundle's current one.
+        examples: Shown every image with its map.
 
     Returns:
         Plain data for JSON, None where a measure has no value. Rates and the image AUROC have their 95 % interval
@@ -68,7 +74,7 @@ def evaluate(
     for record in tested:
         if record.mask is not None:
             check_mask_size(record.mask, record.path)
-    seen = _look(bundle, tested, used, progress)
+    seen = _look(bundle, tested, used, progress, examples)
     if not seen.scores:
         msg = f"none of the {len(tested)} images to evaluate on can be read; the first: {seen.failures[0].reason}"
         raise DataError(msg)
@@ -152,7 +158,13 @@ def _refuse_learnt_from(bundle: "Bundle", records: Sequence[ImageRecord]) -> Non
         raise DataError(msg)
 
 
-def _look(bundle: "Bundle", records: Sequence[ImageRecord], threshold: Threshold, progress: Progress) -> _Seen:
+def _look(
+    bundle: "Bundle",
+    records: Sequence[ImageRecord],
+    threshold: Threshold,
+    progress: Progress,
+    examples: Examples | None,
+) -> _Seen:
     seen = _Seen()
     for item in score_records(bundle, records, progress=progress, threshold=threshold):
         if isinstance(item, ScoreFailure):
@@ -164,6 +176,8 @@ def _look(bundle: "Bundle", records: Sequence[ImageRecord], threshold: Threshold
         else:
             seen.with_mask += int(item.record.defective)
             seen.pixels.update(item.map, mask)
+        if examples is not None:
+            examples.add(item)
         seen.scores.append(_without_map(item))
     return seen
 

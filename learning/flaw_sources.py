@@ -35,17 +35,21 @@ class FlawSources:
     textures: TextureFolder | None = None
     pictures: "ConfirmedPictures | None" = None
 
-    def synthesizer(self, families: Sequence[str] | None) -> Synthesizer:
+    def synthesizer(self, families: Sequence[str] | None, severity: tuple[float, float] = (0.0, 1.0)) -> Synthesizer:
         """Draws from the families named, or all that can be drawn from, and from confirmed defects where there are any.
 
+        Args:
+            families: Their names; None is all.
+            severity: Least and greatest, 0 (barely visible) to 1 (gross).
+
         Raises:
-            SynthError: If a family is unknown.
+            SynthError: If a family is unknown, or severities make no range.
         """
         others = families or ANYWHERE
         if not self.defects or "confirmed" in others:
-            return Synthesizer(others)
+            return Synthesizer(others, severity=severity)
         odds = dict.fromkeys(others, (1.0,)) | {"confirmed": (len(others) * CONFIRMED_SHARE / (1 - CONFIRMED_SHARE),)}
-        return Synthesizer([*others, "confirmed"], odds=Odds(odds))
+        return Synthesizer([*others, "confirmed"], severity=severity, odds=Odds(odds))
 
     def context(self, generator: Generator, images: Tensor, foreground: Tensor | None, parts: Tensor) -> Context:
         """What flaws on a batch may use.

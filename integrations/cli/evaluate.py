@@ -33,6 +33,14 @@ def evaluate(
         typer.Option(metavar="FILE|REGEX", help="Which images belong together, as in train.", show_default=False),
     ] = None,
     camera: CameraOption = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a PNG or JPEG of each class: the highest and the lowest scores, with mask and map.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
 ) -> None:
     """Measure a bundle: how well it tells good from bad, and what its threshold does.
@@ -40,19 +48,24 @@ def evaluate(
     The false-reject rate (good parts thrown away) and the escape rate (bad parts let through) are counted at the
     bundle's threshold, with 95 % intervals by group. Nothing is chosen on these images.
 
-    Example: [bold]flawsmith evaluate runs/bracket data/bracket --json[/bold]
+    Example: [bold]flawsmith evaluate runs/bracket data/bracket --pictures bracket.png[/bold]
     """
     existing_bundle(bundle)
     existing_data(data)
     from learning.bundle import Bundle
     from learning.evaluation import evaluate as measure
+    from learning.examples import Examples
     from learning.images.readers import of_camera, read_data
 
     loaded = Bundle.load(bundle, device=resolve_device(device))
     # The bundle's seed draws the same split as in training, so that no training image is ever measured on.
     records = of_camera(read_data(data, groups=groups, seed=loaded.manifest.seed), camera)
+    examples = Examples(loaded.manifest.map_range) if pictures else None
     with bar() as progress:
-        figures = measure(loaded, records, progress=progress)
+        figures = measure(loaded, records, progress=progress, examples=examples)
+    if pictures and examples:
+        examples.write(pictures, loaded.thresholds.current().value)
+        say(f"pictures and maps: {pictures}")
     if as_json:
         print_json(figures)
     else:

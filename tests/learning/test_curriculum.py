@@ -15,6 +15,7 @@ from learning.curriculum import Curriculum, CurriculumConfig, step_odds, unsuren
 from learning.detectors import Budget, create
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
+from synth.families.crack import Crack, CrackParameters
 from tests.learning.stopping import StopAt
 
 SHAPE = (3, 4)
@@ -104,6 +105,27 @@ def test_what_is_never_found_is_drawn_less_than_what_is_found_at_times(images: I
     drawn = taught.draw(torch.Generator().manual_seed(0), 1000).flaws()
     blobs = sum(flaw.family == "blob" for flaw in drawn) / len(drawn)
     assert blobs == pytest.approx(sum(odds["blob"]) / sum(map(sum, odds.values())), abs=0.05)
+
+
+def test_no_flaw_is_drawn_or_shown_beyond_the_range_of_severities(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Tensor] = []
+    draw = Crack.draw
+
+    def listen(self: Crack, generator: torch.Generator, count: int, severity: Tensor | None = None) -> CrackParameters:
+        assert severity is not None
+        asked.append(severity)
+        return draw(self, generator, count, severity)
+
+    monkeypatch.setattr(Crack, "draw", listen)
+    taught = Curriculum(["crack", "blob"], images, darkest, CurriculumConfig(flaws=4), severity=(0.3, 0.6))
+    look(taught, 2)
+    taught.draw(torch.Generator().manual_seed(0), 200)
+    every = torch.cat(asked)
+    assert len(every) > 100
+    assert 0.3 <= float(every.min()) < 0.32
+    assert 0.58 < float(every.max()) <= 0.6
 
 
 def test_the_same_seed_gives_the_same_odds_and_another_does_not(images: ImageSet) -> None:

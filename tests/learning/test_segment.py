@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 from scipy.ndimage import gaussian_filter1d
 
@@ -16,6 +17,7 @@ from learning.detectors.segment.losses import compute_losses, image_loss, pixel_
 from learning.detectors.segment.network import UNet
 from learning.detectors.segment.scores import image_scores, means_by_halving, means_by_sorting
 from learning.detectors.surface import is_surface
+from learning.flaw_sources import NO_SOURCES
 from learning.images.preprocessing import Preprocessing
 
 
@@ -186,6 +188,17 @@ def test_bundles_from_before_score_as_they_did() -> None:
     maps = torch.rand(3, 1, 40, 40, generator=torch.Generator().manual_seed(0))
     highest = maps.flatten(1).topk(16, dim=1).values.mean(dim=1)
     torch.testing.assert_close(image_scores(maps, before.score_shares), highest)
+
+
+def test_flaws_as_faint_as_good_parts_show_are_not_learnt_from() -> None:
+    severity = SegmentConfig().severity
+    drawn = NO_SOURCES.synthesizer(None, severity).draw(torch.Generator().manual_seed(0), 200).flaws()
+    severities = [float(flaw.parameters["severity"]) for flaw in drawn if "severity" in flaw.parameters]
+    assert len(severities) > 30
+    assert severity[0] <= min(severities) < severity[0] + 0.05
+    assert max(severities) > severity[1] - 0.05
+    with pytest.raises(ValidationError, match=r"severity takes the least and the greatest, such as \[0.3, 1\]"):
+        SegmentConfig(severity=(0.8, 0.2))
 
 
 def test_bundles_that_do_not_say_how_many_views_have_four(tmp_path: Path) -> None:

@@ -87,12 +87,20 @@ class SegmentConfig(DetectorConfig):
         "another one; none means half of them where pictures show a surface, and none of them elsewhere.",
     )
     families: tuple[str, ...] | None = Field(default=None, description="Flaw families to train on; none means all.")
+    severity: tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]] = Field(
+        default=(0.3, 1.0),
+        description="Least and greatest severity of made-up flaws: good parts show what is as faint as the faintest, "
+        "and a network that is taught to find them finds them there.",
+    )
     curriculum: CurriculumConfig | None = Field(
         default=None, description="Draw flaws more often of which the detector is unsure; none means all equally often."
     )
 
     @model_validator(mode="after")
     def _of_one_mind(self) -> Self:
+        if self.severity[0] > self.severity[1]:
+            msg = f"severity takes the least and the greatest, such as [0.3, 1], not {list(self.severity)}"
+            raise ValueError(msg)
         if self.reference and self.flips:
             msg = "reference and flips contradict each other: a mirrored part does not lie as good parts do"
             raise ValueError(msg)
@@ -165,7 +173,7 @@ class Segment(Detector):
         if curriculum and sources.defects:
             msg = "a curriculum knows no confirmed defects; use one or the other (curriculum, in detector_config)"
             raise ConfigError(msg)
-        draws = curriculum or sources.synthesizer(options.families)
+        draws = curriculum or sources.synthesizer(options.families, options.severity)
         mixed = options.mixed
         if mixed is None:
             mixed = share_mixed(train)
@@ -280,7 +288,10 @@ class Segment(Detector):
         def score(network: nn.Module, images: Tensor) -> Tensor:
             return image_logits(network(self._inputs(images)), self.config.loss_share)
 
-        return Curriculum(self.config.families, selection, score, self.config.curriculum, mirror=self._flips)
+        options = self.config
+        return Curriculum(
+            options.families, selection, score, options.curriculum, severity=options.severity, mirror=self._flips
+        )
 
     def _choose_reference(self, train: "ImageSet", progress: Progress) -> dict[str, str]:
         """Take a reference if it is wanted or good parts ask for it; what was chosen, if that was left open."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors import SafetensorError
 
 from integrations.cli.console import SOME_FAILED
@@ -85,6 +86,17 @@ def test_evaluate_prints_one_json_object(bundle: Path, tiles: Path) -> None:
     assert set(wanted.split()) <= set(figures)
     assert (figures["n_good"], figures["n_defective"]) == (4, 7)
     assert "image AUROC" in run("evaluate", bundle, tiles).stdout
+
+
+def test_evaluate_shows_the_pictures_behind_the_figures(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    result = run("evaluate", bundle, tiles, "--pictures", tmp_path / "sheets" / "tiles.png", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["n_defective"] == 7
+    classes = len(json.loads(result.stdout)["image_auroc_by_class"]) + 1
+    with Image.open(tmp_path / "sheets" / "tiles.png") as sheet:
+        assert sheet.height > 2 * classes * 176
+    (tmp_path / "file").touch()
+    assert "cannot" in mistake("evaluate", bundle, tiles, "--pictures", tmp_path / "file" / "tiles.png")
 
 
 def test_an_exported_bundle_is_scored_and_evaluated_like_a_bundle(bundle: Path, tiles: Path, tmp_path: Path) -> None:
