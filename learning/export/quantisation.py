@@ -37,13 +37,8 @@ def quantise(model: "openvino.Model", images: Iterable[Tensor]) -> "openvino.Mod
         model: Of one image, ``[1, C, h, w]``.
         images: Good training parts, and some with flaws, ``[C, h, w]`` each; see docs/export.md.
     """
-    from openvino.passes import ConstantFolding, Manager
-
     nncf = _import_nncf()
-    # Else weights are kept in FP32 beside INT8, for their shapes.
-    folding = Manager()
-    folding.register_pass(ConstantFolding())
-    folding.run_passes(model)
+    _settle_shapes(model)
     outside = outside_of_layers(model)
     widest = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
     examples = nncf.Dataset([image[None].numpy() for image in images])
@@ -92,6 +87,20 @@ def outside_of_layers(model: "openvino.Model") -> list[str]:
         if operation.get_type_name() not in {"Constant", "Parameter", "Result"} | _MOVING
         and operation.get_friendly_name() not in between
     ]
+
+
+def _settle_shapes(model: "openvino.Model") -> None:
+    """Write shapes out: else weights are kept in FP32 beside INT8, to ask them for theirs."""
+    from openvino import opset13 as opset
+    from openvino.passes import ConstantFolding, Manager
+
+    for operation in model.get_ops():
+        if operation.get_type_name() == "ShapeOf":
+            shape = opset.constant(list(operation.get_input_shape(0)), operation.get_output_element_type(0))
+            operation.output(0).replace(shape.output(0))
+    folding = Manager()
+    folding.register_pass(ConstantFolding())
+    folding.run_passes(model)
 
 
 def store_in_8_bits(product: "openvino.Node") -> None:
