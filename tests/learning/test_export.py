@@ -287,8 +287,10 @@ def test_directions_are_stored_in_8_bits_and_ranges_pass_through_what_moves_valu
         stored = scaled.input_value(0).get_node().input_value(0)
         assert stored.get_element_type().get_type_name() == "i8"
         assert product.input_value(0).get_node().get_type_name() != "FakeQuantize"  # it is FP32 that they are taken by
-    moved = [one.input_value(0).get_node() for one in operations if one.get_type_name() == "Transpose"]
-    assert any(one.get_type_name() == "FakeQuantize" for one in moved)
+    (moved,) = [one for one in operations if one.get_type_name() == "Transpose"]  # blocks of pixels into channels
+    while moved.get_type_name() in ("Transpose", "Reshape"):
+        moved = moved.input_value(0).get_node()
+    assert moved.get_type_name() == "FakeQuantize"
 
 
 def test_the_nearest_good_part_hardly_depends_on_the_8_bits() -> None:
@@ -307,8 +309,8 @@ def test_the_nearest_good_part_hardly_depends_on_the_8_bits() -> None:
         store_in_8_bits(product)
     assert sum(one.get_output_element_type(0).get_type_name() == "i8" for one in model.get_ops()) == 2
     stored = openvino_core().compile_model(model, "CPU", run)(part)[0]
-    assert float(exact.std()) > 1
-    assert 0 < float(np.abs(stored - exact).max()) < 0.02
+    assert float(exact.std()) > 0.5
+    assert 0 < float(np.abs(stored - exact).mean()) < 0.01 * float(exact.std())
 
 
 def test_flaws_for_ranges_follow_from_the_seed(trained: Bundle) -> None:
