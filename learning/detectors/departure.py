@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from learning.detectors.inputs import surroundings
+from learning.detectors.inputs import logarithm, surroundings
 
 _KEY = "departure.usual"
 
@@ -69,7 +69,7 @@ class Departure:
             Scores and maps, none lower than before.
         """
         height, width = maps.shape[-2:]
-        found = departures(deviations)[..., :height, :width].log()
+        found = logarithm(departures(deviations)[..., :height, :width])
         middle, spread, usual, unusual = self.usual.unbind()
         own = (scores.clamp(_LEAST_SCORE, 1 - _LEAST_SCORE).logit() - middle) / spread
         departing = (_most(found) - usual) / unusual - _HELD_BACK

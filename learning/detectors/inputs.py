@@ -18,7 +18,42 @@ def box_mean(images: Tensor, radius: int) -> Tensor:
     """Mean over a square window of ``2 * radius + 1``, edges replicated; two one-dimensional passes."""
     window = 2 * radius + 1
     padded = functional.pad(images, (radius, radius, radius, radius), mode="replicate")
+    if torch.compiler.is_exporting():
+        return sums_by_doubling(sums_by_doubling(padded, window, -2), window, -1) / window**2
     return functional.avg_pool2d(functional.avg_pool2d(padded, (1, window), 1), (window, 1), 1)
+
+
+def sums_by_doubling(planes: Tensor, window: int, dim: int) -> Tensor:
+    """Sums over windows along a dimension, which gets shorter by ``window - 1``.
+
+    From sums over two come those over four, and so on: OpenVINO takes half the time of its pooling.
+    """
+    length = planes.shape[dim] - window + 1
+    found, begun, width = None, 0, 1
+    while True:
+        if window & width:
+            piece = planes.narrow(dim, begun, length)
+            found, begun = piece if found is None else found + piece, begun + width
+        if begun == window:
+            assert found is not None
+            return found
+        fewer = planes.shape[dim] - width
+        planes, width = planes.narrow(dim, 0, fewer) + planes.narrow(dim, width, fewer), 2 * width
+
+
+def logarithm(values: Tensor) -> Tensor:
+    """Of values from 1e-4 to 1e4.
+
+    OpenVINO takes logarithms one by one: a graph has the series of ``2 artanh((v - 1) / (v + 1))`` of the 16th root,
+    which differs by at most 1e-4 at these ends, and 1e-5 from 1e-3 to 1e3.
+    """
+    if not torch.compiler.is_exporting():
+        return values.log()
+    for _ in range(4):
+        values = values.sqrt()
+    part = (values - 1) / (values + 1)
+    square = part.square()
+    return 32 * part * (1 + square * (1 / 3 + square * (1 / 5 + square / 7)))
 
 
 def surroundings(planes: Tensor) -> Tensor:
@@ -78,4 +113,4 @@ def roughness(seen: Tensor) -> Tensor:
     right = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
     below = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
     square = (right.square() + below.square()).mean(dim=1, keepdim=True)
-    return (surroundings(square) + _LEAST_ENERGY).log()
+    return logarithm(surroundings(square) + _LEAST_ENERGY)

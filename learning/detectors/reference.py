@@ -80,16 +80,44 @@ class Similarity:
         y = self.sin * first.x + self.cos * first.y + self.y
         return Similarity(cos, sin, x, y)
 
-    def grid(self, places: Tensor) -> Tensor:
-        """Where places ``[h, w, 2]`` are, for ``grid_sample``: ``[B, h, w, 2]``."""
-        height, width = places.shape[:2]
-        sides = places.new_tensor([min(height, width) / width, min(height, width) / height])
-        # Both coordinates at once: OpenVINO lays columns and rows side by side element by element.
-        across, down = (place.expand_as(places) for place in places.split(1, dim=-1))
-        right = torch.stack([self.cos, self.sin], dim=-1)[:, None, None]
-        below = torch.stack([-self.sin, self.cos], dim=-1)[:, None, None]
-        shift = torch.stack([self.x, self.y], dim=-1)[:, None, None]
-        return (right * across + below * down + shift) * sides
+    def grid(self, places: "Places") -> Tensor:
+        """Where places are, for ``grid_sample``: ``[B, h, w, 2]``."""
+        height, width = len(places.down), len(places.across)
+
+        def in_turn(*two: Tensor) -> Tensor:
+            return torch.stack(two, dim=-1)[:, None, None].repeat(1, 1, 1, width)
+
+        # Both coordinates of a row as one row: OpenVINO lays columns and rows side by side element by element, and
+        # takes what has rows in the place of channels for a picture of so many.
+        right, below, shift = in_turn(self.cos, self.sin), in_turn(-self.sin, self.cos), in_turn(self.x, self.y)
+        found = right * places.across.repeat_interleave(2) + below * places.down[:, None] + shift
+        return (found * places.sides.repeat(width)).view(-1, height, width, 2)
+
+    def within(self, places: "Places") -> Tensor:
+        """Whether places are on the picture, ``[B, 1, h, w]``: where the grid is -1..1."""
+        cos, sin, x, y = (one[:, None, None, None] for one in (self.cos, self.sin, self.x, self.y))
+        down, (across_side, down_side) = places.down[:, None], places.sides.unbind()
+        across = (cos * places.across - sin * down + x) * across_side
+        down = (sin * places.across + cos * down + y) * down_side
+        return (across.abs() <= 1) & (down.abs() <= 1)
+
+
+class Places:
+    """Those of the pixels of ``[..., h, w]``, from its middle, in halves of the shorter side.
+
+    Attributes:
+        across: ``[w]``.
+        down: ``[h]``.
+        sides: ``[2]``, the shorter side as a share of the width and of the height.
+    """
+
+    def __init__(self, planes: Tensor) -> None:
+        shorter = min(planes.shape[-2:])
+        self.down, self.across = (
+            (torch.arange(side, device=planes.device, dtype=planes.dtype) + 0.5 - side / 2) / (shorter / 2)
+            for side in planes.shape[-2:]
+        )
+        self.sides = planes.new_tensor([shorter / planes.shape[-1], shorter / planes.shape[-2]])
 
 
 class _Level:
@@ -103,8 +131,8 @@ class _Level:
         self.shrink = max(1, round(min(template.shape[-2:]) / side))
         self.corrections = corrections
         self.template = functional.avg_pool2d(template[None, None], self.shrink)
-        self.places = _places(self.template)
-        across, down = (part.flatten() for part in self.places.unbind(dim=-1))
+        self.places = Places(self.template)
+        down, across = (one.flatten() for one in torch.meshgrid(self.places.down, self.places.across, indexing="ij"))
         padded = functional.pad(self.template, (1, 1, 1, 1), mode="replicate")[0, 0]
         half = min(self.template.shape[-2:]) / 2
         right = ((padded[1:-1, 2:] - padded[1:-1, :-2]) / 2 * half).flatten()
@@ -117,9 +145,10 @@ class _Level:
 
     def correct(self, pictures: Tensor, pose: Similarity) -> Similarity:
         for _ in range(self.corrections):
-            differing = self.differences(pictures, pose).flatten(1)
-            # No matrix product: it would depend on the batch in its last bits, and be taken for a layer by INT8.
-            scale, turn, x, y = (differing[:, None] * self.solved).sum(dim=-1).unbind(dim=1)
+            differing = self.differences(pictures, pose).flatten(2)
+            # No matrix product: it would depend on the batch in its last bits. Of four dimensions, as with three
+            # OpenVINO takes the corrections for channels, and copies what is summed.
+            scale, turn, x, y = (differing[:, None] * self.solved).sum(dim=-1)[:, 0].unbind(dim=1)
             pose = pose.after(Similarity(1 + scale, turn, x, y).inverse())
         return pose
 
@@ -178,11 +207,10 @@ class Reference:
             expected = self.usual.nearest(laid)
         else:
             expected = apart.nearest(self.usual, laid, which)
-        grid = pose.inverse().grid(self._aligner.places)
+        back = pose.inverse()
         both = torch.cat([expected, self.deviation[None].expand(len(pictures), -1, -1, -1)], dim=1)
-        mean, deviation = _sample(both, grid).chunk(2, dim=1)
-        across, down = grid.abs().unbind(dim=-1)  # not all(): OpenVINO counts integers one by one
-        inside = ((across <= 1) & (down <= 1))[:, None]
+        mean, deviation = _sample(both, back.grid(self._aligner.places)).chunk(2, dim=1)
+        inside = back.within(self._aligner.places)
         return ((pictures - mean) / (_SCALE * deviation) * inside).clamp(-_MOST, _MOST)
 
     def to(self, device: str) -> "Reference":
@@ -212,7 +240,7 @@ class _Aligner:
     """Finds how pictures lie beside a template ``[h, w]``."""
 
     def __init__(self, template: Tensor) -> None:
-        self.places = _places(template)
+        self.places = Places(template)
         self._levels = [_Level(template, side, corrections) for side, corrections in _LEVELS]
 
     def pose(self, guide: Tensor) -> Similarity:
@@ -310,16 +338,6 @@ def is_explained(share: float) -> bool:
 def _guide(pictures: Tensor) -> Tensor:
     """The channels that pictures are laid over each other by, as one: ``[B, 2C, h, w]`` to ``[B, 1, h, w]``."""
     return pictures[:, pictures.shape[1] // 2 :].mean(dim=1, keepdim=True)
-
-
-def _places(planes: Tensor) -> Tensor:
-    """Places of ``[..., h, w]`` from its middle, in halves of the shorter side: ``[h, w, 2]``."""
-    height, width = planes.shape[-2:]
-    half = min(height, width) / 2
-    rows = (torch.arange(height, device=planes.device, dtype=planes.dtype) + 0.5 - height / 2) / half
-    columns = (torch.arange(width, device=planes.device, dtype=planes.dtype) + 0.5 - width / 2) / half
-    down, across = torch.meshgrid(rows, columns, indexing="ij")
-    return torch.stack([across, down], dim=-1)
 
 
 def _sample(planes: Tensor, grid: Tensor) -> Tensor:

@@ -38,7 +38,6 @@ class Coco(Layout):
     def finish(self, folder: Path, added: Iterable[tuple[str, Any]], families: Sequence[str]) -> dict[str, str]:
         """Write the annotations of all images, one after the other."""
         numbers = {family: number for number, family in enumerate(families, start=1)}
-        numbers = {family: number for number, family in enumerate(families, start=1)}
         categories = [{"id": n, "name": family, "supercategory": "flaw"} for family, n in numbers.items()]
         about = {"description": "synthetic flaws", "version": f"flawsmith {version('flawsmith')}"}
         images: list[dict[str, Any]] = []

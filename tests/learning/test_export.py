@@ -18,9 +18,9 @@ from learning.errors import BundleError, ExportError
 from learning.evaluation import evaluate
 from learning.export import packages
 from learning.export.examples import find_parts, flawed_parts
-from learning.export.graph import read_openvino, write_onnx
+from learning.export.graph import openvino_core, read_openvino, write_onnx
 from learning.export.parity import check_images
-from learning.export.quantisation import outside_of_layers
+from learning.export.quantisation import outside_of_layers, store_in_8_bits
 from learning.export.record import Format, Precision
 from learning.export.writing import ExportSettings, export_bundle
 from learning.images.image_set import ImageSet
@@ -270,10 +270,47 @@ def test_only_what_lies_between_layers_is_brought_to_int8(trained: Bundle, tmp_p
     assert len(trained.detector.reference.usual.directions) > 0
     assert kinds["MatMul"] == {True}  # the nearest point of the subspace
     assert kinds["GridSample"] == {True}
-    assert kinds["AvgPool"] == {True}  # local statistics, before the first layer
+    assert kinds["Sqrt"] == {True}  # local statistics, before the first layer
     assert kinds["Sigmoid"] == {True}  # probabilities, after the last
     assert kinds["Convolution"] == {False}
     assert kinds["MaxPool"] == {False}
+
+
+def test_directions_are_stored_in_8_bits_and_ranges_pass_through_what_moves_values(exports: dict[str, Bundle]) -> None:
+    trained = openvino_core().read_model(exports["int8"].folder / "model.xml")
+    operations = trained.get_ordered_ops()
+    products = [one for one in operations if one.get_type_name() == "MatMul"]
+    assert len(products) == 2  # to the directions, and back
+    for product in products:
+        scaled = product.input_value(1).get_node()
+        assert scaled.get_type_name() == "Multiply"
+        stored = scaled.input_value(0).get_node().input_value(0)
+        assert stored.get_element_type().get_type_name() == "i8"
+        assert product.input_value(0).get_node().get_type_name() != "FakeQuantize"  # it is FP32 that they are taken by
+    (moved,) = [one for one in operations if one.get_type_name() == "Transpose"]  # blocks of pixels into channels
+    while moved.get_type_name() in ("Transpose", "Reshape"):
+        moved = moved.input_value(0).get_node()
+    assert moved.get_type_name() == "FakeQuantize"
+
+
+def test_the_nearest_good_part_hardly_depends_on_the_8_bits() -> None:
+    from openvino import Model, opset13
+
+    generator = np.random.default_rng(0)
+    directions = np.linalg.qr(generator.normal(size=(5_000, 8)))[0].T.astype(np.float32)
+    part = (generator.normal(size=(1, 8)) * 50 @ directions + generator.normal(size=(1, 5_000))).astype(np.float32)
+    given = opset13.parameter([1, 5_000], np.float32)
+    along = opset13.matmul(given, opset13.constant(directions), False, True)
+    found = opset13.matmul(along, opset13.constant(directions), False, False)
+    model = Model([opset13.relu(found)], [given], "nearest")
+    run = {"INFERENCE_PRECISION_HINT": "f32"}
+    exact = openvino_core().compile_model(model, "CPU", run)(part)[0]
+    for product in (along, found):
+        store_in_8_bits(product)
+    assert sum(one.get_output_element_type(0).get_type_name() == "i8" for one in model.get_ops()) == 2
+    stored = openvino_core().compile_model(model, "CPU", run)(part)[0]
+    assert float(exact.std()) > 0.5
+    assert 0 < float(np.abs(stored - exact).mean()) < 0.01 * float(exact.std())
 
 
 def test_flaws_for_ranges_follow_from_the_seed(trained: Bundle) -> None:

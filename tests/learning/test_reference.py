@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from learning.detectors import Budget, create
 from learning.detectors.inputs import roughness, standardise
-from learning.detectors.reference import Fitted, Similarity, fit_reference, is_explained
+from learning.detectors.reference import Fitted, Places, Similarity, fit_reference, is_explained
 from learning.errors import ConfigError
 from learning.images.image_set import ImageSet
 from learning.images.preprocessing import Preprocessing
@@ -95,9 +95,39 @@ def test_inverse_and_order() -> None:
     nothing = one.after(one.inverse())
     for value, expected in zip((nothing.cos, nothing.sin, nothing.x, nothing.y), (1, 0, 0, 0), strict=True):
         assert float(value) == pytest.approx(expected, abs=1e-6)
-    place = torch.tensor([[[0.3, -0.7]]])
-    through = one.grid(other.grid(place)[0])
-    torch.testing.assert_close(one.after(other).grid(place), through)
+    places = Places(torch.zeros(1, 4, 4))
+    for column, row in ((0, 0), (3, 1)):
+        there = other.grid(places)[0, row, column]
+        through = one.grid(at(there))
+        torch.testing.assert_close(one.after(other).grid(places)[0, row, column], through[0, 0, 0])
+
+
+def at(place: Tensor) -> Places:
+    """One place ``[2]``."""
+    places = Places(torch.zeros(1, 1, 1))
+    places.across, places.down = place.split(1)
+    return places
+
+
+@pytest.mark.parametrize("size", [(6, 6), (6, 10), (10, 6)])
+def test_a_grid_says_what_grid_sample_wants_and_whether_it_is_on_the_picture(size: tuple[int, int]) -> None:
+    height, width = size
+    moves = Similarity(*(torch.tensor(values) for values in ((1.0, 0.9), (0.0, 0.3), (0.0, 0.2), (0.0, -0.4))))
+    places = Places(torch.zeros(1, height, width))
+    grid = moves.grid(places)
+    still = functional.affine_grid(torch.eye(2, 3)[None], [1, 1, height, width], align_corners=False)
+    torch.testing.assert_close(grid[:1], still)
+    half, (row, column) = min(size) / 2, (4, 2)
+    across, down = (column + 0.5 - width / 2) / half, (row + 0.5 - height / 2) / half
+    expected = [
+        (0.9 * across - 0.3 * down + 0.2) * 2 * half / width,
+        (0.3 * across + 0.9 * down - 0.4) * 2 * half / height,
+    ]
+    assert grid[1, row, column].tolist() == pytest.approx(expected, abs=1e-6)
+    within = moves.within(places)
+    assert torch.equal(within[:, 0], (grid.abs() <= 1).all(dim=-1))
+    assert within[0].all()
+    assert not within[1].all()
 
 
 def test_a_defect_stands_out_where_it_is_and_a_good_part_nowhere(fitted: Fitted) -> None:
@@ -125,7 +155,7 @@ def test_beside_the_reference_nothing_is_unusual(fitted: Fitted) -> None:
 
 def test_a_picture_of_something_else_is_not_moved_for_worse(fitted: Fitted) -> None:
     reference, other = fitted.reference, standardise(drawing(7))
-    grid = reference.pose(other).grid(torch.zeros(1, 1, 2))
+    grid = reference.pose(other).grid(Places(torch.zeros(1, 1, 1)))
     assert torch.isfinite(grid).all()
     laid, still = (
         (roughness(one) - reference.template).clamp(-2, 2).abs().mean() for one in (reference.laid_over(other), other)
