@@ -340,6 +340,17 @@ def test_names_of_files_are_found_as_windows_and_other_machines_wrote_them(tmp_p
     assert Finder(tmp_path).find(written.format(root=tmp_path)) == tmp_path / "sub" / "0.png"
 
 
+def test_names_are_found_as_label_studio_and_macos_spell_them(tmp_path: Path) -> None:
+    for name in ("part 1 (new).png", "Riß ü.png", "a b.png", "a_b.png"):
+        (tmp_path / name).touch()
+    finder = Finder(tmp_path)
+    assert finder.find("upload/3/part_1_new.png") == tmp_path / "part 1 (new).png"
+    assert finder.find("x/Riß_u\u0308.png") == tmp_path / "Riß ü.png"
+    assert finder.find("x/a b.png") == tmp_path / "a b.png"
+    assert finder.find("x/a_b.png") == tmp_path / "a_b.png"
+    assert finder.find("x/a  b!.png") is None
+
+
 def test_a_name_that_two_files_have_finds_neither_unless_its_case_tells(tmp_path: Path) -> None:
     for folder, name in (("a", "0.png"), ("b", "0.PNG"), ("c", "1.png"), ("d", "1.png")):
         (tmp_path / folder).mkdir()
