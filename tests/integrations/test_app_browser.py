@@ -202,20 +202,22 @@ def _fiftyones_own_button_finds_the_same(page: Any, found: list[str]) -> None:
 
 def _an_open_sample_says_all(page: Any) -> None:
     """Of a confirmed defect: its verdict and kind are beside the picture."""
-    page.locator(SAMPLES).nth(_first(page, decision="reject", verdict="defect")).click()
+    # The one whose map shows most.
+    confirmed = _places(page, verdict="defect")
+    page.locator(SAMPLES).nth(max(confirmed, key=lambda n: float(_score(page, n).removeprefix("score: ")))).click()
     modal = page.locator("[data-cy=modal]")
     for fact in ("percentile", "threshold", "defect_class"):
         modal.get_by_text(fact, exact=True).wait_for()
     # Its picture lies beside the facts: whether the map is over it, only a person sees.
     page.mouse.move(5, 5)
-    picture(page, "app-sample", _around([modal]))
+    picture(page, "app-sample")
     page.keyboard.press("Escape")
     modal.wait_for(state="hidden")
 
 
 def _why_shows_the_neighbours_beside_it(page: Any) -> None:
     """A rejected part that nobody has judged, the nearest good one and the nearest confirmed defect, and the words."""
-    score = _select(page, _first(page, decision="reject", verdict=None))
+    score = _select(page, _places(page, decision="reject", verdict=None)[0])
     # Its button is out of sight while something is selected; this key lists all of them by name.
     page.keyboard.press("`")
     page.keyboard.type("Why this")
@@ -235,10 +237,10 @@ def _why_shows_the_neighbours_beside_it(page: Any) -> None:
     page.wait_for_selector("text=30 samples")
 
 
-def _first(page: Any, **said: str | None) -> int:
-    """Place of the first sample of the grid whose tile says this, None for nothing, of these fields."""
+def _places(page: Any, **said: str | None) -> list[int]:
+    """Places in the grid of samples whose tiles say this, None for nothing, of these fields."""
     places = range(page.locator(SAMPLES).count())
-    return next(n for n in places if all(_says_of(page, n, field) == value for field, value in said.items()))
+    return [n for n in places if all(_says_of(page, n, field) == value for field, value in said.items())]
 
 
 def _says_of(page: Any, place: int, field: str) -> str | None:
