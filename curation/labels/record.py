@@ -183,7 +183,7 @@ def _read(label: Label, origin: Origin) -> _Ready | Refusal:
         image_id = image_id_of(label.image)
     except (DataError, OSError):
         # Without its name, so that many are counted in one line.
-        return Refusal(str(label.image), UNREADABLE)
+        return Refusal(str(label.image), UNREADABLE if label.image.is_file() else "there is no such file")
     try:
         mask = None if label.mask is None else label.mask()
         if mask is not None:

@@ -12,7 +12,7 @@ from PIL import Image
 from curation.labels import Found, Label, Origin, Reading, import_labels, record
 from curation.labels.coco import read_coco
 from curation.labels.folders import read_folders
-from curation.labels.label import Finder, Mask
+from curation.labels.label import UNREADABLE, Finder, Mask
 from curation.labels.record import Imported
 from curation.labels.shapes import from_rle
 from curation.labels.yolo import read_yolo
@@ -159,6 +159,14 @@ def test_a_picture_that_comes_twice_counts_once(pictures: Path, tmp_path: Path) 
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         done = import_labels(ledger, Found(labels), Origin("coco", "a", "a"), tmp_path / "masks")
     assert (dict(done.taken), done.twice, len(done.refused)) == ({"good": 1}, 1, 0)
+
+
+def test_a_picture_that_is_gone_is_not_called_damaged(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "broken.png").write_bytes(b"no picture")
+    labels = [Label(pictures / f"{name}.png", "good") for name in ("gone", "broken")]
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        done = import_labels(ledger, Found(labels), Origin("fiftyone", "a", "a"), tmp_path / "masks")
+    assert [one.reason for one in done.refused] == ["there is no such file", UNREADABLE]
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
