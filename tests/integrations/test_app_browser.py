@@ -211,8 +211,14 @@ def _an_open_sample_says_all(page: Any) -> None:
     # Its picture lies beside the facts: whether the map is over it, only a person sees.
     page.mouse.move(5, 5)
     picture(page, "app-sample")
-    page.keyboard.press("Escape")
-    modal.wait_for(state="hidden")
+
+    def closed() -> bool:
+        # The App does not hear every key while it still draws the sample.
+        if modal.is_visible():
+            page.keyboard.press("Escape")
+        return not modal.is_visible()
+
+    until(closed)
 
 
 def _why_shows_the_neighbours_beside_it(page: Any) -> None:
