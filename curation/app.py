@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partialmethod
 from threading import Event, Thread
@@ -159,9 +157,7 @@ def open_app(name: str, port: int = DEFAULT_PORT, address: str = "127.0.0.1", pr
             raise DatabaseError(msg) from error
         progress(2, STAGES, "opening the data set")
         dataset = fo.load_dataset(name)
-        # It prints an address; results are what goes to stdout.
-        with redirect_stdout(sys.stderr):
-            session = fo.launch_app(dataset, port=port, address=address, auto=False)
+        session = fo.launch_app(dataset, port=port, address=address, auto=False)
     progress(STAGES, STAGES, "opening the data set")
     return App(f"http://{address}:{port}/", session, name, dataset._doc.id)
 
