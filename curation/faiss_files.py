@@ -16,12 +16,13 @@ import uuid
 from collections import OrderedDict
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import faiss
 import numpy as np
 
 from curation.faiss_effort import Effort
-from curation.faiss_index import Floats, IndexOptions
+from curation.faiss_index import Floats, Ids, IndexOptions, Rows
 from curation.faiss_store import VectorStore
 
 logger = logging.getLogger(__name__)
@@ -79,11 +80,11 @@ def save_store(store: VectorStore, folder: Path) -> VectorStore:
 
 def _write(store: VectorStore, generation: Path) -> None:
     generation.mkdir()
-    np.save(generation / "vectors.npy", store.vectors)
-    np.save(generation / "sample_ids.npy", store.sample_ids.astype("S"))
-    np.save(generation / "positions.npy", store.positions)
+    _save(generation / "vectors.npy", store.vectors)
+    _save(generation / "sample_ids.npy", store.sample_ids.astype("S"))
+    _save(generation / "positions.npy", store.positions)
     if store.label_ids is not None:
-        np.save(generation / "label_ids.npy", store.label_ids.astype("S"))
+        _save(generation / "label_ids.npy", store.label_ids.astype("S"))
     if store.index is not None:
         try:
             faiss.write_index(store.index, str(generation / INDEX))
@@ -91,6 +92,12 @@ def _write(store: VectorStore, generation: Path) -> None:
             # FAISS does not say which error it was; a full disk is the one that a person can do something about.
             full = shutil.disk_usage(generation).free < FULL_BYTES
             raise OSError(errno.ENOSPC if full else errno.EIO, str(error), str(generation / INDEX)) from error
+
+
+def _save(file: Path, array: Floats | Rows | Ids) -> None:
+    """Write an array piece by piece: NumPy's own way into a file does not say why a disk took only some of it."""
+    with file.open("wb") as stream:
+        np.save(SimpleNamespace(write=stream.write), array)
 
 
 def load_store(folder: Path, options: IndexOptions) -> VectorStore:

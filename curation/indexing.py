@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from curation.connection import database_errors, dataset_lock, require_database
 from curation.errors import DatabaseError, LedgerError
+from curation.mongo import EXTERNAL_URI
 from curation.samples import Dataset, held_by, open_dataset
 from learning.progress import Progress, silent
 
@@ -63,6 +67,7 @@ def index_similarity(
         index = _updated_index(dataset, samples, vectors)
         if index is None:
             index = _new_index(dataset, samples, vectors)
+            _delete_those_of_deleted_data_sets()
         progress(len(samples), len(samples), "indexing embeddings")
     return index
 
@@ -109,6 +114,25 @@ def _new_index(dataset: Dataset, samples: np.ndarray, vectors: np.ndarray) -> Fa
     )
     index.rebuild(vectors, samples)
     return index
+
+
+def _delete_those_of_deleted_data_sets() -> None:
+    """Delete files of indexes that no data set has any more: FiftyOne deletes a data set and leaves them.
+
+    Only those that are made here, and only beside a database of our own: another one may have data sets that this one
+    does not know.
+    """
+    import fiftyone.core.odm as foo
+
+    if EXTERNAL_URI in os.environ:
+        return
+    # In this order: an index that is made meanwhile is named before it has files.
+    found = list(Path(os.environ["FIFTYONE_BRAIN_SIMILARITY_FAISS_FOLDER"]).glob(f"*/{BRAIN_KEY}"))
+    named = set(foo.get_db_conn()["runs"].distinct("config.location"))
+    for folder in found:
+        if f"{folder.parent.name}/{folder.name}" not in named:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
 
 
 def _updated_index(dataset: Dataset, samples: np.ndarray, vectors: np.ndarray) -> FaissSimilarityIndex | None:

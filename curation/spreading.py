@@ -62,10 +62,11 @@ class Proposal:
     def text(self) -> str:
         """In words."""
         of = "an image that is" if len(self.image_ids) == 1 else f"{len(self.image_ids)} images that are"
-        found = f"{len(self.twins)} near twins" if self.twins else "no near twin"
-        other = "good" if self.verdict == "defect" else "a defect"
+        count = len(self.twins)
+        found = f"{count} near twins" if count > 1 else "one near twin" if count else "no near twin"
+        own, other = ("defective", "good") if self.verdict == "defect" else ("good", "defective")
         return (
-            f"{found} without a verdict, of {of} {self.verdict}; {self.judged} near ones have a verdict, "
+            f"{found} without a verdict, of {of} {own}; {self.judged} near ones have a verdict, "
             f"{self.contested} are nearer to one that is {other}. Near is a distance up to "
             f"{self.limit.distance:.3f}: {self.limit.text}. Nothing was written"
         )

@@ -1,6 +1,7 @@
 """Scoring with a record: what a bundle says of images goes into the ledger, maps and embeddings into files."""
 
 import hashlib
+import io
 import math
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -349,8 +350,11 @@ class _Recorder:
         # Named by what it holds, so that writing the same images again gives the same file.
         name = hashlib.sha256("".join(ids).encode()).hexdigest()[:16]
         file = self.folder / "embeddings" / model / f"{name}.npy"
-        with whole(file) as fresh, fresh.open("wb") as stream:
-            np.save(stream, embeddings)
+        content = io.BytesIO()
+        np.save(content, embeddings)
+        with whole(file) as fresh:
+            # NumPy's own way into a file does not say why a disk took only some of it.
+            fresh.write_bytes(content.getvalue())
         self.ledger.record_embeddings(model, file, ids)
         self.ledger.record_scores(
             [

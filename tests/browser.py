@@ -33,12 +33,18 @@ def open_page(width: int = 1440, height: int = 1000) -> Iterator[Any]:
         browser.close()
 
 
-def picture(page: Any, name: str) -> None:
-    """Keep a picture of a page, the first of its name."""
+def picture(page: Any, name: str, clip: dict[str, float] | None = None) -> None:
+    """Keep a picture of a page, the first of its name.
+
+    Args:
+        page: Of playwright.
+        name: Of the file, without its ending.
+        clip: ``x``, ``y``, ``width`` and ``height`` of the part that is kept; all of the page by default.
+    """
     if PICTURES and not (path := Path(PICTURES) / f"{name}.png").exists():
         # A page that listens to its server is never idle.
         page.wait_for_timeout(1500)
-        page.screenshot(path=path)
+        page.screenshot(path=path, clip=clip)
 
 
 def until(holds: Callable[[], bool], seconds: float = PATIENCE / 1000) -> None:

@@ -1,6 +1,8 @@
 """What a label says of one image, whatever format it came in."""
 
 import json
+import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +19,7 @@ Mask = NDArray[np.bool_]
 GOOD_NAMES = ("good", "ok", "normal")
 DEFECT_NAMES = ("defect", "defective", "bad", "ng", "anomaly", "anomalous", "abnormal")
 """Names of classes that say that there is a defect, and not which."""
+_SIGNS = re.compile(r"[^-\w.]")
 UNREADABLE = "the picture cannot be read: it is damaged, or no image"
 NOT_ANNOTATED = "nothing is annotated; say --unannotated good where that means that there is nothing to find"
 
@@ -188,7 +191,8 @@ class Finder:
     """Finds image files that a source names.
 
     Below each root a name is looked for as it is, then in the folders that formats use, then by the file's own name
-    where that is unique, last of all whatever its case. Names may be written as on Windows.
+    where that is unique, then whatever its case, last of all as Label Studio and other systems of file names spell it.
+    Names may be written as on Windows.
     """
 
     def __init__(self, *roots: Path | None) -> None:
@@ -208,9 +212,23 @@ class Finder:
             for root in self._roots:
                 for file in sorted(root.rglob("*")):
                     if is_image(file):
-                        self._by_name.setdefault(file.name.casefold(), []).append(file.resolve())
+                        self._by_name.setdefault(_plain(file.name), []).append(file.resolve())
         # Windows' rules take both separators for one.
         own = PureWindowsPath(name).name
-        alike = sorted(set(self._by_name.get(own.casefold(), [])))
-        found = [file for file in alike if file.name == own] or alike
+        alike = sorted(set(self._by_name.get(_plain(own), [])))
+        found = (
+            [file for file in alike if file.name == own]
+            or [file for file in alike if file.name.casefold() == own.casefold()]
+            or alike
+        )
         return found[0] if len(found) == 1 else None
+
+
+def _plain(name: str) -> str:
+    """What is left of a name that was uploaded, or came from another system of files.
+
+    Label Studio stores uploads with underscores for blanks and without other signs (``get_valid_filename`` of Django);
+    macOS takes letters with accents apart.
+    """
+    composed = unicodedata.normalize("NFC", name).strip().replace(" ", "_")
+    return _SIGNS.sub("", composed).casefold()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from curation.ledger import ImageEntry, VerdictEntry, image_id_of
 from learning.errors import DataError
 from learning.images.pixels import read_pixels
 from learning.progress import Progress, silent
+from learning.whole import whole
 
 if TYPE_CHECKING:
     from curation.ledger import Ledger, VerdictRow
@@ -183,7 +183,7 @@ def _read(label: Label, origin: Origin) -> _Ready | Refusal:
         image_id = image_id_of(label.image)
     except (DataError, OSError):
         # Without its name, so that many are counted in one line.
-        return Refusal(str(label.image), UNREADABLE)
+        return Refusal(str(label.image), UNREADABLE if label.image.is_file() else "there is no such file")
     try:
         mask = None if label.mask is None else label.mask()
         if mask is not None:
@@ -304,11 +304,8 @@ def _keep(one: _Ready, masks: Path) -> Path:
     assert one.mask is not None
     file = masks / f"{one.mask_sha256}.png"
     if not file.is_file():
-        masks.mkdir(parents=True, exist_ok=True)
-        # Written whole or not at all; two imports at once write the same.
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
-        temporary.write_bytes(one.mask)
-        temporary.replace(file)
+        with whole(file) as fresh:
+            fresh.write_bytes(one.mask)
     return file
 
 

@@ -1,11 +1,11 @@
 """Measurements kept between runs, by the checksum of the file: a run that was stopped goes on."""
 
 import sqlite3
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -23,6 +23,19 @@ CREATE TABLE IF NOT EXISTS scored (
 ) WITHOUT ROWID;
 """
 
+_BUSY_SECONDS = 60
+_DELETE = "delete it, it is made again"
+_CAUSES = {
+    "is full": "the disk is full, or a quota; free some space and run it again, it goes on from there",
+    "disk I/O error": "the disk fails or is full; free some space and run it again, it goes on from there",
+    "readonly": "the file or its folder is read-only; name another folder by --home",
+    "unable to open": "the file or its folder cannot be written; name another folder by --home",
+    "locked": f"another program has been writing for {_BUSY_SECONDS} s; wait for it, then run it again",
+    "not a database": f"the file is something else; {_DELETE}",
+    "malformed": f"the file is damaged; {_DELETE}",
+}
+"""What errors of SQLite mean, by words in them."""
+
 
 class Cache:
     """An SQLite file of measurements and scores; it can be deleted at any time.
@@ -31,19 +44,19 @@ class Cache:
         file: Made where there is none.
 
     Raises:
-        LedgerError: If the file is something else.
+        LedgerError: If the file is something else, or cannot be written; so do the methods.
     """
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._file = file
-        self._connection = sqlite3.connect(file, timeout=60)
-        try:
-            self._connection.executescript(f"PRAGMA journal_mode=WAL; {_TABLES}")
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            msg = f"{file} is not a cache of measurements ({error}); delete it, it is made again"
-            raise LedgerError(msg) from error
+        with self._errors():
+            self._connection = sqlite3.connect(file, timeout=_BUSY_SECONDS)
+            try:
+                self._connection.executescript(f"PRAGMA journal_mode=WAL; {_TABLES}")
+            except sqlite3.Error:
+                self._connection.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -58,10 +71,10 @@ class Cache:
 
     def measured(self, checksum: bytes) -> Measured | None:
         """What was measured of a file with this content."""
-        row = self._connection.execute(
+        row = self._row(
             "SELECT numbers, signature, places, pixels FROM looked_at WHERE checksum = ? AND version = ?",
             (checksum, VERSION),
-        ).fetchone()
+        )
         if row is None:
             return None
         signature, places = (np.frombuffer(content, np.float16) for content in row[1:3])
@@ -72,18 +85,34 @@ class Cache:
         rows = [
             (key, VERSION, m.numbers.tobytes(), m.signature.tobytes(), m.places.tobytes(), m.pixels) for key, m in items
         ]
-        with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO looked_at VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._write("INSERT OR REPLACE INTO looked_at VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def scored(self, checksum: bytes, model: str) -> tuple[float, np.ndarray] | None:
         """Score and embedding, ``[D]`` float16, that a model gave a file with this content."""
-        row = self._connection.execute(
-            "SELECT score, embedding FROM scored WHERE checksum = ? AND model = ?", (checksum, model)
-        ).fetchone()
+        row = self._row("SELECT score, embedding FROM scored WHERE checksum = ? AND model = ?", (checksum, model))
         return None if row is None else (row[0], np.frombuffer(row[1], np.float16))
 
     def keep_scored(self, model: str, items: Iterable[tuple[bytes, float, np.ndarray]]) -> None:
         """Keep scores and embeddings of a model, at once on disk."""
         rows = [(key, model, score, embedding.astype(np.float16).tobytes()) for key, score, embedding in items]
-        with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO scored VALUES (?, ?, ?, ?)", rows)
+        self._write("INSERT OR REPLACE INTO scored VALUES (?, ?, ?, ?)", rows)
+
+    def _row(self, query: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        with self._errors():
+            row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
+        return row
+
+    def _write(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        with self._errors(), self._connection:
+            self._connection.executemany(statement, rows)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Say in a line what is wrong with the file."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            said = str(error)
+            what = next((words for sign, words in _CAUSES.items() if sign in said), f"{said}; {_DELETE}")
+            msg = f"measurements cannot be kept in {self._file}: {what}"
+            raise LedgerError(msg) from error

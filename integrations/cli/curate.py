@@ -156,7 +156,7 @@ def tags(
     for row in rows:
         done = "-" if getattr(row, "event", "set") == "removed" else "+" if history else " "
         said = f"{done} {row.tag}  {paths[row.image_id]}  {row.who}, {row.at:%Y-%m-%d %H:%M} UTC"
-        say(escape(said.strip()))
+        typer.echo(said.strip())
     say(f"tags of the App are here once they were synced: flawsmith curate sync{here(ledger, home)}")
 
 

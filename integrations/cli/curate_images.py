@@ -94,7 +94,7 @@ def similar(
         return
     for one in found:
         known = one.verdict or (one.decision and f"{one.decision} by the model") or "nothing known"
-        say(escape(f"{one.distance:.4f}  {one.path}  {known}"))
+        typer.echo(f"{one.distance:.4f}  {one.path}  {known}")
     say(f"to have inspectors look at some of them: flawsmith curate inspect IMAGE...{here(ledger, home)}")
 
 
@@ -115,7 +115,7 @@ def why(
     if as_json:
         print_json(asdict(reasons))
     else:
-        say(escape(reasons.text))
+        typer.echo(reasons.text)
         say(f"if it is otherwise: flawsmith curate mark good|defect {_named(image)}{here(ledger, home)}")
 
 
@@ -273,7 +273,7 @@ def kinds(
         say(f"no confirmed defect yet: flawsmith curate mark defect IMAGE{here(ledger)}")
     for one in found:
         judged = f"{one.critical} critical, {one.not_critical} not critical, {one.not_judged} not judged"
-        say(escape(f"{one.count:>6}  up to here {100 * one.cumulative:3.0f} %  {one.name}: {judged}"))
+        typer.echo(f"{one.count:>6}  up to here {100 * one.cumulative:3.0f} %  {one.name}: {judged}")
     say(f"answers that were not fetched yet are not among them: flawsmith review pull{here(ledger, home)}")
 
 

@@ -27,7 +27,7 @@ def sets(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> 
         return
     for row, members in rows:
         defective = sum(member.state == "defect" for member in members)
-        say(f"{row.created_at:%Y-%m-%d %H:%M} [bold]{row.name}[/]: {len(members)} images, {defective} defective")
+        typer.echo(f"{row.created_at:%Y-%m-%d %H:%M} {row.name}: {len(members)} images, {defective} defective")
 
 
 def compare(

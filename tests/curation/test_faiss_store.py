@@ -1,4 +1,5 @@
 import errno
+import resource
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -196,6 +197,19 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     assert caught.value.errno == errno.ENOSPC
     assert len(load_store(tmp_path, options)) == 2000
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+
+
+def test_a_disk_that_takes_half_of_the_embeddings_says_why(tmp_path: Path) -> None:
+    save_store(VectorStore.build(IndexOptions(), _vectors(100), _ids(100)), tmp_path)
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, most))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            save_store(VectorStore.build(IndexOptions(), _vectors(1000), _ids(1000)), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+    assert caught.value.errno == errno.EFBIG
+    assert len(load_store(tmp_path, IndexOptions())) == 100
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -81,6 +81,9 @@ def test_a_data_team_finds_sends_and_weighs(address: str, line: Line) -> None:
     with open_page() as page:
         _arrive(page, address)
         _the_map_lies_over_the_pictures(page)
+        picture(page, "app-plugin", _beside_the_sidebar(page, height=440))
+        _an_open_sample_says_all(page)
+        _why_shows_the_neighbours_beside_it(page)
 
         score = _select(page, 0)
         _press(page, "find_more_like_this", "Find more like this", "most similar samples of the whole data set")
@@ -195,6 +198,74 @@ def _fiftyones_own_button_finds_the_same(page: Any, found: list[str]) -> None:
     _close(page)
     page.locator("[data-cy=btn-clear-view-bar]").click()
     page.wait_for_selector("text=30 samples")
+
+
+def _an_open_sample_says_all(page: Any) -> None:
+    """Of a confirmed defect: its verdict and kind are beside the picture."""
+    # The one whose map shows most.
+    confirmed = _places(page, verdict="defect")
+    page.locator(SAMPLES).nth(max(confirmed, key=lambda n: float(_score(page, n).removeprefix("score: ")))).click()
+    modal = page.locator("[data-cy=modal]")
+    for fact in ("percentile", "threshold", "defect_class"):
+        modal.get_by_text(fact, exact=True).wait_for()
+    # Its picture lies beside the facts: whether the map is over it, only a person sees.
+    page.mouse.move(5, 5)
+    picture(page, "app-sample")
+
+    def closed() -> bool:
+        # The App does not hear every key while it still draws the sample.
+        if modal.is_visible():
+            page.keyboard.press("Escape")
+        return not modal.is_visible()
+
+    until(closed)
+
+
+def _why_shows_the_neighbours_beside_it(page: Any) -> None:
+    """A rejected part that nobody has judged, the nearest good one and the nearest confirmed defect, and the words."""
+    score = _select(page, _places(page, decision="reject", verdict=None)[0])
+    # Its button is out of sight while something is selected; this key lists all of them by name.
+    page.keyboard.press("`")
+    page.keyboard.type("Why this")
+    page.get_by_text("why_decided", exact=True).wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Tell me", exact=True).click()
+    for words in ("reject: decision score", "nearest good part", "nearest confirmed defect"):
+        page.get_by_text(words).first.wait_for()
+    page.get_by_role("button", name="Close", exact=True).click()
+    page.wait_for_selector("text=3 samples")
+    until(lambda: page.locator(SAMPLES).count() == 3)
+    assert _score(page, 0) == score
+    assert [_says_of(page, place, "verdict") for place in range(3)] == [None, "good", "defect"]
+    page.mouse.move(5, 5)
+    picture(page, "app-why", _around(page.locator(SAMPLES).all()))
+    page.locator("[data-cy=btn-clear-view-bar]").click()
+    page.wait_for_selector("text=30 samples")
+
+
+def _places(page: Any, **said: str | None) -> list[int]:
+    """Places in the grid of samples whose tiles say this, None for nothing, of these fields."""
+    places = range(page.locator(SAMPLES).count())
+    return [n for n in places if all(_says_of(page, n, field) == value for field, value in said.items())]
+
+
+def _says_of(page: Any, place: int, field: str) -> str | None:
+    tag = page.locator(SAMPLES).nth(place).locator(f"[data-cy=tag-{field}]")
+    return tag.inner_text() if tag.count() else None
+
+
+def _around(shown: list[Any]) -> dict[str, float]:
+    boxes = [one.bounding_box() for one in shown]
+    left, top = min(box["x"] for box in boxes), min(box["y"] for box in boxes)
+    right, bottom = max(box["x"] + box["width"] for box in boxes), max(box["y"] + box["height"] for box in boxes)
+    return {"x": left, "y": top, "width": right - left, "height": bottom - top}
+
+
+def _beside_the_sidebar(page: Any, height: float) -> dict[str, float]:
+    """The upper part of the grid and what is above it."""
+    grid = page.locator("[data-cy=fo-grid]").bounding_box()
+    top = page.locator("[data-cy^=panel-tab]").first.bounding_box()["y"]
+    return {"x": grid["x"], "y": top, "width": grid["width"], "height": height}
 
 
 def _the_map_lies_over_the_pictures(page: Any) -> None:

@@ -217,6 +217,25 @@ def test_damaged_index_is_made_again(
     assert len(_load(name).sort_by_similarity(index.sample_ids[0], k=3, brain_key="similar")) == 3
 
 
+def test_the_index_of_a_data_set_that_was_deleted_in_the_app_takes_no_room(ledger: PlainLedger, name: str) -> None:
+    import fiftyone as fo
+
+    sync(ledger, name)
+    deleted = index_similarity(ledger, name, "m1").config.path
+    sync(ledger, f"{name} 2")
+    other = index_similarity(ledger, f"{name} 2", "m1").config.path
+    cloned = _load(f"{name} 2").clone(f"{name} 3")
+    fo.delete_dataset(name)
+    fo.delete_dataset(f"{name} 2")
+    sync(ledger, name)
+    again = index_similarity(ledger, name, "m1").config.path
+    assert again.is_dir()
+    assert not deleted.exists()
+    # A clone reads the files of what it was made of until it is changed.
+    assert other.is_dir()
+    assert len(cloned.sort_by_similarity(cloned.first().id, k=3, brain_key="similar")) == 3
+
+
 def test_embeddings_of_unknown_images_are_a_clear_error(ledger: PlainLedger, name: str) -> None:
     sync(ledger, name)
     ledger.vectors["m2"] = (["f" * 32], np.ones((1, 4), np.float32))

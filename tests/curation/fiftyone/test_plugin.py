@@ -179,7 +179,7 @@ def test_verdicts_of_all_selected_are_spread(dataset: Any, ledger: Ledger) -> No
     answer = _run(dataset, "spread_verdict", [ids[3], ids[0]], distance=0.0025)
     # 1 degree from the first; 3 and 4 degrees from the fourth.
     assert answer["ids"] == [ids[1], ids[2], ids[4]]
-    assert "3 near twins without a verdict, of 2 images that are defect" in answer["text"]
+    assert "3 near twins without a verdict, of 2 images that are defective" in answer["text"]
 
 
 def test_a_version_is_made_of_the_selection_or_the_view(dataset: Any, ledger: Ledger) -> None:  # noqa: F811

@@ -12,7 +12,7 @@ from PIL import Image
 from curation.labels import Found, Label, Origin, Reading, import_labels, record
 from curation.labels.coco import read_coco
 from curation.labels.folders import read_folders
-from curation.labels.label import Finder, Mask
+from curation.labels.label import UNREADABLE, Finder, Mask
 from curation.labels.record import Imported
 from curation.labels.shapes import from_rle
 from curation.labels.yolo import read_yolo
@@ -159,6 +159,14 @@ def test_a_picture_that_comes_twice_counts_once(pictures: Path, tmp_path: Path) 
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         done = import_labels(ledger, Found(labels), Origin("coco", "a", "a"), tmp_path / "masks")
     assert (dict(done.taken), done.twice, len(done.refused)) == ({"good": 1}, 1, 0)
+
+
+def test_a_picture_that_is_gone_is_not_called_damaged(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "broken.png").write_bytes(b"no picture")
+    labels = [Label(pictures / f"{name}.png", "good") for name in ("gone", "broken")]
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        done = import_labels(ledger, Found(labels), Origin("fiftyone", "a", "a"), tmp_path / "masks")
+    assert [one.reason for one in done.refused] == ["there is no such file", UNREADABLE]
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
@@ -338,6 +346,17 @@ def test_names_of_files_are_found_as_windows_and_other_machines_wrote_them(tmp_p
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "0.png").touch()
     assert Finder(tmp_path).find(written.format(root=tmp_path)) == tmp_path / "sub" / "0.png"
+
+
+def test_names_are_found_as_label_studio_and_macos_spell_them(tmp_path: Path) -> None:
+    for name in ("part 1 (new).png", "Riß ü.png", "a b.png", "a_b.png"):
+        (tmp_path / name).touch()
+    finder = Finder(tmp_path)
+    assert finder.find("upload/3/part_1_new.png") == tmp_path / "part 1 (new).png"
+    assert finder.find("x/Riß_u\u0308.png") == tmp_path / "Riß ü.png"
+    assert finder.find("x/a b.png") == tmp_path / "a b.png"
+    assert finder.find("x/a_b.png") == tmp_path / "a_b.png"
+    assert finder.find("x/a  b!.png") is None
 
 
 def test_a_name_that_two_files_have_finds_neither_unless_its_case_tells(tmp_path: Path) -> None:

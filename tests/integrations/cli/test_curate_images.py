@@ -24,7 +24,7 @@ def test_files_are_known_by_content_and_acted_on(ledger: Ledger, tmp_path: Path)
     assert len(sent["asked"]) == 2
     assert "2 waiting already" in run("inspect", first, moved, *place).stderr
     assert "1 marked as defect by ann" in run("mark", "defect", moved, *place, "--who", "ann", "--kind", "dent").stderr
-    assert "nearest confirmed defect" in run("why", first, *place).stderr
+    assert "nearest confirmed defect" in run("why", first, *place).stdout
     near = json.loads(run("similar", first, *place, "-n", 2, "--json").stdout)
     assert [one["verdict"] for one in near] == ["defect", None]
     chosen = run("source", moved, first, *place, "--json")
@@ -59,7 +59,7 @@ def test_kinds_of_defects_are_counted_with_how_bad_they_are(ledger: Ledger, tmp_
     found = json.loads(run("kinds", *place, "--json").stdout)["kinds"]
     counts = [(one["name"], one["count"], one["critical"], one["not_critical"], one["not_judged"]) for one in found]
     assert counts == [("dent", 2, 1, 0, 1), ("no kind given", 1, 0, 1, 0)]
-    assert "2  up to here  67 %  dent: 1 critical, 0 not critical, 1 not judged" in run("kinds", *place).stderr
+    assert "2  up to here  67 %  dent: 1 critical, 0 not critical, 1 not judged" in run("kinds", *place).stdout
     ledger.add_tag(ledger.images()[2].image_id, "look", "ann")
     (one,) = json.loads(run("kinds", *place, "--tag", "look", "--json").stdout)["kinds"]
     assert (one["name"], one["count"]) == ("no kind given", 1)
@@ -91,8 +91,9 @@ def test_images_are_listed_by_their_tags(ledger: Ledger, tmp_path: Path) -> None
     (one,) = json.loads(run("tags", *place, "--json").stdout)["tags"]
     assert (one["image"], one["tag"], one["who"]) == (str(tmp_path / "0.png"), "look [again]", "ann")
     assert "no image has the tag wet" in run("tags", *place, "--tag", "wet").stderr
-    *lines, hint = run("tags", *place, "--history").stderr.splitlines()
-    assert "flawsmith curate sync" in hint
+    listed = run("tags", *place, "--history")
+    lines = listed.stdout.splitlines()
+    assert "flawsmith curate sync" in listed.stderr
     assert [line[0] for line in lines] == ["+", "+", "-"]
     assert "look [again]  " in lines[0]
     assert "ann tagged it look [again]" in flawsmith("explain", tmp_path / "0.png", *place).stdout
@@ -165,7 +166,7 @@ def test_names_that_look_like_markup_are_printed_as_they_are(ledger: Ledger, tmp
     ledger.add_images([ImageEntry(moved)])
     run("mark", "defect", moved, *place, "--who", "ann [/x]")
     assert "by ann [/x]" in run("mark", "defect", moved, *place, "--who", "ann [/x]").stderr
-    assert str(moved) in run("similar", tmp_path / "0.png", *place).stderr
-    assert str(moved) in run("why", tmp_path / "0.png", *place).stderr
+    assert str(moved) in run("similar", tmp_path / "0.png", *place).stdout
+    assert str(moved) in run("why", tmp_path / "0.png", *place).stdout
     report = folder / "quality.html"
     assert str(report) in run("check", folder, "--out", report, "--home", tmp_path / "home").stderr
