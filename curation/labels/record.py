@@ -190,10 +190,11 @@ def _read(label: Label, origin: Origin) -> _Ready | Refusal:
             refuse_other_size(mask.shape, size)
     except (DataError, OSError) as error:
         return Refusal(str(label.image), " ".join(str(error).split()))
-    if mask is not None and not mask.any():
-        return Refusal(str(label.image), "its mask is empty, though it is labelled a defect")
     shapes = " and ".join(label.shapes)
     note = None if not shapes else f"mask from {shapes}" if mask is not None else f"marked by {shapes}, without a mask"
+    if mask is not None and not mask.any():
+        # Refused, it would be taken for a good part by a training set of all that nobody called defective.
+        mask, note = None, "its mask is empty: nobody says where the defect is"
     inspector, external_id = _inspector(label, origin), _external_id(image_id, label, origin)
     return _Ready(label, image_id, inspector, external_id, None if mask is None else _png(mask), note)
 

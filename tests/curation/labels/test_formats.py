@@ -223,6 +223,25 @@ def test_a_mask_of_another_size_is_told_by_both_sizes(pictures: Path, tmp_path: 
     assert [one.reason for one in done.refused] == [f"its mask has {width} × {height} pixels, the image 30 × 20"]
 
 
+def test_a_defect_with_an_empty_mask_is_a_defect_of_which_nobody_says_where(pictures: Path, tmp_path: Path) -> None:
+    """Were it refused, a training set of what nobody called defective would take it for good."""
+    folder = pictures.parent / "set"
+    (folder / "test" / "dent").mkdir(parents=True)
+    (pictures / "0.png").rename(folder / "test" / "dent" / "a.png")
+    mask = folder / "ground_truth" / "dent" / "a_mask.png"
+    mask.parent.mkdir(parents=True)
+    Image.fromarray(np.zeros((20, 30), dtype=np.uint8)).save(mask)
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        found = read_folders(folder, Reading(), None)
+        done = import_labels(ledger, found, Origin("mvtec", "a", "a"), tmp_path / "masks")
+        (verdict,) = ledger.verdicts()
+        again = import_labels(ledger, found, Origin("mvtec", "a", "a"), tmp_path / "masks")
+    assert (dict(done.taken), done.without_mask, done.refused) == ({"defect": 1}, 1, [])
+    assert (verdict.verdict, verdict.defect_class, verdict.regions_mask) == ("defect", "dent", None)
+    assert "its mask is empty" in str(verdict.note)
+    assert (again.known, dict(again.taken)) == (1, {})
+
+
 def test_what_was_labelled_anew_is_a_revision_and_can_go_back(pictures: Path, tmp_path: Path) -> None:
     image = pictures / "0.png"
     with Ledger.open(tmp_path / "ledger.db") as ledger:
