@@ -45,9 +45,10 @@ def thresholds_by_origin(
     lot has no value of its own. So it keeps the limit
 
     - for parts in the mix of the calibration parts, as it is no lower than what all groups together give;
-    - for any mix of those with own values, no part being seen by several, with the full confidence: let ``q`` be the highest of the scores that a share
-      ``max_false_reject`` of the good parts of each exceeds. The limit breaks only where the shared value lies below
-      ``q``, hence only where the own value of the one that has this ``q`` does, which has its own promise.
+    - for any mix of those with own values, no part being seen by several, with the full confidence: let ``q`` be the
+      highest of the scores that a share ``max_false_reject`` of the good parts of each exceeds. The limit breaks only
+      where the shared value lies below ``q``, hence only where the own value of the one that has this ``q`` does, which
+      has its own promise.
 
     Args:
         calibration: Columns group, camera, lot and decision_score, not shifted.
@@ -109,8 +110,8 @@ def _of_one(promise: Promise, name: str, overlap: bool) -> Promise:
 
 def _of_all(limits: dict[str, OriginLimit], by: OriginKind, limit: float, confidence: float, overlap: bool) -> str:
     text = (
-        f"{_listed(by, list(limits))} with a value and a promise of its own: at most {percent(limit)} of its good parts "
-        f"rejected, with {percent(confidence)} confidence for each by itself"
+        f"{_listed(by, list(limits))} with a value and a promise of its own: at most {percent(limit)} of its good "
+        f"parts rejected, with {percent(confidence)} confidence for each by itself"
     )
     if len(limits) > 1:
         at_once = 1 - len(limits) * (1 - confidence)

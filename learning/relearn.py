@@ -131,9 +131,7 @@ def relearn(
     )
     if parent.origins is not None:
         by = parent.origins.by
-        text += (
-            f"; one value for every {by}, as verdicts are weighed together (own ones: flawsmith threshold --by {by})"
-        )
+        text += f"; one value for every {by}, as verdicts are weighed together (else: flawsmith threshold --by {by})"
     version = bundle.thresholds.add(
         Threshold(value=weighed.value, promise=weighed.promise, fallback=name, reason=text, parent=parent.version)
     )
