@@ -231,7 +231,7 @@ class Ledger(OfSome, Registry, Tagging, Vouching, Looks):
             origins: Values of their own for cameras or lots.
 
         Raises:
-            LedgerError: If the version is there with another value.
+            LedgerError: If the version is there with another value, or others for cameras or lots.
         """
         row = {"model_id": model_id, "version": version, "value": value, "promise_text": promise_text}
         row["origins"] = None if origins is None else json.dumps(asdict(origins))
@@ -241,9 +241,12 @@ class Ledger(OfSome, Registry, Tagging, Vouching, Looks):
             if insert_new(connection, thresholds, [full], "version"):
                 return
             key = (thresholds.c.model_id == model_id) & (thresholds.c.version == version)
-            present = connection.execute(select(thresholds.c.value).where(key)).scalar_one()
-        if present != value:
-            msg = f"threshold {version} of model {model_id} is {present} in the ledger, not {value}; make a new version"
+            present = connection.execute(select(thresholds.c.value, thresholds.c.origins).where(key)).one()
+        if (present.value, present.origins) != (value, row["origins"]):
+            other = f"{present.value} in the ledger, not {value}"
+            if present.value == value:
+                other = "in the ledger with other values for cameras or lots"
+            msg = f"threshold {version} of model {model_id} is {other}; make a new version"
             raise LedgerError(msg)
 
     def thresholds(self, model_id: str) -> list[ThresholdRow]:

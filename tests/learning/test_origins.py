@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from learning.bundle import Bundle, by_group
 from learning.calibration import calibration_decisions
+from learning.challenge.sitting import Confirmed, Decider, sit, sit_synthetic
 from learning.errors import BundleError, PromiseError
 from learning.evaluation import evaluate
 from learning.images.readers import read_data
@@ -180,6 +181,21 @@ def test_evaluate_says_what_decided_about_each_camera(bundle: Bundle, data: Path
     assert (others["name"], others["value"], others["escape_rate"]["value"]) == (None, 1e9, 1.0)
     assert result["threshold"]["by"] == "camera"
     assert result["threshold"]["promise"] == threshold.words
+
+
+def test_a_challenge_is_judged_by_the_values_of_each_camera(bundle: Bundle, data: Path) -> None:
+    records = [r for r in read_data(data) if r.split == "test"]
+    cameras = ["left" if i % 2 else "right" for i in range(len(records))]
+    images = [
+        Confirmed(r.path, r.part, r.group, r.defective, camera=camera)
+        for r, camera in zip(records, cameras, strict=True)
+    ]
+    champion = Decider(bundle, by_camera(1e9, left=-1e9))
+    pairs = sit(champion, Decider.now(bundle), images)
+    expected = [camera == "left" for _, camera in sorted((one.part, one.camera) for one in images)]
+    assert (pairs.champion > 0).tolist() == expected
+    made_up = sit_synthetic(champion, Decider.now(bundle), images, each=1, seed=0)
+    assert (made_up.champion > 0).tolist() == [one.camera == "left" for one in images if not one.defective]
 
 
 def test_calibration_scores_are_shifted_as_the_parts_of_a_line_are() -> None:
