@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from learning.bundle import Bundle
-from learning.export.record import Precision
-from learning.export.writing import ExportSettings, export_bundle
+from learning.export import writing
 from tests.integrations.cli.running import mistake, run
 
 CAMERAS = ("left", "right", "spare")
@@ -50,16 +49,16 @@ def test_each_camera_gets_its_value_and_all_that_follows_says_so(cameras: Path, 
     assert {"camera", "lot"} <= set(calibration.columns)
     counts = calibration.groupby("camera")["group"].nunique()
     asked = ("threshold", own, "--by", "camera", "--confidence", 0.5)
-    result = run(*asked, "--max-false-reject", 0.21)  # takes 3 groups
+    result = run(*asked, "--max-false-reject", 0.3)  # takes 2 groups
     assert result.exit_code == 0, result.output
     said = " ".join(result.stderr.split())
-    assert (counts["left"] >= 3, counts["right"] >= 3, counts["spare"] < 3) == (True, True, True), counts
+    assert (counts["left"] >= 2, counts["right"] >= 2, counts["spare"] < 2) == (True, True, True), counts
     for name in ("left", "right"):
         assert f"camera {name}: " in said
         assert (
-            f"at most 21 % of good parts of camera {name} rejected, with 50 % confidence, from {counts[name]}" in said
+            f"at most 30 % of good parts of camera {name} rejected, with 50 % confidence, from {counts[name]}" in said
         )
-    assert f"camera spare: the shared value, as it has {3 - counts['spare']} calibration groups too few" in said
+    assert f"camera spare: the shared value, as it has {2 - counts['spare']} calibration groups too few" in said
     assert "for each by itself (that all 2 hold at once: no confidence is stated)" in said
     threshold = Bundle.load(own).thresholds.current()
     assert threshold.origins is not None
@@ -82,7 +81,7 @@ def test_each_camera_gets_its_value_and_all_that_follows_says_so(cameras: Path, 
         image = next(Path(path) for path, one in camera.items() if one == name)
         told = " ".join(run("explain", image, "--ledger", ledger, "--neighbors", 0).stdout.split())
         if name == "left":
-            assert f"promise: at most 21 % of good parts of camera {name} rejected" in told
+            assert f"promise: at most 30 % of good parts of camera {name} rejected" in told
             assert f"(camera {name} has a value of its own, {limits[name].value:.4g} before the shift)" in told
         else:
             assert "(the shared value, as camera spare had" in told
@@ -97,12 +96,15 @@ def test_each_camera_gets_its_value_and_all_that_follows_says_so(cameras: Path, 
     assert "one value decides for every camera from now on" in " ".join(moved.stderr.split())
 
 
-def test_an_export_that_scores_otherwise_gets_values_of_its_own(cameras: Path, tmp_path: Path) -> None:
+def test_an_export_that_scores_otherwise_gets_values_of_its_own(
+    cameras: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = shutil.copytree(cameras, tmp_path / "bundle")
-    result = run("threshold", own, "--by", "camera", "--confidence", 0.5, "--max-false-reject", 0.21)
+    result = run("threshold", own, "--by", "camera", "--confidence", 0.5, "--max-false-reject", 0.3)
     assert result.exit_code == 0, result.output
     before = Bundle.load(own).thresholds.current().origins
-    exported = export_bundle(Bundle.load(own), tmp_path / "int8", ExportSettings(precision=Precision.INT8))
+    monkeypatch.setattr(writing, "_SAME_SCORES", -1.0)  # so that FP32 is taken for another model, as INT8 is
+    exported = writing.export_bundle(Bundle.load(own), tmp_path / "exported", writing.ExportSettings())
     assert exported.manifest.export is not None
     assert exported.manifest.export.threshold == "anew"
     after = exported.thresholds.current().origins
@@ -111,7 +113,7 @@ def test_an_export_that_scores_otherwise_gets_values_of_its_own(cameras: Path, t
     assert set(after.limits) == set(before.limits)
     assert after.text == before.text
     scores = exported.calibration.set_index("camera")["score"]
-    assert all(own.value in set(scores[name]) for name, own in after.limits.items())
+    assert all(own.value in set(scores.loc[[name]]) for name, own in after.limits.items())
 
 
 @pytest.mark.parametrize(
