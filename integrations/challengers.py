@@ -207,8 +207,10 @@ def origins_known(ledger: "Ledger", good: Sequence[ImageRecord] = ()) -> dict[st
 def record_of(member: "SetMember", known: Mapping[str, FromSomewhere]) -> ImageRecord:
     """A member of a set as a good part to train on, with camera and lot by ``origins_known``."""
     record = replace(ImageRecord(path=member.path), label=GOOD, split="train", part=member.part, group=member.group)
-    origin = known.get(str(member.path)) or known.get(member.image_id)
-    return record if origin is None else replace(record, camera=origin.camera, lot=origin.lot)
+    origins = [known[key] for key in (str(member.path), member.image_id) if key in known]
+    camera = next((origin.camera for origin in origins if origin.camera), None)
+    lot = next((origin.lot for origin in origins if origin.lot), None)
+    return replace(record, camera=camera, lot=lot)
 
 
 def _set_threshold(

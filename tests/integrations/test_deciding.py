@@ -8,19 +8,24 @@ import pytest
 from PIL import Image
 
 from curation.drift.reading import read_stream
-from curation.ledger import ImageEntry, Ledger
+from curation.ledger import ImageEntry, Ledger, SetMember
+from integrations import succession
 from integrations.asking import Asking, top_up_each
+from integrations.challengers import origins_known, record_of
 from integrations.deciding import comparable_scores, decision_scores
 from integrations.labelled import labelled_parts
 from integrations.recording import record_model, score_images
 from integrations.shadow import run_shadow
 from learning.bundle import Bundle
+from learning.challenge import ChallengeConfig
+from learning.challenge.sitting import Confirmed as Judged
 from learning.errors import DataError
 from learning.fusion import Scale, fuse
 from learning.images.records import ImageRecord
 from learning.supervised.fallback import Fallback
 from learning.supervised.linear import fit_logistic
 from learning.thresholds import OriginLimit, Origins, Threshold
+from tests.integrations.test_labelled import say
 from tests.learning.conftest import data, make_bundle, stub
 
 __all__ = ["data", "make_bundle", "stub"]
@@ -81,8 +86,6 @@ def test_a_ledger_with_several_versions_is_read_on_one_scale(
         # Questions are drawn by them, and a promise by verdicts is about one value for all.
         assert top_up_each(ledger, [bundle], Asking(9)) == 9
         for ask in ledger.asks():
-            from tests.integrations.test_labelled import say
-
             say(ledger, ask.image_id, "good", ask.ask_id)
         assert sorted(labelled_parts(ledger, bundle).labelled.scores) == sorted(raw.values())
         (row,) = [row for row in ledger.thresholds(bundle.fingerprint) if row.version == 3]
@@ -159,3 +162,26 @@ def test_a_challenger_in_the_shadow_shifts_by_what_the_ledger_knows(
         images = {image.image_id: image.camera for image in ledger.images()}
         said = {(images[row.image_id], row.challenger_decision) for row in ledger.shadow(challenger.fingerprint)}
         assert said == {("left", "reject"), ("right", "accept"), (None, "accept")}
+
+
+def test_challengers_are_trained_and_judged_at_the_cameras_that_are_known(
+    records: list[ImageRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Ledger.open(tmp_path / "l.db") as ledger:
+        ids = ledger.add_images([ImageEntry(path=r.path, camera=r.camera, lot="spring") for r in records])
+        members = [
+            SetMember(key, r.path.resolve(), r.part, r.group, "good") for key, r in zip(ids, records, strict=True)
+        ]
+        seen: list[Judged] = []
+        monkeypatch.setattr(succession, "sit", lambda champion, challenger, images, progress: seen.extend(images))
+        monkeypatch.setattr(succession, "judge", lambda *args: None)
+        rules = ChallengeConfig(margins={})
+        succession.judge_challenger(ledger, None, None, members, rules)  # type: ignore[arg-type]
+        assert [(one.path, one.camera, one.lot) for one in seen] == [
+            (m.path, r.camera, "spring") for m, r in zip(members, records, strict=True)
+        ]
+        # A table of the data set says it later than the ledger.
+        known = origins_known(ledger, [ImageRecord(records[0].path, camera="top")])
+        made = [record_of(member, known) for member in members]
+        assert [one.camera for one in made] == ["top", *(r.camera for r in records[1:])]
+        assert {one.lot for one in made} == {"spring"}
