@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from rich.table import Table
 from scipy.stats import norm
 
@@ -24,6 +25,9 @@ CAMERAS = {"left": (0.0, 1.0, 300), "right": (2.0, 1.0, 100), "wide": (0.0, 2.0,
 
 LIMIT, CONFIDENCE = 0.05, 0.95
 _SEPARATION = 3.0
+_SHARED = "shared"
+
+Floats = NDArray[np.float64]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -35,24 +39,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     clock = Clock()
     lines = [_line(np.random.default_rng([options.seed, i])) for i in range(options.lines)]
-    own, one = (pd.DataFrame([line[which] for line in lines]) for which in (0, 1))
-    promised = [name for name in own if own[name].notna().all() and name != "shared"]
+    # As many groups each time: the same cameras have values of their own on every line.
+    own = {name: np.array([values[name] for values, _ in lines]) for name in lines[0][0]}
+    one_for_all = np.array([value for _, value in lines])
+    promised = [name for name in own if name != _SHARED]
     # What shares a value has the smallest promise that its own groups carry.
     limits = {
         name: LIMIT if name in promised else smallest_promise(groups, CONFIDENCE)
         for name, (_, _, groups) in CAMERAS.items()
     }
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "camera": name,
             "groups": groups,
             "limit": limits[name],
-            "own": _figures(name, own[name if name in promised else "shared"], limits[name]),
-            "one_for_all": _figures(name, one["value"], limits[name]),
+            "own": _figures(name, own[name if name in promised else _SHARED], limits[name]),
+            "one_for_all": _figures(name, one_for_all, limits[name]),
         }
         for name, (_, _, groups) in CAMERAS.items()
     ]
-    rates = {name: _rejected(name, own["shared"]) for name in CAMERAS}
+    rates = {name: _rejected(name, own[_SHARED]) for name in CAMERAS}
     weights = [groups for _, _, groups in CAMERAS.values()]
     shared = {
         "any_mix_kept": float((np.max([rates[name] for name in promised], axis=0) <= LIMIT).mean()),
@@ -75,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(1)
 
 
-def _line(generator: np.random.Generator) -> tuple[dict[str, float], dict[str, float]]:
+def _line(generator: np.random.Generator) -> tuple[dict[str, float], float]:
     """Own values and the shared one, and the one for all."""
     tables = [
         pd.DataFrame(
@@ -90,15 +96,15 @@ def _line(generator: np.random.Generator) -> tuple[dict[str, float], dict[str, f
     calibration = pd.concat(tables, ignore_index=True)
     shared, _, origins = thresholds_by_origin(calibration, "camera", LIMIT, CONFIDENCE)
     value, _ = conformal_threshold(by_group(calibration, "decision_score"), LIMIT, CONFIDENCE)
-    return {name: own.value for name, own in origins.limits.items()} | {"shared": shared}, {"value": value}
+    return {name: own.value for name, own in origins.limits.items()} | {_SHARED: shared}, value
 
 
-def _rejected(name: str, values: pd.Series) -> np.ndarray:
+def _rejected(name: str, values: Floats) -> Floats:
     mean, spread, _ = CAMERAS[name]
     return np.asarray(norm.sf(values, mean, spread))
 
 
-def _figures(name: str, values: pd.Series, limit: float) -> dict[str, float]:
+def _figures(name: str, values: Floats, limit: float) -> dict[str, float]:
     mean, spread, _ = CAMERAS[name]
     rejected = _rejected(name, values)
     return {
