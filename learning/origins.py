@@ -110,7 +110,7 @@ def _of_one(promise: Promise, name: str, overlap: bool) -> Promise:
 
 def _of_all(limits: dict[str, OriginLimit], by: OriginKind, limit: float, confidence: float, overlap: bool) -> str:
     text = (
-        f"{_listed(by, list(limits))} with a value and a promise of its own: at most {percent(limit)} of its good "
+        f"each of {_listed(by, list(limits))} has a value and a promise of its own: at most {percent(limit)} of its good "
         f"parts rejected, with {percent(confidence)} confidence for each by itself"
     )
     if len(limits) > 1:
