@@ -110,8 +110,8 @@ def _of_one(promise: Promise, name: str, overlap: bool) -> Promise:
 
 def _of_all(limits: dict[str, OriginLimit], by: OriginKind, limit: float, confidence: float, overlap: bool) -> str:
     text = (
-        f"each of {_listed(by, list(limits))} has a value and a promise of its own: at most {percent(limit)} of its good "
-        f"parts rejected, with {percent(confidence)} confidence for each by itself"
+        f"each of {_listed(by, list(limits))} has a value and a promise of its own: at most {percent(limit)} of its "
+        f"good parts rejected, with {percent(confidence)} confidence for each by itself"
     )
     if len(limits) > 1:
         at_once = 1 - len(limits) * (1 - confidence)
