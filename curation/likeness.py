@@ -87,9 +87,9 @@ class Seen:
         rng = np.random.default_rng(0)
         self.accepted = [accepted[place] for place in drawn(len(accepted), STAND_INS, rng)]
         """Good by the model alone."""
-        decided = ledger.decision_scores(model_id)
-        middle = np.median([decided[key] for key in self.accepted]) if self.accepted else 0.0
-        self.unquestioned = [key for key in self.accepted if decided[key] <= middle]
+        scored = ledger.detector_scores(model_id)
+        middle = np.median([scored[key] for key in self.accepted]) if self.accepted else 0.0
+        self.unquestioned = [key for key in self.accepted if scored[key] <= middle]
         """Half of them, those with the lowest scores: defects that a model misses tend to lie above."""
         usual = [*self.good, *self.accepted]
         some = drawn(len(usual), DRAWN, rng)

@@ -78,6 +78,7 @@ class Reasons:
         path: Its file.
         score: The latest score.
         threshold: What it was compared with; None where the ledger does not know it.
+        promise: What that promises of the image; empty where the ledger does not know it.
         good: The nearest image of another group that is good by a verdict, or where there is none, of the half that the
             model accepted with the lowest scores; None without any.
         defect: The nearest image of another group that inspectors confirmed as defective; None without any.
@@ -88,6 +89,7 @@ class Reasons:
     path: Path
     score: ScoreRow
     threshold: ThresholdRow | None
+    promise: str
     good: Lookalike | None
     defect: Lookalike | None
     leaning: Leaning | None
@@ -103,8 +105,8 @@ class Reasons:
         ]
         if score.percentile is not None:
             lines.append(f"it scores higher than {score.percentile:.0f} % of the good parts that set the threshold")
-        if self.threshold is not None:
-            lines.append(f"promise: {self.threshold.promise_text}")
+        if self.promise:
+            lines.append(f"promise: {self.promise}")
         lines.append(_line("nearest good part", self.good))
         lines.append(_line("nearest confirmed defect", self.defect))
         if self.good is not None and self.defect is not None:
@@ -164,15 +166,17 @@ def why_decided(ledger: Ledger, image_id: str) -> Reasons:
     score = latest_score(ledger, image_id)
     thresholds = {row.version: row for row in ledger.thresholds(score.model_id)}
     seen = Seen(ledger, score.model_id)
-    path = ledger.image(image_id).path
+    image = ledger.image(image_id)
     if image_id not in seen.embedded:
-        raise LedgerError(_no_embedding(score.model_id, path))
+        raise LedgerError(_no_embedding(score.model_id, image.path))
+    threshold = thresholds.get(score.threshold_version)
     good, defect = _beside(ledger, seen, [image_id])[image_id]
     return Reasons(
         image_id=image_id,
-        path=path,
+        path=image.path,
         score=score,
-        threshold=thresholds.get(score.threshold_version),
+        threshold=threshold,
+        promise="" if threshold is None else threshold.about(image),
         good=good,
         defect=defect,
         leaning=_leaning(seen, image_id, good, defect),

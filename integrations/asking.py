@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from curation.by_hand import BY_HAND, NOT_DRAWN
 from integrations.daily import DailyBudget, answers_of_the_day
+from integrations.deciding import comparable_scores
 from integrations.evidence import collect_evidence
 from learning.errors import DataError
 from learning.sampling import DEFAULT, draw_asks
@@ -119,13 +120,21 @@ def _top_up(ledger: "Ledger", bundle: "Bundle", budget: int, asking: Asking) -> 
     }
     # By part, not by group: a group may be a whole lot, of which one image would ever be asked about.
     parts_asked = {images[image_id].part for image_id in asked}
-    candidates = [row for row in rows if images[row.image_id].part not in parts_asked]
+    # Recorded under other versions of the threshold, they may have been shifted otherwise.
+    scores = comparable_scores(ledger, bundle, rows, images, threshold)
+    if not scores:
+        msg = (
+            f"the ledger has scores of {bundle.folder} under thresholds of another fallback and other cameras' values "
+            f"only: run flawsmith score {bundle.folder} IMAGES --ledger … again"
+        )
+        raise DataError(msg)
+    candidates = [row for row in rows if row.image_id in scores and images[row.image_id].part not in parts_asked]
     shown = _images_of_parts([row.image_id for row in candidates], images)
     # Whole parts are drawn even where all their exposures are asked about: the probability is the part's.
     each = max((len(keys) for keys in shown.values()), default=1) if asking.exposures else 1
     evidence = collect_evidence(ledger, bundle, [row.image_id for row in candidates])
     draws = draw_asks(
-        [row.decision_score for row in candidates],
+        [scores[row.image_id] for row in candidates],
         threshold.value,
         [images[row.image_id].part for row in candidates],
         max(0, budget - open_) // each,

@@ -1,7 +1,7 @@
 """How a challenger comes to be: from which weights, on which parts, and with which threshold. See docs/champion.md."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from learning.manifest import TrainingSet
 from learning.progress import Progress, silent
 from learning.relearn import Confirmed, Costs, relearn
 from learning.starts import Start
-from learning.thresholds import Threshold, conformal_threshold, smallest_promise
+from learning.thresholds import FromSomewhere, Threshold, conformal_threshold, smallest_promise
 from learning.training import train_on_records
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def train_challenger(
     champion: Bundle,
     training: "SetRow",
     roles: "Roles",
+    good: Sequence[ImageRecord],
     home: Path,
     options: Options,
     rules: ChallengeConfig,
@@ -103,7 +104,8 @@ def train_challenger(
     """Train on a version, and set the threshold by what did not train; a challenger that is whole is taken as it is.
 
     Its promise is the champion's, or the smallest that its calibration parts carry, if that is more. With ``start`` its
-    weights go on from that model's.
+    weights go on from that model's. Its threshold is one for all cameras and lots, whatever the champion's is. ``good``
+    are good parts of the data set, which know their cameras and lots.
     """
     config = options.config or champion.manifest.config
     limit = _limit(champion)
@@ -121,14 +123,15 @@ def train_challenger(
     if (folder / MANIFEST).is_file():
         bundle = Bundle.load(folder, device=options.device)
     else:
+        known = origins_known(ledger, good)
         bundle = train_on_records(
-            [record_of(member) for member in roles.good],
+            [record_of(member, known) for member in roles.good],
             folder,
             config=config,
             budget=options.budget,
             seed=options.seed,
             device=options.device,
-            confirmed_good=[record_of(member) for member in roles.confirmed_good],
+            confirmed_good=[record_of(member, known) for member in roles.confirmed_good],
             defects=bank_of(ledger, roles, progress),
             pictures=pictures_of(ledger, roles) if start else (),
             training_set=TrainingSet(name=training.name, fingerprint=training.fingerprint),
@@ -195,9 +198,19 @@ def pictures_of(ledger: "Ledger", roles: "Roles") -> list[ImageRecord]:
     return records
 
 
-def record_of(member: "SetMember") -> ImageRecord:
-    """A member of a set as a good part to train on."""
-    return replace(ImageRecord(path=member.path), label=GOOD, split="train", part=member.part, group=member.group)
+def origins_known(ledger: "Ledger", good: Sequence[ImageRecord] = ()) -> dict[str, FromSomewhere]:
+    """Which camera and lot images are of: by their id, as the ledger says, and by their path, as records do."""
+    known: dict[str, FromSomewhere] = {image.image_id: image for image in ledger.images()}
+    return known | {str(record.path.resolve()): record for record in good if record.camera or record.lot}
+
+
+def record_of(member: "SetMember", known: Mapping[str, FromSomewhere]) -> ImageRecord:
+    """A member of a set as a good part to train on, with camera and lot by ``origins_known``."""
+    record = replace(ImageRecord(path=member.path), label=GOOD, split="train", part=member.part, group=member.group)
+    origins = [known[key] for key in (str(member.path), member.image_id) if key in known]
+    camera = next((origin.camera for origin in origins if origin.camera), None)
+    lot = next((origin.lot for origin in origins if origin.lot), None)
+    return replace(record, camera=camera, lot=lot)
 
 
 def _set_threshold(

@@ -87,7 +87,8 @@ def _opinions(ledger: "Ledger", model_id: str, image_ids: Sequence[str]) -> list
         i = place.get(row.image_id)
         if i is None:
             continue
-        said = {row.model_id: row.decision_score}
+        # Of other models, the detector's: their decision scores differ in scale from threshold to threshold.
+        said = {row.model_id: row.score}
         if row.model_id == model_id:
             said = {} if row.fallback_score is None else {"detector": row.score, "fallback": row.fallback_score}
         for name, score in said.items():

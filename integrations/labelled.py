@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from curation.by_hand import BY_HAND, NOT_DRAWN, is_no_sample
+from curation.defect_classes import known_classes, severity_of
+from integrations.deciding import decision_scores
 from learning.errors import DataError
-from learning.promises import Labelled
+from learning.promises import DEFECTIVE, Labelled
 from learning.sampling import AUDIT_SHARE
 
 if TYPE_CHECKING:
@@ -27,11 +29,49 @@ class LabelledParts:
         labelled: The parts that count.
         left_out: Parts with verdicts that do not, by the reason.
         unanswered: Questions of the same draws that are still open; the promise takes them for a random share of all.
+        other_defects: Parts that count and are defective, but not of the kind that the promise is about.
     """
 
     labelled: Labelled
     left_out: dict[str, int]
     unanswered: int
+    other_defects: int = 0
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Which defects a promise about escapes is about; by default all.
+
+    Attributes:
+        name: Their class, in the inspectors' words.
+        critical: Only critical ones.
+    """
+
+    name: str | None = None
+    critical: bool = False
+
+    @property
+    def words(self) -> str:
+        """What parts with such a defect are called."""
+        kind = f"critically {DEFECTIVE}" if self.critical else DEFECTIVE
+        return kind if self.name is None else f"{kind} of class {self.name!r}"
+
+    def holds(self, resolution: "Resolution") -> bool | None:
+        """Whether an image shows such a defect by its verdicts; None where they do not say, or not with one voice."""
+        if resolution.state != "defect":
+            return False if resolution.state == "good" else None
+        named = {verdict.defect_class for verdict in resolution.verdicts if verdict.defect_class}
+        is_class = self.name is None or (None if not named else self.name in named)
+        if is_class and self.name is not None and len(named) > 1:
+            is_class = None
+        severity = severity_of(resolution)
+        is_critical = not self.critical or (None if severity is None else severity == "critical")
+        if is_class is False or is_critical is False:
+            return False
+        return True if is_class and is_critical else None
+
+
+ALL_DEFECTS = Counted()
 
 
 @dataclass(frozen=True)
@@ -44,28 +84,35 @@ class _Chosen:
     wave: tuple[str, datetime] | None
 
 
-def labelled_parts(ledger: "Ledger", bundle: "Bundle", random_sample: bool = False) -> LabelledParts:
+def labelled_parts(
+    ledger: "Ledger", bundle: "Bundle", random_sample: bool = False, counted: Counted = ALL_DEFECTS
+) -> LabelledParts:
     """Collect the parts about which a promise of a bundle may be made.
 
     Parts count that trained nothing and chose nothing: no image of the bundle; where confirmed defects trained it, or
     verdicts a fallback, only what was said afterwards. A part that an earlier draw could have chosen and passed over is
     left out: its later probability says nothing of the stream, but only of what the earlier draw had left.
 
+    Scores are as one threshold for all cameras and lots has them, whatever values of their own decided.
+
     Args:
         ledger: With scores of the bundle and verdicts.
         bundle: Whose threshold is to promise.
         random_sample: Take the parts about which nobody was asked, imported labels, which are a simple random sample.
             By default those that were asked about count, weighted by their inclusion probabilities.
+        counted: Which defects the promise is about. Parts with others stay in, as if they were good, so that the sample
+            stays what it was; those whose class or severity nobody has named are unresolved.
 
     Raises:
-        DataError: If the ledger has no scores of the bundle.
+        DataError: If the ledger has no scores of the bundle, or no verdict names such a class.
     """
     from curation.frozen import held_back_groups
     from curation.second_looks import chosen_first
 
+    _check_named(ledger, counted)
     history = ledger.scores(latest=False)
-    scores = _decision_scores(history, bundle)
     images = {image.image_id: image for image in ledger.images()}
+    scores = _decision_scores(history, bundle, images)
     held = held_back_groups(ledger)
     asks = {ask.ask_id: ask for ask in ledger.asks()}
     chosen_by = chosen_first(asks.values())
@@ -85,7 +132,7 @@ def labelled_parts(ledger: "Ledger", bundle: "Bundle", random_sample: bool = Fal
     learnt = {image.part for image in images.values() if Path(image.path).resolve() in made_of}
     since = _counts_since(bundle)
 
-    chosen, left_out = [], Counter[str]()
+    chosen, left_out, others = [], Counter[str](), 0
     for part, verdicts in resolved.items():
         if part not in highest:
             continue  # of another camera, or scored by another model only
@@ -113,12 +160,13 @@ def labelled_parts(ledger: "Ledger", bundle: "Bundle", random_sample: bool = Fal
         if reason:
             left_out[reason] += 1
             continue
-        states = {one.state for one in verdicts}
+        shown = [counted.holds(one) for one in verdicts]
+        others += not any(word is not False for word in shown) and any(one.state == "defect" for one in verdicts)
         chosen.append(
             _Chosen(
                 score=highest[part],
-                defective="defect" in states,
-                unresolved="defect" not in states and "unresolved" in states,
+                defective=True in shown,
+                unresolved=True not in shown and None in shown,
                 group=images[verdicts[0].image_id].group,
                 probability=1.0 if first is None else first.inclusion_probability,
                 wave=None if first is None else (first.model_id, first.created_at),
@@ -127,18 +175,26 @@ def labelled_parts(ledger: "Ledger", bundle: "Bundle", random_sample: bool = Fal
     used = {one.wave for one in chosen}
     open_ = sum(ask.state in ("created", "pushed") and (ask.model_id, ask.created_at) in used for ask in asks.values())
     least = _least_probabilities({wave for wave in used if wave}, asks.values(), images, scored_at)
-    return LabelledParts(_labelled(chosen, least), dict(left_out), 0 if random_sample else open_)
+    labelled = replace(_labelled(chosen, least), kind=counted.words)
+    return LabelledParts(labelled, dict(left_out), 0 if random_sample else open_, others)
 
 
-def _decision_scores(history: Iterable["ScoreRow"], bundle: "Bundle") -> dict[str, float]:
-    """The latest decision score of each image, made with the fallback that is on now."""
-    current = bundle.thresholds.current()
-    alike = {threshold.version for threshold in bundle.thresholds.all() if threshold.fallback == current.fallback}
-    scores = {
-        row.image_id: row.decision_score
-        for row in history
-        if row.model_id == bundle.fingerprint and row.threshold_version in alike
-    }
+def _check_named(ledger: "Ledger", counted: Counted) -> None:
+    if counted.name is None:
+        return
+    named = {verdict.defect_class for verdict in ledger.verdicts() if verdict.defect_class}
+    if counted.name not in named:
+        there = f"named are: {', '.join(known_classes(ledger))}" if named else "none is named"
+        msg = f"no verdict in the ledger names the class {counted.name!r}; {there}"
+        raise DataError(msg)
+
+
+def _decision_scores(
+    history: Iterable["ScoreRow"], bundle: "Bundle", images: Mapping[str, "ImageRow"]
+) -> dict[str, float]:
+    """The latest decision score of each image, made with the fallback that is on now, and not shifted."""
+    one_value = bundle.thresholds.current().model_copy(update={"origins": None})
+    scores = decision_scores(bundle, history, images, one_value)
     if not scores:
         msg = (
             f"the ledger has no scores of {bundle.folder} under its current fallback: run flawsmith score "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from integrations.deciding import from_where_the_ledger_says
 from learning.bundle import Bundle
 from learning.calibration import calibration_decisions
 from learning.errors import DataError
@@ -40,7 +41,7 @@ class ScoredImage:
         group: What is independent.
         score: Of the detector.
         fallback_score: Of the supervised fallback, or None where it is off.
-        decision_score: What is compared with the threshold.
+        decision_score: What is compared with the threshold; see ``learning.scoring.ImageScore``.
         percentile: 0..100: share of the good calibration images that score lower.
         decision: About the whole part.
         threshold_version: Which threshold decided.
@@ -72,11 +73,13 @@ class ScoringResult:
         threshold: The one that decided.
         scored: In the order of the records.
         failures: Images that could not be read.
+        shared: Where the threshold has values by camera or lot, how many images have none of their own.
     """
 
     threshold: Threshold
     scored: list[ScoredImage] = field(default_factory=list)
     failures: list[ScoreFailure] = field(default_factory=list)
+    shared: int = 0
 
 
 def score_images(
@@ -106,11 +109,16 @@ def score_images(
 
     Returns:
         What was said of each image, and those that could not be read.
+
+    Raises:
+        DataError: If the threshold has values by camera or lot, and the ledger has another one of an image.
     """
     threshold = bundle.thresholds.current()
     good = sorted(calibration_decisions(bundle, threshold)["decision_score"])
     result = ScoringResult(threshold)
     recorder = _Recorder(ledger, bundle, threshold, home, batch) if ledger is not None else None
+    if ledger is not None and threshold.origins is not None:
+        records = from_where_the_ledger_says(ledger, records, bundle.fingerprint, threshold.version, threshold.origins)
     known = recorder.known(records) if recorder else {}
     result.scored.extend(known.values())
     # Images of a part one after the other, so that no write to the ledger tears a part apart.
@@ -142,6 +150,8 @@ def score_images(
             recorder.add(outcome, image)
     if recorder:
         recorder.flush()
+    if threshold.origins is not None:
+        result.shared = sum(threshold.origins.of(record) is None for record in records)
     order = {record.path: place for place, record in enumerate(records)}
     result.scored = sorted(_decide_by_part(result.scored), key=lambda image: order[image.image])
     return result
@@ -169,6 +179,7 @@ def record_model(ledger: "Ledger", bundle: Bundle) -> None:
             threshold.promise.text,
             threshold.parent,
             threshold.reason,
+            threshold.origins,
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from integrations.deciding import from_where_the_ledger_says
 from integrations.recording import ScoringResult, record_model
 from learning.bundle import Bundle
 from learning.errors import DataError
@@ -70,18 +71,22 @@ def run_shadow(
         What came of these images, those compared before included.
 
     Raises:
-        DataError: If both are the same model.
+        DataError: If both are the same model, or the challenger's threshold has values by camera or lot, and the ledger
+            has another one of an image.
     """
     from curation.ledger import ShadowEntry, image_id_of
 
     if champion.fingerprint == challenger.fingerprint:
         msg = f"{challenger.folder} is the champion itself: in the shadow goes another model"
         raise DataError(msg)
-    record_model(ledger, challenger)
-    by_path = {image.image: image for image in decided.scored}
-    ids = {record.path: image_id_of(record.path) for record in records if record.path in by_path}
     # Each decides by one threshold from the first image to the last, whatever is made current meanwhile.
     versions = decided.threshold, challenger.thresholds.current()
+    record_model(ledger, challenger)
+    if versions[1].origins is not None:
+        shifts = versions[1].version, versions[1].origins
+        records = from_where_the_ledger_says(ledger, records, challenger.fingerprint, *shifts)
+    by_path = {image.image: image for image in decided.scored}
+    ids = {record.path: image_id_of(record.path) for record in records if record.path in by_path}
     known = {
         row.image_id
         for row in ledger.shadow(challenger.fingerprint)

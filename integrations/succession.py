@@ -6,7 +6,7 @@ sets, the same challenger and the same judgement. The champion changes by one ro
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from learning.sealed import seal
 from learning.training import good_records
 
 if TYPE_CHECKING:
-    from curation.ledger import ChallengeRow, ChampionRow, Ledger, SetMember, SetRow
+    from curation.ledger import ChallengeRow, ChampionRow, ImageRow, Ledger, SetMember, SetRow
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Outcome:
             "challenger_bundle": str(self.challenger.folder),
             "training_set": self.training.name,
             "frozen_set": self.frozen.name,
-            "promise": self.challenger.thresholds.current().promise.text,
+            "promise": self.challenger.thresholds.current().words,
         } | json.loads(self.row.report)
 
 
@@ -253,7 +253,7 @@ def _trained(
     tell(f"trained on {training.name}: {_count(version.members)}{begun}")
     if start:
         refuse_nothing_new(ledger, start, good, training)
-    return train_challenger(ledger, champion, training, roles_of(version), home, options, rules, start, progress)
+    return train_challenger(ledger, champion, training, roles_of(version), good, home, options, rules, start, progress)
 
 
 def _found(ledger: "Ledger", winner: "ChallengeRow") -> tuple[Bundle, "SetRow"]:
@@ -305,7 +305,8 @@ def judge_challenger(
     progress: Progress = silent,
 ) -> Judgement:
     """Judge two models on frozen members, made-up defects on them, and the regression cases of a camera."""
-    images = [Judged(m.path, m.part, m.group, m.state == "defect", m.weight) for m in members]
+    known = {image.image_id: image for image in ledger.images()}
+    images = [_judged(member, known.get(member.image_id)) for member in members]
     synthetic = None
     if Metric.SYNTHETIC_ESCAPE in rules.margins:
         synthetic = sit_synthetic(champion, challenger, images, rules.synthetic_each, rules.seed, progress)
@@ -371,13 +372,20 @@ def _cases(
     refuse_changed(members)
     if not members:
         return []
-    pairs = sit(champion, challenger, [Judged(m.path, m.image_id, m.group, True) for m in members], progress)
+    known = {image.image_id: image for image in ledger.images()}
+    images = [replace(_judged(member, known.get(member.image_id)), part=member.image_id) for member in members]
+    pairs = sit(champion, challenger, images, progress)
     # Parts come back sorted by name, which is the image id here.
     ordered = sorted(members, key=lambda member: member.image_id)
     return [
         RegressionCase(member.path.name, bool(before > 0), bool(after > 0))
         for member, before, after in zip(ordered, pairs.champion, pairs.challenger, strict=True)
     ]
+
+
+def _judged(member: "SetMember", image: "ImageRow | None") -> Judged:
+    camera, lot = (image.camera, image.lot) if image is not None else (None, None)
+    return Judged(member.path, member.part, member.group, member.state == "defect", member.weight, camera, lot)
 
 
 def _record(

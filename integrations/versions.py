@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from integrations.challengers import bank_of, record_of
+from integrations.challengers import bank_of, origins_known, record_of
 from learning.bundle import Bundle
 from learning.config import TrainConfig
 from learning.detectors import Budget
@@ -68,14 +68,15 @@ def train_on_version(
     asked = {row.number for row in ledger.verdicts() if row.ask_id is not None}
     chosen = [member for member in roles.confirmed_good if asked & set(member.verdicts)]
     good = [*roles.good, *(member for member in roles.confirmed_good if not asked & set(member.verdicts))]
+    known = origins_known(ledger)
     return train_on_records(
-        [record_of(member) for member in good],
+        [record_of(member, known) for member in good],
         out,
         config=config,
         budget=budget,
         seed=seed,
         device=device,
-        confirmed_good=[record_of(member) for member in chosen],
+        confirmed_good=[record_of(member, known) for member in chosen],
         defects=bank_of(ledger, roles, progress),
         training_set=TrainingSet(name=name, fingerprint=version.row.fingerprint),
         progress=progress,

@@ -45,6 +45,8 @@ class PartScores:
         part: ``[N]`` what gets one decision.
         group: ``[N]`` what is independent.
         score: ``[N]``.
+        camera: ``[N]`` camera of each image, None where unknown; empty where that is so for all.
+        lot: ``[N]`` lot of each image, likewise.
         map_range: Values of their anomaly maps for black and white in pictures.
     """
 
@@ -53,11 +55,20 @@ class PartScores:
     group: Sequence[str]
     score: NDArray[np.float64]
     map_range: tuple[float, float] = (0.0, 1.0)
+    camera: Sequence[str | None] = ()
+    lot: Sequence[str | None] = ()
 
     def table(self) -> pd.DataFrame:
-        """Columns image, part, group, score."""
+        """Columns image, part, group, score, camera, lot."""
         columns = {"image": list(self.image), "part": list(self.part), "group": list(self.group)}
-        return pd.DataFrame({**columns, "score": np.asarray(self.score, dtype=np.float64)})
+        table = pd.DataFrame({**columns, "score": np.asarray(self.score, dtype=np.float64)})
+        unknown = [None] * len(table)
+        return table.assign(
+            **{
+                name: pd.Series(list(given) or unknown, index=table.index, dtype=object)
+                for name, given in (("camera", self.camera), ("lot", self.lot))
+            }
+        )
 
     def by_group(self) -> NDArray[np.float64]:
         """Highest score in each group, the groups sorted by name."""
@@ -110,12 +121,12 @@ class Bundle:
 
     @cached_property
     def calibration(self) -> pd.DataFrame:
-        """Good images that chose nothing: image, part, group, score."""
+        """Good images that chose nothing: image, part, group, score; since they are kept, camera and lot."""
         return pd.read_parquet(self.folder / "calibration.parquet")
 
     @cached_property
     def selection(self) -> pd.DataFrame:
-        """Good images that set scales: image, part, group, score."""
+        """Good images that set scales: columns as ``calibration``."""
         return pd.read_parquet(self.folder / "selection.parquet")
 
     def embeddings(self, name: str = "train") -> tuple[list[str], NDArray[np.float32]]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from learning.errors import BundleError
 from learning.fusion import fuse
+from learning.origins import origin_names
 from learning.scoring import load_fallback
 from learning.thresholds import Threshold
 from learning.weighing import Floats, Scored
@@ -37,10 +38,10 @@ def calibration_decisions(bundle: "Bundle", threshold: Threshold) -> pd.DataFram
 
     Args:
         bundle: A loaded bundle.
-        threshold: Says whether a fallback takes part.
+        threshold: Says whether a fallback takes part, and what is shifted.
 
     Returns:
-        Columns image, part, group, score and decision_score. With a fallback, groups whose images are not all embedded
+        Columns of ``Bundle.calibration``, and decision_score. With a fallback, groups whose images are not all embedded
         are left out, see ``Scored.embedded``.
 
     Raises:
@@ -49,7 +50,7 @@ def calibration_decisions(bundle: "Bundle", threshold: Threshold) -> pd.DataFram
     table = bundle.calibration
     fallback = load_fallback(bundle, threshold)
     if fallback is None or fallback.scale is None:
-        return table.assign(decision_score=table["score"])
+        return _shifted(table.assign(decision_score=table["score"]), threshold)
     parts = held_out_parts(bundle, "calibration")
     rows = parts.embedded()
     parts, table = parts.rows(rows), table[rows]
@@ -57,12 +58,21 @@ def calibration_decisions(bundle: "Bundle", threshold: Threshold) -> pd.DataFram
     if fallback.needs_dense:
         head_scores = _read_head_scores(bundle.fallback_folder(str(threshold.fallback)), table["image"])
     fused = fuse(parts.scores, fallback.combine(parts.embeddings, head_scores), fallback.scale)
-    return table.assign(decision_score=fused)
+    return _shifted(table.assign(decision_score=fused), threshold)
 
 
 def save_head_scores(folder: Path, images: Sequence[str], scores: Floats) -> None:
     """Keep what a segmentation head says of the calibration parts beside it, as their images may not stay."""
     pd.DataFrame({"image": list(images), "score": scores}).to_parquet(folder / _HEAD_SCORES, index=False)
+
+
+def _shifted(table: pd.DataFrame, threshold: Threshold) -> pd.DataFrame:
+    if threshold.origins is None:
+        return table
+    limits, scores = threshold.origins.limits, table["decision_score"].to_numpy(dtype=np.float64)
+    own = [limits[name].value if name in limits else np.nan for name in origin_names(table, threshold.origins.by)]
+    shifted = threshold.value + (scores - np.array(own))
+    return table.assign(decision_score=np.where(np.isnan(own), scores, shifted))
 
 
 def _read_head_scores(folder: Path, images: pd.Series) -> Floats:

@@ -20,7 +20,7 @@ from learning.manifest import Machine
 from learning.metrics import PixelMetrics, image_auroc
 from learning.progress import Progress, silent
 from learning.scoring import ImageScore, PartDecision, ScoreFailure, decide, score_records
-from learning.thresholds import Threshold
+from learning.thresholds import Origins, Threshold
 
 if TYPE_CHECKING:
     from learning.bundle import Bundle
@@ -62,7 +62,9 @@ def evaluate(
 
     Returns:
         Plain data for JSON, None where a measure has no value. Rates and the image AUROC have their 95 % interval
-        under ``<name>_interval``: exact by group, and a bootstrap of groups.
+        under ``<name>_interval``: exact by group, and a bootstrap of groups. Where the threshold has values for cameras
+        or lots, ``origins`` has a row for each that is met, what shares a value being one row. Their rates decide on
+        parts by the images from there alone, as the promises do.
 
     Raises:
         DataError: If no labelled image is there to test on, the bundle was made from one of them, none can be read, or
@@ -105,9 +107,11 @@ def evaluate(
         "threshold": {
             "version": used.version,
             "value": used.value,
-            "promise": used.promise.text,
+            "promise": used.words,
             "fallback": used.fallback,
+            **({} if used.origins is None else {"by": used.origins.by}),
         },
+        **({} if used.origins is None else {"origins": _origins(used, used.origins, found)}),
         "model": bundle.fingerprint,
         "detector": bundle.manifest.detector,
         "view": bundle.preprocessing.view,
@@ -117,6 +121,29 @@ def evaluate(
         "machine": Machine.here().model_dump(),
     }
     return {name: _without_nan(value) for name, value in result.items()}
+
+
+def _origins(threshold: Threshold, origins: Origins, found: Sequence[ImageScore]) -> list[dict[str, Any]]:
+    """What decided about each camera or lot that has a value of its own, and about the rest together, and how well."""
+    by_name: dict[str | None, list[ImageScore]] = defaultdict(list)
+    for item in found:
+        by_name[origins.name_of(item.record) if origins.of(item.record) else None].append(item)
+    rows = []
+    for name, some in sorted(by_name.items(), key=lambda pair: (pair[0] is None, pair[0])):
+        own = None if name is None else origins.limits[name]
+        rejections = _rejections(some, decide(some, threshold))
+        classes = sorted({item.record.label for item in some} - {GOOD})
+        rows.append(
+            {
+                "name": name,
+                "value": threshold.value if own is None else own.value,
+                "promise": (threshold if own is None else own).promise.text,
+                "n_images": len(some),
+                "false_reject_rate": _plain(rejections.rate([GOOD], rejected=True)),
+                "escape_rate": _plain(rejections.rate(classes, rejected=False)),
+            }
+        )
+    return rows
 
 
 @dataclass(frozen=True)

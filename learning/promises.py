@@ -28,6 +28,8 @@ from learning.thresholds import (
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+DEFECTIVE = "defective parts"
+
 _ROUNDING = 1e-9
 _MOST_PARTS = 10_000_000
 """Where more parts than this would be needed, none are named."""
@@ -47,6 +49,8 @@ class Labelled:
             any of ``weights``.
         unresolved: ``[N]`` true where the inspectors do not agree or are not sure: the worst is taken of them. None
             where they always agree.
+        kind: What ``defective`` says of parts, in words; where it is not all defective parts, promises about escapes
+            are about these, all others counting as good ones.
     """
 
     scores: Floats
@@ -55,6 +59,7 @@ class Labelled:
     weights: Floats | None = None
     largest_weight: float = 1.0
     unresolved: Bools | None = None
+    kind: str = DEFECTIVE
 
     def __post_init__(self) -> None:
         lengths = {len(self.scores), len(self.defective), len(self.groups)}
@@ -298,7 +303,7 @@ def review_zone(
     return ReviewZone(
         min(lower, upper),
         upper,
-        _reworded(escapes, "defective parts accepted", "defective parts accepted unseen", together),
+        _reworded(escapes, f"{labelled.kind} accepted", f"{labelled.kind} accepted unseen", together),
         _reworded(rejects, "good parts rejected", "good parts rejected unseen", together),
     )
 
@@ -402,8 +407,8 @@ def _too_few_defective(
     if available:
         parts = f" (about {math.ceil((needed - available) * labelled.n_groups() / available)} more labelled parts)"
     msg = (
-        f"{_escape_words(limit, confidence)}, takes {needed} independent defective parts; there are {available}"
-        f"{could}: add {needed - available} more{parts}, or promise less"
+        f"{_escape_words(labelled, limit, confidence)}, takes {needed} independent {labelled.kind}; "
+        f"there are {available}{could}: add {needed - available} more{parts}, or promise less"
     )
     return PromiseError(msg, needed=needed, available=available)
 
@@ -414,11 +419,12 @@ def _not_carried(
     available = len(labelled.scores)
     needed = _needed_parts(grown, available, confidence)
     msg = (
-        f"{_escape_words(limit, confidence)}, is not carried by {available} labelled parts {_how(labelled)}, "
-        f"{int(labelled.defective.sum())} of them defective, {_errors(reading_error)}: {_more(needed, available)}"
+        f"{_escape_words(labelled, limit, confidence)}, is not carried by {available} labelled parts {_how(labelled)}, "
+        f"{int(labelled.defective.sum())} of them {_called(labelled)}, {_errors(reading_error)}: "
+        f"{_more(needed, available)}"
     )
     if needed is None and reading_error:
-        msg += "; no more parts than are read wrongly are called defective: have them read twice"
+        msg += f"; no more parts than are read wrongly are called {_called(labelled)}: have them read twice"
     return PromiseError(msg, needed=needed, available=available)
 
 
@@ -431,16 +437,21 @@ def _more(needed: int | None, available: int) -> str:
 def _escape_promise(labelled: Labelled, limit: float, confidence: float, reading_error: float) -> Promise:
     if _is_exact(labelled, reading_error):
         groups = len(_lowest_defective(labelled))
-        source = f"{groups} independent defective parts of a random sample"
+        source = f"{groups} independent {labelled.kind} of a random sample"
     else:
         groups = labelled.n_groups()
         source = f"{groups} independent labelled parts {_how(labelled)}"
-    text = f"{_escape_words(limit, confidence)}, from {source}, {_errors(reading_error)}"
-    return Promise("escape", limit, confidence, groups, text, reading_error)
+    text = f"{_escape_words(labelled, limit, confidence)}, from {source}, {_errors(reading_error)}"
+    defects = "" if labelled.kind == DEFECTIVE else labelled.kind
+    return Promise("escape", limit, confidence, groups, text, reading_error, defects)
 
 
-def _escape_words(limit: float, confidence: float) -> str:
-    return f"at most {percent(limit)} of defective parts accepted, with {percent(confidence)} confidence"
+def _escape_words(labelled: Labelled, limit: float, confidence: float) -> str:
+    return f"at most {percent(limit)} of {labelled.kind} accepted, with {percent(confidence)} confidence"
+
+
+def _called(labelled: Labelled) -> str:
+    return "defective" if labelled.kind == DEFECTIVE else labelled.kind
 
 
 def _how(labelled: Labelled) -> str:
@@ -454,8 +465,7 @@ def _errors(reading_error: float) -> str:
 
 
 def _reworded(promise: Promise, what: str, unseen: str, together: str) -> Promise:
-    text = promise.text.replace(what, unseen) + together
-    return Promise(promise.kind, promise.limit, promise.confidence, promise.groups, text, promise.reading_error)
+    return replace(promise, text=promise.text.replace(what, unseen) + together)
 
 
 def _rounded_up(cost: float) -> str:

@@ -129,6 +129,9 @@ def relearn(
         f"least expected cost over {len(verdicts.defective)} confirmed parts, within the promise; "
         f"{weighed.report['fallback']['text']}"
     )
+    if parent.origins is not None:
+        by = parent.origins.by
+        text += f"; one value for every {by}, as verdicts are weighed together (else: flawsmith threshold --by {by})"
     version = bundle.thresholds.add(
         Threshold(value=weighed.value, promise=weighed.promise, fallback=name, reason=text, parent=parent.version)
     )

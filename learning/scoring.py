@@ -42,7 +42,8 @@ class ImageScore:
         map: ``[H, W]`` float32 anomaly map, at the size of the image.
         embedding: ``[D]`` float32.
         fallback_score: Of the supervised fallback, where the threshold names one.
-        decision_score: What the threshold is compared with: of detector and fallback together, or the score.
+        decision_score: What the threshold is compared with: of detector and fallback together, or the score; shifted
+            where the threshold has a value of the image's camera or lot.
         seconds: Time to read the image, to predict and to embed.
         part_found: False where the model cuts the part out and found none: the whole picture was scored.
     """
@@ -106,7 +107,7 @@ def score_records(
         records: The images; their order is kept.
         batch: Images that are predicted at once.
         progress: Told how many are done.
-        threshold: Says whether a fallback takes part; by default the bundle's current one.
+        threshold: Says whether a fallback takes part, and what is shifted; by default the bundle's current one.
 
     Yields:
         A score for each image, or a failure for one that cannot be read. Only one batch is held at a time.
@@ -114,13 +115,14 @@ def score_records(
     Raises:
         BundleError: If the threshold names a fallback that is missing, damaged, or was never judged.
     """
-    fallback = load_fallback(bundle, threshold or bundle.thresholds.current())
+    threshold = threshold or bundle.thresholds.current()
+    fallback = load_fallback(bundle, threshold)
     done = 0
     waiting: list[_Loaded | ScoreFailure] = []
     for loaded in _load_ahead(records, bundle.preprocessing, 2 * batch):
         waiting.append(loaded)
         if len(waiting) == batch or done + len(waiting) == len(records):
-            yield from _score_batch(bundle, fallback, waiting)
+            yield from _score_batch(bundle, threshold, fallback, waiting)
             done += len(waiting)
             waiting = []
             progress(done, len(records), "scoring images")
@@ -138,19 +140,20 @@ def score_pictures(
         bundle: A loaded bundle.
         pictures: What each is to be called, and ``[C, H, W]``, 0..1, as a camera would give it.
         batch: Pictures that are predicted at once, and held.
-        threshold: Says whether a fallback takes part; by default the bundle's current one.
+        threshold: Says whether a fallback takes part, and what is shifted; by default the bundle's current one.
 
     Raises:
         BundleError: If the threshold names a fallback that is missing, damaged, or was never judged.
     """
-    fallback = load_fallback(bundle, threshold or bundle.thresholds.current())
+    threshold = threshold or bundle.thresholds.current()
+    fallback = load_fallback(bundle, threshold)
     remaining = iter(pictures)
     while chunk := list(islice(remaining, batch)):
         loaded = [
             _Loaded(record, bundle.preprocessing.look(image), (image.shape[-2], image.shape[-1]), 0.0)
             for record, image in chunk
         ]
-        for outcome in _score_batch(bundle, fallback, loaded):
+        for outcome in _score_batch(bundle, threshold, fallback, loaded):
             if isinstance(outcome, ImageScore):
                 yield outcome
 
@@ -212,7 +215,7 @@ def save_map(anomaly_map: NDArray[np.float32], path: Path, map_range: tuple[floa
 
 
 def _score_batch(
-    bundle: "Bundle", fallback: Fallback | None, batch: Sequence[_Loaded | ScoreFailure]
+    bundle: "Bundle", threshold: Threshold, fallback: Fallback | None, batch: Sequence[_Loaded | ScoreFailure]
 ) -> Iterator[ImageScore | ScoreFailure]:
     readable = [item for item in batch if isinstance(item, _Loaded)]
     if not readable:
@@ -236,7 +239,7 @@ def _score_batch(
             map=item.view.to_picture(maps[row], item.size),
             embedding=embeddings[row],
             fallback_score=None if fallback is None else float(second[row]),
-            decision_score=float(decision[row]),
+            decision_score=threshold.shifted(float(decision[row]), item.record),
             seconds=item.seconds + seconds,
             part_found=item.view.part_found,
         )

@@ -4,7 +4,7 @@ import math
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +33,7 @@ class Promise:
         groups: Independent groups that it was worked out from.
         text: The promise in plain words.
         reading_error: Share of the parts that inspectors are taken to read wrongly at most.
+        defects: Which defective parts an ``escape`` is about, in words; empty where it is about all of them.
     """
 
     kind: Literal["false_reject", "escape", "cost"]
@@ -41,6 +42,78 @@ class Promise:
     groups: int
     text: str
     reading_error: float = 0.0
+    defects: str = ""
+
+
+OriginKind = Literal["camera", "lot"]
+
+
+class FromSomewhere(Protocol):
+    """An image of which it may be known where it comes from."""
+
+    @property
+    def camera(self) -> str | None:
+        """Where known."""
+
+    @property
+    def lot(self) -> str | None:
+        """Where known."""
+
+
+@dataclass(frozen=True)
+class OriginLimit:
+    """The threshold of one camera or lot.
+
+    Attributes:
+        value: On the scale of scores before they are shifted, see ``Threshold.shifted``.
+        promise: What it keeps of this camera's or lot's good parts, by itself.
+    """
+
+    value: FiniteFloat
+    promise: Promise
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Values of their own for cameras or lots whose good parts score differently. See docs/thresholds.md.
+
+    Attributes:
+        by: What tells them apart.
+        limits: By name; one at least.
+        lacking: Those with calibration groups, but too few for a value of their own: how many more it takes.
+        text: What holds of each and of all, in plain words.
+    """
+
+    by: OriginKind
+    limits: dict[str, OriginLimit]
+    lacking: dict[str, int]
+    text: str
+
+    def name_of(self, image: FromSomewhere) -> str | None:
+        """The camera or lot of an image; None where it is unknown."""
+        name: str | None = getattr(image, self.by)
+        return name
+
+    def of(self, image: FromSomewhere) -> OriginLimit | None:
+        """What an image's camera or lot has of its own; None where the shared value decides."""
+        name = self.name_of(image)
+        return None if name is None else self.limits.get(name)
+
+    def about(self, image: FromSomewhere, shared: str) -> str:
+        """What decides about an image and what it promises, in words.
+
+        Args:
+            image: Says where it comes from.
+            shared: What the value promises that those without one of their own share.
+        """
+        name, own = self.name_of(image), self.of(image)
+        if own is not None:
+            return f"{own.promise.text} ({self.by} {name} has a value of its own, {own.value:.4g} before the shift)"
+        if name is None:
+            return f"{shared} (the shared value, as its {self.by} is unknown)"
+        few = self.lacking.get(name)
+        why = "had no calibration groups" if few is None else f"had {few} calibration groups too few for its own"
+        return f"{shared} (the shared value, as {self.by} {name} {why})"
 
 
 class Threshold(BaseModel):
@@ -49,7 +122,7 @@ class Threshold(BaseModel):
     Attributes:
         version: Number in the bundle, from 1; 0 until it is stored.
         value: A part is rejected when its decision score is above it.
-        promise: What it keeps.
+        promise: What it keeps; with ``origins``, of images that have no value of their own.
         fallback: Name of the supervised fallback that takes part in the decision score, or None.
         fallback_files: SHA-256 of that fallback's files, by their path in the bundle; set when it is stored.
         created: UTC, ISO 8601.
@@ -58,6 +131,8 @@ class Threshold(BaseModel):
         review_up_to: Parts that are rejected with a score up to this one are for a person to decide; None where the
             threshold decides alone.
         review_promise: What holds of the parts above ``review_up_to``.
+        origins: Values of their own for cameras or lots; None where one value is for all. Decision scores are shifted
+            by them, so that everything goes on comparing with ``value``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,6 +148,23 @@ class Threshold(BaseModel):
     parent: int | None = None
     review_up_to: FiniteFloat | None = None
     review_promise: Promise | None = None
+    origins: Origins | None = None
+
+    @property
+    def words(self) -> str:
+        """All that it promises."""
+        return self.promise.text if self.origins is None else f"{self.promise.text}; {self.origins.text}"
+
+    def shifted(self, score: float, image: FromSomewhere) -> float:
+        """The decision score of an image: above ``value`` if the score is above what its camera or lot has of its own.
+
+        Args:
+            score: Of detector and fallback together, or of the detector.
+            image: Says where it comes from.
+        """
+        own = self.origins.of(image) if self.origins is not None else None
+        # In this order a score that is no higher than the own value never ends above the shared one by rounding.
+        return score if own is None else self.value + (score - own.value)
 
     def needs_review(self, decision_score: float) -> bool:
         """Whether a person decides about a part with this score."""

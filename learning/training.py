@@ -312,6 +312,8 @@ def _score(
         group=[record.group for record in records],
         score=torch.cat(scores).double().cpu().numpy(),
         map_range=shown.ends(),
+        camera=[record.camera for record in records],
+        lot=[record.lot for record in records],
     )
 
 

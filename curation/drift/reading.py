@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.errors import LedgerError
-from curation.ledger import ImageRow, Ledger
+from curation.ledger import ImageRow, Ledger, ThresholdRow
 from curation.ledger.looks import Look
 
 
@@ -131,15 +131,21 @@ def read_stream(
         for score in ledger.scores(model_id=model_id)
         if score.image_id in chosen
     ]
-    limits = {row.version: row.value for row in ledger.thresholds(model_id)}
+    thresholds = ledger.thresholds(model_id)
     return Stream(
         camera=camera,
         model_id=model_id,
         shots=sorted(shots, key=lambda shot: shot.at),
         answers=_answers(ledger, images, until),
-        limit=limits[min(limits)] if limits else None,
+        limit=_limit(thresholds[0], camera) if thresholds else None,
         timed=all(image.time is not None for image in chosen.values()),
     )
+
+
+def _limit(threshold: ThresholdRow, camera: str) -> float:
+    """What scores of a camera, before they are shifted, are compared with."""
+    own = threshold.origins.limits.get(camera) if threshold.origins and threshold.origins.by == "camera" else None
+    return threshold.value if own is None else own.value
 
 
 def read_embeddings(ledger: Ledger, model_id: str) -> tuple[dict[str, NDArray[np.float32]], str]:

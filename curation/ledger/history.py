@@ -80,7 +80,7 @@ def of(connection: Connection, image: ImageRow) -> History:
     counting = [verdict for verdict in said if verdict.ask_id not in gold]
     events = [
         Event(image.added_at, f"added from {image.path}, part {image.part}"),
-        *(_scored(score, decided) for score in shown),
+        *(_scored(score, decided, image) for score in shown),
         *(event for ask in asked for event in _asked(ask)),
         *(_said(verdict, verdict.ask_id in gold) for verdict in said),
         *(_tagged(change) for change in retagged),
@@ -102,11 +102,11 @@ def of(connection: Connection, image: ImageRow) -> History:
     )
 
 
-def _scored(score: ScoreRow, decided: list[ThresholdRow]) -> Event:
+def _scored(score: ScoreRow, decided: list[ThresholdRow], image: ImageRow) -> Event:
     by = f"model {score.model_id[:12]} scored it {score.decision_score:.4g}: {score.decision}"
     for threshold in decided:
         if (threshold.model_id, threshold.version) == (score.model_id, score.threshold_version):
-            by += f" (threshold {threshold.version} at {threshold.value:.4g}: {threshold.promise_text})"
+            by += f" (threshold {threshold.version} at {threshold.value:.4g}: {threshold.about(image)})"
     return Event(score.recorded_at, by)
 
 

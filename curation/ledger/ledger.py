@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -54,6 +55,7 @@ from curation.ledger.tables import (
 from curation.ledger.tagging import Tagging
 from curation.ledger.times import now, utc
 from curation.ledger.vouching import Vouching
+from learning.thresholds import Origins
 
 
 class Ledger(OfSome, Registry, Tagging, Vouching, Looks):
@@ -125,7 +127,7 @@ class Ledger(OfSome, Registry, Tagging, Vouching, Looks):
     # Images
 
     def add_images(self, entries: Sequence[ImageEntry]) -> list[str]:
-        """Add images; one that is there already, by content, stays as it is.
+        """Add images; one that is there already, by content, stays as it is, but for a camera or lot not known before.
 
         Returns:
             Image ids, in the order given: the first 32 hexadecimal digits of the SHA-256 of each file.
@@ -147,20 +149,27 @@ class Ledger(OfSome, Registry, Tagging, Vouching, Looks):
         rows = [{**row, "added_at": now()} for row in describe(entries)]
         with self._write() as connection:
             added = set(insert_new(connection, images, rows, "image_id"))
-            self._follow_moved(connection, [row for row in rows if row["image_id"] not in added])
+            self._follow(connection, [row for row in rows if row["image_id"] not in added])
             seen = {row["path"]: {"path": row["path"], "image_id": row["image_id"], "seen_at": now()} for row in rows}
             upsert(connection, image_paths, list(seen.values()), ["image_id", "seen_at"])
         return [row["image_id"] for row in rows], added
 
-    def _follow_moved(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        """Write down the new place of images whose file is gone from the old one."""
-        new = {row["image_id"]: row["path"] for row in rows}
-        known = select_in(connection, select(images.c.image_id, images.c.path), images.c.image_id, list(new))
-        gone = [row.image_id for row in known if row.path != new[row.image_id] and not Path(row.path).exists()]
-        moved = [{"key": key, "new": new[key]} for key in gone]
-        if moved:
-            where = images.update().where(images.c.image_id == bindparam("key")).values(path=bindparam("new"))
-            connection.execute(where, moved)
+    def _follow(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Write down the new place of images whose file is gone from the old one, and cameras and lots once known."""
+        told = {row["image_id"]: row for row in rows}
+        facts = select(images.c.image_id, images.c.path, images.c.camera, images.c.lot)
+        changed: dict[str, list[dict[str, str]]] = {"path": [], "camera": [], "lot": []}
+        for row in select_in(connection, facts, images.c.image_id, list(told)):
+            new = told[row.image_id]
+            if row.path != new["path"] and not Path(row.path).exists():
+                changed["path"].append({"key": row.image_id, "new": new["path"]})
+            for name, known in (("camera", row.camera), ("lot", row.lot)):
+                if known is None and new[name] is not None:
+                    changed[name].append({"key": row.image_id, "new": new[name]})
+        for name, values in changed.items():
+            if values:
+                where = images.update().where(images.c.image_id == bindparam("key"))
+                connection.execute(where.values({name: bindparam("new")}), values)
 
     def image(self, image_id: str) -> ImageRow:
         """Look up an image.
@@ -201,23 +210,43 @@ class Ledger(OfSome, Registry, Tagging, Vouching, Looks):
             return [model_row(row) for row in connection.execute(select(models).order_by(models.c.recorded_at))]
 
     def record_threshold(
-        self, model_id: str, version: int, value: float, promise_text: str, parent: int | None = None, reason: str = ""
+        self,
+        model_id: str,
+        version: int,
+        value: float,
+        promise_text: str,
+        parent: int | None = None,
+        reason: str = "",
+        origins: Origins | None = None,
     ) -> None:
         """Record a version of a threshold; one that is there already stays.
 
+        Args:
+            model_id: Whose.
+            version: From 1.
+            value: A part is rejected above it.
+            promise_text: What it promises, in words.
+            parent: The version it follows.
+            reason: Why it was made.
+            origins: Values of their own for cameras or lots.
+
         Raises:
-            LedgerError: If the version is there with another value.
+            LedgerError: If the version is there with another value, or others for cameras or lots.
         """
         row = {"model_id": model_id, "version": version, "value": value, "promise_text": promise_text}
+        row["origins"] = None if origins is None else json.dumps(asdict(origins))
         with self._write() as connection:
             know_models(connection, {model_id})
             full = row | {"parent": parent, "reason": reason, "recorded_at": now()}
             if insert_new(connection, thresholds, [full], "version"):
                 return
             key = (thresholds.c.model_id == model_id) & (thresholds.c.version == version)
-            present = connection.execute(select(thresholds.c.value).where(key)).scalar_one()
-        if present != value:
-            msg = f"threshold {version} of model {model_id} is {present} in the ledger, not {value}; make a new version"
+            present = connection.execute(select(thresholds.c.value, thresholds.c.origins).where(key)).one()
+        if (present.value, present.origins) != (value, row["origins"]):
+            other = f"{present.value} in the ledger, not {value}"
+            if present.value == value:
+                other = "in the ledger with other values for cameras or lots"
+            msg = f"threshold {version} of model {model_id} is {other}; make a new version"
             raise LedgerError(msg)
 
     def thresholds(self, model_id: str) -> list[ThresholdRow]:

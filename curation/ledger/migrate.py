@@ -8,7 +8,7 @@ from curation.errors import LedgerError
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest revision; a ledger that has it is opened without loading Alembic."""
 
 _LOCK = 0x666C6177

@@ -3,7 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from curation.ledger.rows import AskRow, ImageRow, ModelRow, ScoreRow, TagEventRow, TagRow, ThresholdRow, VerdictRow
+from learning.thresholds import Origins
+
+_ORIGINS = TypeAdapter(Origins)
 
 
 def image_row(row: Any) -> ImageRow:
@@ -18,7 +23,8 @@ def model_row(row: Any) -> ModelRow:
 
 def threshold_row(row: Any) -> ThresholdRow:
     """A threshold."""
-    return ThresholdRow(*row)
+    values = row._asdict()
+    return ThresholdRow(**values | {"origins": _ORIGINS.validate_json(row.origins) if row.origins else None})
 
 
 def score_row(row: Any) -> ScoreRow:

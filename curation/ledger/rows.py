@@ -19,6 +19,7 @@ from curation.ledger.entries import (
     Truth,
     Verdict,
 )
+from learning.thresholds import Origins
 
 State = Literal["good", "defect", "unresolved"]
 
@@ -61,6 +62,8 @@ class ThresholdRow:
         parent: The version it follows.
         reason: Why it was made.
         recorded_at: When the ledger heard of it.
+        origins: Values of their own for cameras or lots, by which decision scores are shifted; None where one value is
+            for all.
     """
 
     model_id: str
@@ -70,6 +73,11 @@ class ThresholdRow:
     parent: int | None
     reason: str
     recorded_at: datetime
+    origins: Origins | None = None
+
+    def about(self, image: ImageRow) -> str:
+        """What it promises of an image, in words."""
+        return self.promise_text if self.origins is None else self.origins.about(image, self.promise_text)
 
 
 @dataclass(frozen=True)

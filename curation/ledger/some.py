@@ -47,9 +47,9 @@ class OfSome(Transactions):
         with self._read() as connection:
             return dict(map(tuple, connection.execute(statement.order_by(scores.c.number)).all()))
 
-    def decision_scores(self, model_id: str) -> dict[str, float]:
-        """What a model scored last, and decided by, of each image."""
-        statement = select(scores.c.image_id, scores.c.decision_score).where(scores.c.model_id == model_id)
+    def detector_scores(self, model_id: str) -> dict[str, float]:
+        """What a model's detector scored last of each image: alike whatever fallback and threshold decided."""
+        statement = select(scores.c.image_id, scores.c.score).where(scores.c.model_id == model_id)
         with self._read() as connection:
             return dict(map(tuple, connection.execute(statement.order_by(scores.c.number)).all()))
 

@@ -75,6 +75,7 @@ thresholds = Table(
     Column("parent", Integer),
     Column("reason", Text, nullable=False),
     Column("recorded_at", UtcTime, nullable=False),
+    Column("origins", Text),
 )
 
 scores = Table(

@@ -16,6 +16,7 @@ from curation.errors import DatabaseError
 from curation.plugin.binding import ledger_of, open_view
 from curation.plugin.drawing import LAYOUT, InspectionPanel, axis, line
 from curation.plugin.map_panel import MapPanel
+from curation.plugin.scales import on_one_scale
 from curation.plugin.threshold_panel import ThresholdPanel
 from curation.trends import by_day
 from learning.errors import UserError
@@ -78,7 +79,10 @@ class DriftPanel(InspectionPanel):
 
     def read(self, ctx: Any) -> dict[str, Any]:
         """Figures by day."""
-        days = by_day(*open_view(ctx).values(["time", "decision_score", "decision"]))
+        columns = ["time", "decision_score", "decision", "model_id", "threshold_version"]
+        times, scores, decisions, models, versions = open_view(ctx).values(columns)
+        scores, left_out = on_one_scale(ctx, scores, models, versions)
+        days = by_day(times, scores, decisions)
         if not days:
             msg = "No image of this view has both a time and a score: times come in by a CSV with a column time"
             raise DatabaseError(msg)
@@ -89,12 +93,14 @@ class DriftPanel(InspectionPanel):
             "high": [day.high for day in days],
             "rejected": [100 * day.rejected for day in days],
             "images": [f"{day.images} images" for day in days],
+            "left_out": left_out,
             **_alarms(ctx),
         }
 
     def draw(self, ctx: Any, panel: types.Object, content: dict[str, Any]) -> None:
         """A band of scores, bars of rejections below, and a line where a drift began."""
-        panel.md("  \n".join([*content["alarms"], *content["quiet"]]) or "No picture is watched.", name="alarms")
+        said = "  \n".join([*content["alarms"], *content["quiet"]]) or "No picture is watched."
+        panel.md("  \n".join([said, content["left_out"]]), name="alarms")
         band: dict[str, Any] = {"type": "scatter", "x": content["days"], "mode": "lines", "showlegend": False}
         thin = {"line": {"color": SLATE, "width": 1}}
         low = {**band, **thin, "y": content["low"], "name": "5 %"}

@@ -13,6 +13,7 @@ from curation.appearance import AMBER, SLATE
 from curation.errors import DatabaseError
 from curation.plugin.binding import ledger_of, open_view
 from curation.plugin.drawing import COLORS, LAYOUT, InspectionPanel, axis, line
+from curation.plugin.scales import on_one_scale
 from curation.trends import effect_of, score_histogram, spread_wide
 
 STEPS = 200
@@ -31,6 +32,7 @@ class ThresholdPanel(InspectionPanel):
         """Histogram, and the threshold that decides now."""
         columns = ["decision_score", "verdict", "model_id", "threshold_version"]
         scores, verdicts, models, versions = open_view(ctx).values(columns)
+        scores, left_out = on_one_scale(ctx, scores, models, versions)
         known = [score for score in scores if score is not None]
         logarithmic = spread_wide(known)
         borders, counts = score_histogram(scores, verdicts, logarithmic=logarithmic)
@@ -50,6 +52,7 @@ class ThresholdPanel(InspectionPanel):
             "most": max(ends),
             "now": now,
             "logarithmic": logarithmic,
+            "left_out": left_out,
         }
 
     def move(self, ctx: Any) -> None:
@@ -60,7 +63,7 @@ class ThresholdPanel(InspectionPanel):
         """Counts, slider and histogram, whose axes are alike."""
         threshold = _threshold(ctx, content)
         effect = effect_of(threshold, content["scores"], content["verdicts"])
-        panel.md(f"**Threshold {threshold:.4g}**: {effect.text}", name="effect")
+        panel.md("  \n".join([f"**Threshold {threshold:.4g}**: {effect.text}", content["left_out"]]), name="effect")
         least, most = _on_slider(content["least"], content), _on_slider(content["most"], content)
         # A logarithm would say nothing to anybody: the number is above the slider.
         label = {"value_label_display": "off" if content["logarithmic"] else "on", "value_precision": 4}

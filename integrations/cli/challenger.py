@@ -336,7 +336,7 @@ def version(
             device=resolve_device(device),
             progress=progress,
         )
-    say(f"[green]{out}[/], trained on {name}: {bundle.thresholds.current().promise.text}")
+    say(f"[green]{out}[/], trained on {name}: {bundle.thresholds.current().words}")
 
 
 def publish(
@@ -404,4 +404,4 @@ def _tell(outcome: "Outcome") -> None:
     say(f"the challenger [green]{row.text}[/]" if row.wins else f"the challenger is [yellow]{row.text}[/]")
     decides = outcome.challenger if outcome.promoted else outcome.champion
     said = "decides from now on" if outcome.promoted else "decides as before"
-    say(f"[bold]{decides.folder}[/] {said}: {decides.thresholds.current().promise.text}")
+    say(f"[bold]{decides.folder}[/] {said}: {decides.thresholds.current().words}")

@@ -88,6 +88,13 @@ def _print_table(figures: dict[str, Any]) -> None:
     table.add_row("escape rate", _with_interval(figures, "escape_rate"))
     threshold = figures["threshold"]
     table.add_row("threshold", f"version {threshold['version']}, {_shown(threshold['value'])}: {threshold['promise']}")
+    for row in figures.get("origins", []):
+        name = f"  {threshold['by']} {row['name']}" if row["name"] else f"  no {threshold['by']} with its own"
+        rates = ", ".join(
+            f"{word} {_shown(row[rate]['value'])}"
+            for word, rate in (("false-reject rate", "false_reject_rate"), ("escape rate", "escape_rate"))
+        )
+        table.add_row(name, f"{_shown(row['value'])}, {rates}: {row['promise']}")
     table.add_row("time", f"{_shown(figures['ms_per_image'])} ms an image")
     table.add_row("model", f"{figures['model']}, weights {figures['weights']}")
     Console().print(table, highlight=False)

@@ -19,7 +19,7 @@ from integrations.cli.options import (
 from learning.errors import BundleError
 
 if TYPE_CHECKING:
-    from curation.ledger import History, ScoreRow
+    from curation.ledger import History, ImageRow, ScoreRow
     from learning.bundle import Bundle
     from learning.neighbors import Neighbor
 
@@ -100,7 +100,7 @@ def _print(history: "History", scores: "list[ScoreRow]", similar: "list[Neighbor
     thresholds = {(row.model_id, row.version): row for row in history.thresholds}
     models = {row.model_id: row for row in history.models}
     for score in scores:
-        _print_score(console, score, models, thresholds)
+        _print_score(console, score, models, thresholds, about)
     if not scores:
         console.print("no model has scored it")
     for one in similar:
@@ -128,7 +128,9 @@ def _print(history: "History", scores: "list[ScoreRow]", similar: "list[Neighbor
     console.print(f"inspectors together: [bold]{state}[/]")
 
 
-def _print_score(console: Any, score: "ScoreRow", models: dict[str, Any], thresholds: dict[Any, Any]) -> None:
+def _print_score(
+    console: Any, score: "ScoreRow", models: dict[str, Any], thresholds: dict[Any, Any], image: "ImageRow"
+) -> None:
     model, threshold = models.get(score.model_id), thresholds.get((score.model_id, score.threshold_version))
     colour = "red" if score.decision == "reject" else "green"
     console.print(f"{score.recorded_at:%Y-%m-%d %H:%M} [{colour}]{score.decision}[/] by {score.model_id}")
@@ -143,7 +145,7 @@ def _print_score(console: Any, score: "ScoreRow", models: dict[str, Any], thresh
     if score.percentile is not None:
         console.print(f"  scores higher than {score.percentile:.0f} % of the good parts that calibrated the threshold")
     if threshold is not None:
-        console.print(f"  promise: {threshold.promise_text}")
+        console.print(f"  promise: {threshold.about(image)}")
         if threshold.reason:
             console.print(f"  threshold set because: {threshold.reason}")
     if score.map_path is not None:

@@ -68,5 +68,5 @@ def export(
     )
     if parity.auroc is not None and parity.exported_auroc is not None:
         say(f"AUROC between the two: {parity.auroc:.4f} by the bundle, {parity.exported_auroc:.4f} exported")
-    promise = exported.thresholds.current().promise.text
+    promise = exported.thresholds.current().words
     say(f"threshold {'kept' if record.threshold == 'kept' else 'set anew'}: {promise}")

@@ -70,15 +70,14 @@ def retrain(
             record_model(opened, loaded)
             threshold = learned.threshold
             reports.append(
-                {"bundle": str(loaded.folder), "unresolved": unresolved, "promise": threshold.promise.text}
-                | learned.report
+                {"bundle": str(loaded.folder), "unresolved": unresolved, "promise": threshold.words} | learned.report
             )
             if as_json:
                 continue
             say(f"[bold]{escape(str(loaded.folder))}[/]: {escape(learned.report['text'])}")
             if unresolved:
                 say(f"[yellow]{unresolved} images are unresolved[/] (disagreement or unsure) and were left out")
-            say(f"threshold {threshold.version}: {threshold.value:.4g}, {threshold.promise.text}")
+            say(f"threshold {threshold.version}: {threshold.value:.4g}, {threshold.words}")
     if as_json:
         # One bundle, as most have, is not wrapped.
         print_json(reports[0] if len(reports) == 1 else {"bundles": reports})

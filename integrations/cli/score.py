@@ -126,7 +126,10 @@ def score(
     _write(result.scored, out)
     rejected = len({image.part for image in result.scored if image.decision == "reject"})
     parts = len({image.part for image in result.scored})
-    say(f"{len(result.scored)} images of {parts} parts: {rejected} rejected ({result.threshold.promise.text})")
+    say(f"{len(result.scored)} images of {parts} parts: {rejected} rejected ({result.threshold.words})")
+    if result.threshold.origins is not None and result.shared:
+        by = result.threshold.origins.by
+        say(f"{result.shared} images are of no {by} with a value of its own: the shared value decided about them")
     if compared is not None:
         say(f"in the shadow: {compared.text()}")
     review = len({image.part for image in result.scored if image.review})

@@ -1,5 +1,6 @@
 """``flawsmith threshold``: move the threshold to another promise, without touching the model."""
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,11 +18,18 @@ from integrations.cli.options import (
 from learning.errors import ConfigError
 
 if TYPE_CHECKING:
-    from integrations.labelled import LabelledParts
+    from integrations.labelled import Counted, LabelledParts
     from learning.bundle import Bundle
     from learning.thresholds import Threshold
 
 _COSTS = "escape=100,reject=1"
+
+
+class By(StrEnum):
+    """What may have a value of its own."""
+
+    CAMERA = "camera"
+    LOT = "lot"
 
 
 def threshold(
@@ -41,6 +49,23 @@ def threshold(
     review_zone: Annotated[
         bool,
         typer.Option("--review-zone", help="Both limits: a person decides about parts between two thresholds."),
+    ] = False,
+    by: Annotated[
+        By | None,
+        typer.Option(
+            help="With --max-false-reject: each camera or lot that has calibration parts enough gets a value and the "
+            "promise of its own.",
+            show_default=False,
+        ),
+    ] = None,
+    defect_class: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="With --max-escape: only defects that inspectors call so.", show_default=False
+        ),
+    ] = None,
+    critical: Annotated[
+        bool, typer.Option("--critical", help="With --max-escape: only defects that inspectors call critical.")
     ] = False,
     ledger: LedgerOption = DEFAULT_LEDGER,
     random_sample: Annotated[
@@ -66,25 +91,37 @@ def threshold(
     sample.
 
     Example: [bold]flawsmith threshold runs/bracket --max-false-reject 0.01[/bold], or
-    [bold]--max-escape 0.05 --ledger line3.db[/bold], or [bold]--costs escape=100,reject=1[/bold]
+    [bold]--max-false-reject 0.01 --by camera[/bold], or [bold]--max-escape 0.05 --ledger line3.db[/bold], or
+    [bold]--costs escape=100,reject=1[/bold]
     """
     existing_bundle(bundle)
     _check_what_is_asked(max_false_reject, max_escape, costs, review_zone)
+    _check_what_it_is_about(max_escape, by, defect_class is not None or critical, costs)
     prices = _read_costs(costs) if costs is not None else None
     from learning.bundle import Bundle, by_group
     from learning.calibration import calibration_decisions
+    from learning.origins import thresholds_by_origin
     from learning.promises import cost_threshold, escape_threshold
     from learning.promises import review_zone as find_zone
     from learning.thresholds import Threshold, conformal_threshold, false_reject_bound
 
     loaded = Bundle.load(bundle)
     current = loaded.thresholds.current()
-    good = by_group(calibration_decisions(loaded, current), "decision_score")
-    found = None if max_escape is None and prices is None else _verdicts(ledger, loaded, random_sample)
-    zone = None
+    # Not shifted: the values of cameras or lots are set anew, or there are none any more.
+    calibration = calibration_decisions(loaded, current.model_copy(update={"origins": None}))
+    good = by_group(calibration, "decision_score")
+    found = None
+    if max_escape is not None or prices is not None:
+        from integrations.labelled import Counted
+
+        found = _verdicts(ledger, loaded, random_sample, Counted(defect_class, critical))
+    zone = origins = None
     if found is None:
         assert max_false_reject is not None
-        value, promise = conformal_threshold(good, max_false_reject, confidence)
+        if by is None:
+            value, promise = conformal_threshold(good, max_false_reject, confidence)
+        else:
+            value, promise, origins = thresholds_by_origin(calibration, by.value, max_false_reject, confidence)
     elif prices is not None:
         value, promise = cost_threshold(found.labelled, *prices, confidence, reading_error, seed)
     else:
@@ -102,6 +139,7 @@ def threshold(
             reason="set on the command line",
             review_up_to=zone.review_up_to if zone else None,
             review_promise=zone.review_promise if zone else None,
+            origins=origins,
         )
     )
     stored = loaded.thresholds.get(version)
@@ -110,6 +148,7 @@ def threshold(
         print_json(stored.model_dump(mode="json") | _figures(found, rejects))
         return
     say(f"threshold {version}: {value:.4g} (before: {current.value:.4g}), {promise.text}")
+    _say_of_origins(stored, current)
     if stored.review_up_to is not None and stored.review_promise is not None:
         say(f"a person decides above it and up to {stored.review_up_to:.4g}; beyond, {stored.review_promise.text}")
     if found is not None:
@@ -136,6 +175,19 @@ def _check_what_is_asked(
     raise ConfigError(msg)
 
 
+def _check_what_it_is_about(max_escape: float | None, by: By | None, of_a_kind: bool, costs: str | None) -> None:
+    if by is not None and (max_escape is not None or costs is not None):
+        msg = (
+            "--by goes with --max-false-reject alone: verdicts carry a promise about all cameras and lots together, "
+            f"which need not hold for each {by.value}"
+        )
+    elif of_a_kind and max_escape is None:
+        msg = "--defect-class and --critical say which escapes are promised: they go with --max-escape"
+    else:
+        return
+    raise ConfigError(msg)
+
+
 def _read_costs(text: str) -> tuple[float, float]:
     """Costs of an escape and of a false reject."""
     pairs = [pair.partition("=") for pair in text.replace(" ", "").split(",")]
@@ -147,13 +199,13 @@ def _read_costs(text: str) -> tuple[float, float]:
         raise ConfigError(msg) from None
 
 
-def _verdicts(ledger: str, bundle: "Bundle", random_sample: bool) -> "LabelledParts":
+def _verdicts(ledger: str, bundle: "Bundle", random_sample: bool, counted: "Counted") -> "LabelledParts":
     existing_ledger(ledger)
     from curation.ledger import Ledger
     from integrations.labelled import labelled_parts
 
     with Ledger.open(ledger) as opened:
-        return labelled_parts(opened, bundle, random_sample)
+        return labelled_parts(opened, bundle, random_sample, counted)
 
 
 def _figures(found: "LabelledParts | None", rejects: str | None) -> dict[str, Any]:
@@ -169,14 +221,33 @@ def _figures(found: "LabelledParts | None", rejects: str | None) -> dict[str, An
             "weighted": labelled.weights is not None,
             "unanswered": found.unanswered,
             "left_out": found.left_out,
+            "other_defects": found.other_defects,
         },
     }
 
 
+def _say_of_origins(now: "Threshold", before: "Threshold") -> None:
+    if now.origins is None:
+        if before.origins is not None:
+            say(f"[yellow]one value decides for every {before.origins.by}[/] from now on; before, some had their own")
+        return
+    by = now.origins.by
+    for name, own in now.origins.limits.items():
+        say(f"  {by} {name}: {own.value:.4g}, {own.promise.text}")
+    for name, lack in now.origins.lacking.items():
+        say(f"  [yellow]{by} {name}: the shared value[/], as it has {lack} calibration groups too few for its own")
+    say(now.origins.text)
+
+
 def _say_what_was_left_out(found: "LabelledParts") -> None:
+    from learning.promises import DEFECTIVE
+
     unresolved = 0 if found.labelled.unresolved is None else int(found.labelled.unresolved.sum())
     if unresolved:
-        say(f"[yellow]{unresolved} parts are unresolved[/] (disagreement or unsure): the worst was taken of them")
+        about = "disagreement or unsure" if found.labelled.kind == DEFECTIVE else "disagreement, unsure, or not named"
+        say(f"[yellow]{unresolved} parts are unresolved[/] ({about}): the worst was taken of them")
+    if found.other_defects:
+        say(f"{found.other_defects} defective parts do not count: they are no {found.labelled.kind}")
     if found.unanswered:
         say(f"[yellow]{found.unanswered} questions are open[/]: the promise takes them for a random share of all")
     for reason, count in found.left_out.items():
@@ -184,4 +255,5 @@ def _say_what_was_left_out(found: "LabelledParts") -> None:
 
 
 def _is_looser(now: "Threshold", before: "Threshold") -> bool:
-    return now.promise.kind == before.promise.kind != "cost" and now.promise.limit > before.promise.limit
+    kinds = [(one.promise.kind, one.promise.defects) for one in (now, before)]
+    return kinds[0] == kinds[1] and now.promise.kind != "cost" and now.promise.limit > before.promise.limit

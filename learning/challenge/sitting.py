@@ -34,6 +34,8 @@ class Confirmed:
         group: What is independent.
         defective: The truth.
         weight: One over the probability with which it was asked about.
+        camera: Where known; thresholds may differ by it.
+        lot: Where known, likewise.
     """
 
     path: Path
@@ -41,6 +43,12 @@ class Confirmed:
     group: str
     defective: bool
     weight: float = 1.0
+    camera: str | None = None
+    lot: str | None = None
+
+    def record(self, part: str) -> ImageRecord:
+        """To be scored, as an image of this part."""
+        return ImageRecord(path=self.path, part=part, group=self.group, camera=self.camera, lot=self.lot)
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ def sit(champion: Decider, challenger: Decider, images: Sequence[Confirmed], pro
     Raises:
         DataError: If an image cannot be read: the set is judged whole, or not at all.
     """
-    records = [ImageRecord(path=one.path, part=one.part, group=one.group) for one in images]
+    records = [one.record(one.part) for one in images]
     margins = [_margins(model, records, progress) for model in (champion, challenger)]
     _, first, part = np.unique([one.part for one in images], return_index=True, return_inverse=True)
     highest = np.full((2, len(first)), -np.inf)
@@ -114,8 +122,7 @@ def sit_synthetic(
                 flawed = transfer_anywhere(
                     picture.numpy(), str(kinds[number % len(kinds)]), rng, severity=rng.uniform()
                 )
-                record = ImageRecord(path=one.path, part=f"{one.part}#{number}", group=one.group)
-                yield record, torch.from_numpy(flawed)
+                yield one.record(f"{one.part}#{number}"), torch.from_numpy(flawed)
 
     margins = []
     for model in (champion, challenger):

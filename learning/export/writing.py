@@ -20,6 +20,7 @@ from learning.export.quantisation import quantise
 from learning.export.record import Exported, Format, Precision
 from learning.images.image_set import ImageSet
 from learning.map_range import MapRange
+from learning.origins import thresholds_by_origin
 from learning.progress import Progress, silent
 from learning.sealed import file_sha256, write_sealed
 from learning.thresholds import Threshold, ThresholdStore, conformal_threshold, smallest_promise_threshold
@@ -203,15 +204,24 @@ def _promise_again(bundle: Bundle, folder: Path) -> None:
         )
         ThresholdStore(folder / "thresholds").add(Threshold(value=value, promise=promise, reason=reason))
         return
+    origins = None
     try:
-        value, promise = conformal_threshold(scores, current.promise.limit, current.promise.confidence)
+        if current.origins is None:
+            value, promise = conformal_threshold(scores, current.promise.limit, current.promise.confidence)
+        else:
+            value, promise, origins = thresholds_by_origin(
+                table.assign(decision_score=table["score"]),
+                current.origins.by,
+                current.promise.limit,
+                current.promise.confidence,
+            )
     except PromiseError:
         # It was made from more parts than those that calibrate: from verdicts.
         value, promise = smallest_promise_threshold(scores, current.promise.confidence)
         reason = (
             f"the smallest promise of the exported model's own scores: that of {bundle.fingerprint} takes more parts"
         )
-    ThresholdStore(folder / "thresholds").add(Threshold(value=value, promise=promise, reason=reason))
+    ThresholdStore(folder / "thresholds").add(Threshold(value=value, promise=promise, reason=reason, origins=origins))
 
 
 def _write_manifest(bundle: Bundle, folder: Path, exported: Exported, map_range: tuple[float, float]) -> None:

@@ -22,12 +22,13 @@ from integrations.labelled import labelled_parts
 from integrations.recording import confirmed_images, models_in_use
 from learning.errors import ConfigError
 from learning.sampling import AUDIT_SHARE
+from learning.thresholds import Promise, Threshold
 
 PARTS, EXPOSURES = 6, 2
 
 
 def bundle(model: str = "model") -> Any:
-    threshold = SimpleNamespace(value=0.5, version=1, fallback=None)
+    threshold = Threshold(version=1, value=0.5, promise=Promise("false_reject", 0.05, 0.95, 60, "at most 5 %"))
     return SimpleNamespace(
         fingerprint=model,
         folder=Path("bundle"),
@@ -202,7 +203,7 @@ def test_a_second_opinion_is_of_the_fallback_or_of_another_model(tmp_path: Path)
         ledger.record_scores([ScoreEntry(ids[0], "other", 1, 0.7, 0.8)])
         ledger.record_scores([ScoreEntry(ids[1], "model", 2, 0.1, 0.9, fallback_score=3.0)])
         found = [[float(x) for x in one[:2]] for one in collect_evidence(ledger, bundle(), ids).opinions]
-        assert [[repr(x) for x in one] for one in found] == [["0.8", "nan"], ["nan", "0.1"], ["nan", "3.0"]]
+        assert [[repr(x) for x in one] for one in found] == [["0.7", "nan"], ["nan", "0.1"], ["nan", "3.0"]]
 
 
 def test_what_people_chose_is_sent_before_what_was_drawn(tmp_path: Path) -> None:

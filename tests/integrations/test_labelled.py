@@ -13,15 +13,20 @@ from curation.actions import mark, send_to_inspection
 from curation.labels import Found, Label, Origin, import_labels
 from curation.ledger import ImageEntry, Ledger, ScoreEntry, VerdictEntry
 from integrations.asking import Asking, top_up_each
-from integrations.labelled import labelled_parts
-from learning.errors import DataError
+from integrations.labelled import Counted, labelled_parts
+from learning.errors import DataError, PromiseError
+from learning.promises import escape_threshold
 from learning.sampling import AUDIT_SHARE
+from learning.thresholds import Promise, Threshold
+
+PROMISE = Promise("false_reject", 0.05, 0.95, 60, "at most 5 %")
 
 
 def bundle(fallback: str | None = None, learnt: tuple[Path, ...] = (), used: object = None) -> Any:
+    made = [(1, None, "2026-01-01T00:00:00+00:00"), (2, fallback, "2026-03-01T00:00:00+00:00")]
     versions = [
-        SimpleNamespace(value=0.5, version=1, fallback=None, created="2026-01-01T00:00:00+00:00"),
-        SimpleNamespace(value=0.5, version=2, fallback=fallback, created="2026-03-01T00:00:00+00:00"),
+        Threshold(version=version, value=0.5, promise=PROMISE, fallback=name, created=created)
+        for version, name, created in made
     ]
     table = pd.DataFrame({"image": [str(path) for path in learnt]})
     return SimpleNamespace(
@@ -158,3 +163,86 @@ def test_what_was_chosen_by_hand_is_left_out_and_spoils_no_draw(tmp_path: Path) 
             say(ledger, ask.image_id, "good", ask.ask_id, who="bob")
         found = labelled_parts(ledger, bundle())
         assert (len(found.labelled.scores), found.left_out) == (80, {})
+
+
+def call(ledger: Ledger, image: str, kind: str | None, critical: bool | None = None, who: str = "ina") -> None:
+    severity = None if critical is None else "critical" if critical else "not critical"
+    ledger.record_verdicts(
+        [
+            VerdictEntry(
+                None,
+                image,
+                who,
+                "defect",
+                "2026-06-01",
+                "test",
+                f"{image}-{who}",
+                "1",
+                defect_class=kind,
+                severity=severity,
+            )
+        ]
+    )
+
+
+def test_a_promise_may_be_about_one_class_of_defects_or_critical_ones(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        ids = fill(ledger, tmp_path, 90)
+        for i, image in enumerate(ids):
+            if i < 30:
+                say(ledger, image, "good")
+            else:
+                call(ledger, image, "crack" if i % 2 else "stain", critical=i % 3 == 0)
+
+        def found(**about: Any) -> Any:
+            return labelled_parts(ledger, bundle(), random_sample=True, counted=Counted(**about))
+
+        cracks = found(name="crack")
+        assert sorted(round(100 * score) for score in cracks.labelled.scores[cracks.labelled.defective]) == [
+            *range(31, 90, 2)
+        ]
+        assert (len(cracks.labelled.scores), cracks.other_defects, cracks.left_out) == (90, 30, {})
+        value, promise = escape_threshold(cracks.labelled, 0.1)
+        assert value == np.nextafter(0.31, 0)
+        assert promise.text.startswith(
+            "at most 10 % of defective parts of class 'crack' accepted, with 95 % confidence, from"
+        )
+        assert promise.defects == "defective parts of class 'crack'"
+        with pytest.raises(PromiseError, match="takes 59 independent defective parts of class 'crack'; there are 30"):
+            escape_threshold(cracks.labelled, 0.05)
+        critical = found(critical=True)
+        assert (int(critical.labelled.defective.sum()), critical.other_defects) == (20, 40)
+        assert critical.labelled.kind == "critically defective parts"
+        both = found(name="crack", critical=True)
+        assert int(both.labelled.defective.sum()) == 10
+        with pytest.raises(DataError, match="names the class 'crak'; named are: crack, stain"):
+            found(name="crak")
+
+
+def test_what_nobody_has_named_or_named_with_one_voice_may_be_of_the_class(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        ids = fill(ledger, tmp_path, 4)
+        call(ledger, ids[0], "crack")
+        call(ledger, ids[1], None)
+        call(ledger, ids[2], "stain")
+        call(ledger, ids[2], "crack", who="otto")
+        call(ledger, ids[3], "stain", critical=False)
+        found = labelled_parts(ledger, bundle(), True, Counted("crack"))
+        labelled = dict(
+            zip(
+                found.labelled.scores,
+                zip(found.labelled.defective, found.labelled.unresolved, strict=True),
+                strict=True,
+            )
+        )
+        assert {score: tuple(map(bool, said)) for score, said in labelled.items()} == {
+            0.0: (True, False),
+            0.01: (False, True),
+            0.02: (False, True),
+            0.03: (False, False),
+        }
+        assert found.other_defects == 1
+        # Whether a crack is critical nobody says of the first; that stains are not is said.
+        found = labelled_parts(ledger, bundle(), True, Counted("crack", critical=True))
+        assert found.labelled.unresolved is not None
+        assert sorted(found.labelled.scores[found.labelled.unresolved]) == [0.0, 0.01, 0.02]

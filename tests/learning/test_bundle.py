@@ -32,7 +32,7 @@ def test_a_bundle_comes_back_as_it_was(bundle: Bundle) -> None:
     assert again.fingerprint == bundle.fingerprint
     assert again.preprocessing == bundle.preprocessing
     assert again.map_range == (0.0, 0.4)
-    assert list(again.calibration.columns) == ["image", "part", "group", "score"]
+    assert list(again.calibration.columns) == ["image", "part", "group", "score", "camera", "lot"]
     assert (len(again.calibration), len(again.selection)) == (8, 4)
     names, embedded = again.embeddings("train")
     assert embedded.shape == (12, 16)

@@ -23,7 +23,14 @@ from learning.images.preprocessing import Preprocessing
 from learning.relearn import Confirmed, relearn
 from learning.sampling import draw_asks
 from learning.supervised import Fallback, fit_logistic
-from learning.thresholds import Threshold, ThresholdStore, conformal_threshold, smallest_promise_threshold
+from learning.thresholds import (
+    OriginLimit,
+    Origins,
+    Threshold,
+    ThresholdStore,
+    conformal_threshold,
+    smallest_promise_threshold,
+)
 from learning.weighing import Costs, HeadScores, Scored, Verdicts, Weighed, weigh
 
 WIDTH = 12
@@ -201,6 +208,16 @@ def picture(folder: Path, index: int, defective: bool) -> Confirmed:
     return Confirmed(path, str(index), str(index), defective, weight=2.0)
 
 
+def test_values_by_camera_give_way_to_one_and_that_is_said(bundle: Any, tmp_path: Path) -> None:
+    first = bundle.thresholds.current()
+    origins = Origins("camera", {"left": OriginLimit(first.value, first.promise)}, {}, "each by itself")
+    bundle.thresholds.add(first.model_copy(update={"origins": origins, "parent": None}))
+    confirmed = [picture(tmp_path, i, defective=i % 3 == 0) for i in range(36)]
+    relearned = relearn(bundle, confirmed, COSTS)
+    assert relearned.threshold.origins is None
+    assert "one value for every camera, as verdicts are weighed together" in relearned.threshold.reason
+
+
 def test_the_bundle_gets_a_threshold_and_a_fallback(bundle: Any, tmp_path: Path) -> None:
     confirmed = [picture(tmp_path, i, defective=i % 3 == 0) for i in range(36)]
     before = bundle.thresholds.current()
@@ -211,6 +228,7 @@ def test_the_bundle_gets_a_threshold_and_a_fallback(bundle: Any, tmp_path: Path)
     assert relearned.report["fallback"]["switched_on"]
     name = relearned.threshold.fallback
     assert name is not None
+    assert "one value for every" not in relearned.threshold.reason
     fallback = Fallback.load(bundle.fallback_folder(name))
     assert fallback.predict(np.array([[0.3, 0.6]])) > fallback.predict(np.array([[0.3, 0.3]]))
     again = relearn(bundle, confirmed, COSTS)
