@@ -282,13 +282,13 @@ class Segment(Detector):
         return self
 
     def _curriculum(self, selection: "ImageSet") -> Curriculum | None:
-        if self.config.curriculum is None:
+        options = self.config
+        if options.curriculum is None:
             return None
 
         def score(network: nn.Module, images: Tensor) -> Tensor:
             return image_logits(network(self._inputs(images)), self.config.loss_share)
 
-        options = self.config
         return Curriculum(
             options.families, selection, score, options.curriculum, severity=options.severity, mirror=self._flips
         )
