@@ -15,6 +15,7 @@ from integrations.cli.options import (
     existing_data,
     resolve_device,
 )
+from learning.writable import check_writable
 
 
 def evaluate(
@@ -52,6 +53,8 @@ def evaluate(
     """
     existing_bundle(bundle)
     existing_data(data)
+    if pictures is not None:
+        check_writable(pictures)
     from learning.bundle import Bundle
     from learning.evaluation import evaluate as measure
     from learning.examples import Examples

@@ -154,7 +154,7 @@ def test_only_damaged_files(tmp_path: Path) -> None:
         (("parts", "--ledger", "none.db"), "no ledger there"),
         (("parts", "--out", "empty"), "is a folder"),
         (("parts", "--groups", "none.csv"), "does not exist"),
-        (("parts", "--home", "spoilt"), "is not a cache"),
+        (("parts", "--home", "spoilt"), "the file is something else; delete it"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -96,7 +96,7 @@ def test_evaluate_shows_the_pictures_behind_the_figures(bundle: Path, tiles: Pat
     with Image.open(tmp_path / "sheets" / "tiles.png") as sheet:
         assert sheet.height > 2 * classes * 176
     (tmp_path / "file").touch()
-    assert "cannot" in mistake("evaluate", bundle, tiles, "--pictures", tmp_path / "file" / "tiles.png")
+    assert "cannot be written" in mistake("evaluate", bundle, tiles, "--pictures", tmp_path / "file" / "tiles.png")
 
 
 def test_an_exported_bundle_is_scored_and_evaluated_like_a_bundle(bundle: Path, tiles: Path, tmp_path: Path) -> None:
