@@ -27,7 +27,7 @@ NOMINAL = (0.9, 0.95, 0.99)
 ERRORS = (0.0, 0.05)
 DESIGNS = ("random", "priority")
 
-_SEPARATION = 3.0
+SEPARATION = 3.0
 _STREAM = 10
 """Parts of the stream for each that is labelled."""
 _SET_BEFOREHAND = 2.0
@@ -85,7 +85,7 @@ def simulate(generator: np.random.Generator, n: int, design: str, reading_error:
     """
     stream = _STREAM * n
     defective = generator.random(stream) < share
-    scores = generator.normal(size=stream) + _SEPARATION * defective
+    scores = generator.normal(size=stream) + SEPARATION * defective
     weights, largest = None, 1.0
     if design == "random":
         chosen = generator.choice(stream, n, replace=False)
@@ -145,7 +145,7 @@ def _costs(lines: Sequence[Labelled], nominal: float, reading_error: float, shar
 
 def escape_rate(values: Floats) -> Floats:
     """Share of defective parts that a threshold accepts: the truth."""
-    rate: Floats = norm.cdf(values - _SEPARATION)
+    rate: Floats = norm.cdf(values - SEPARATION)
     return rate
 
 

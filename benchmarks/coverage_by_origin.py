@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from rich.table import Table
 from scipy.stats import norm
 
 from benchmarks.console import Clock, show
+from benchmarks.coverage import SEPARATION, Floats
 from learning.bundle import by_group
 from learning.origins import thresholds_by_origin
 from learning.thresholds import conformal_threshold, smallest_promise
@@ -24,10 +24,7 @@ CAMERAS = {"left": (0.0, 1.0, 300), "right": (2.0, 1.0, 100), "wide": (0.0, 2.0,
 """Mean and spread of the good parts' scores, and calibration groups; of the last there are too few."""
 
 LIMIT, CONFIDENCE = 0.05, 0.95
-_SEPARATION = 3.0
 _SHARED = "shared"
-
-Floats = NDArray[np.float64]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -110,7 +107,7 @@ def _figures(name: str, values: Floats, limit: float) -> dict[str, float]:
     return {
         "kept": float((rejected <= limit).mean()),
         "median_rejected": float(np.median(rejected)),
-        "median_escapes": float(np.median(norm.cdf(values, mean + _SEPARATION * spread, spread))),
+        "median_escapes": float(np.median(norm.cdf(values, mean + SEPARATION * spread, spread))),
     }
 
 

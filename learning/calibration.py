@@ -69,10 +69,9 @@ def save_head_scores(folder: Path, images: Sequence[str], scores: Floats) -> Non
 def _shifted(table: pd.DataFrame, threshold: Threshold) -> pd.DataFrame:
     if threshold.origins is None:
         return table
-    limits, scores = threshold.origins.limits, table["decision_score"].to_numpy(dtype=np.float64)
-    own = [limits[name].value if name in limits else np.nan for name in origin_names(table, threshold.origins.by)]
-    shifted = threshold.value + (scores - np.array(own))
-    return table.assign(decision_score=np.where(np.isnan(own), scores, shifted))
+    names = origin_names(table, threshold.origins.by)
+    shifted = [threshold.shifted_of(*pair) for pair in zip(table["decision_score"].tolist(), names, strict=True)]
+    return table.assign(decision_score=shifted)
 
 
 def _read_head_scores(folder: Path, images: pd.Series) -> Floats:

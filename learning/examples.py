@@ -10,7 +10,7 @@ from torch.nn import functional
 from learning.errors import DataError
 from learning.images.pixels import read_image, read_mask
 from learning.images.records import GOOD
-from learning.scoring import ImageScore
+from learning.scoring import ImageScore, grey_map
 from synth.contact import contact_sheet, outlined
 
 _SIDE = 176
@@ -78,8 +78,7 @@ class Examples:
         picture = read_image(item.record.path)
         size = (picture.shape[-2], picture.shape[-1])
         mask = torch.zeros(size) if item.record.mask is None else read_mask(item.record.mask, size).float()
-        low, high = self.map_range
-        heat = ((torch.from_numpy(item.map) - low) / max(high - low, 1e-12)).clamp(0, 1)
+        heat = torch.from_numpy(grey_map(item.map, self.map_range)) / 255
         grey, marked, shown = (_fitted(plane) for plane in (_levels(picture), mask[None], heat[None]))
         return torch.cat([outlined(grey, (marked > 0).float()), _tinted(grey, shown)])
 

@@ -162,7 +162,11 @@ class Threshold(BaseModel):
             score: Of detector and fallback together, or of the detector.
             image: Says where it comes from.
         """
-        own = self.origins.of(image) if self.origins is not None else None
+        return score if self.origins is None else self.shifted_of(score, self.origins.name_of(image))
+
+    def shifted_of(self, score: float, name: str | None) -> float:
+        """As ``shifted``, of a camera or lot by name; None where it is unknown."""
+        own = self.origins.limits.get(name) if self.origins is not None and name is not None else None
         # In this order a score that is no higher than the own value never ends above the shared one by rounding.
         return score if own is None else self.value + (score - own.value)
 

@@ -219,16 +219,7 @@ class Ledger(OfSome, Registry, Tagging, Vouching, Looks):
         reason: str = "",
         origins: Origins | None = None,
     ) -> None:
-        """Record a version of a threshold; one that is there already stays.
-
-        Args:
-            model_id: Whose.
-            version: From 1.
-            value: A part is rejected above it.
-            promise_text: What it promises, in words.
-            parent: The version it follows.
-            reason: Why it was made.
-            origins: Values of their own for cameras or lots.
+        """Record a version of a threshold, see ``ThresholdRow``; one that is there already stays.
 
         Raises:
             LedgerError: If the version is there with another value, or others for cameras or lots.
