@@ -6,6 +6,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
+from tests.leftovers import end_leftovers, mark_run
+
 # The same examples every time: a test that fails now and then tells nobody what to mend.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
@@ -14,6 +16,7 @@ os.environ["FIFTYONE_DO_NOT_TRACK"] = "true"
 os.environ["COLLECT_ANALYTICS"] = "false"
 # Here and in what tests start: workers share the processors, and sums must not depend on how many there are.
 os.environ["OMP_NUM_THREADS"] = "1"
+mark_run()
 
 MOST_WORKERS = 4
 """Each takes up to 3 GB and starts servers of its own, and the longest file holds up more than that many."""
@@ -39,6 +42,17 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByServer:
     return ByServer(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Once the workers have ended, end what they left: one that is interrupted has ten seconds, then it is killed."""
+    if hasattr(session.config, "workerinput"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    for command in end_leftovers():
+        if reporter is not None:
+            reporter.write_line(f"left running by a test, and ended: {command}", red=True)
 
 
 @pytest.fixture(autouse=True)
