@@ -1,6 +1,7 @@
 """What every test finds: no telemetry, no colours, one thread, and servers only on this machine."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -42,6 +43,12 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByServer:
     return ByServer(config, log)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let a run that is cancelled end as by Ctrl-C: pytest would end at once, and the workers' servers stay."""
+    if not hasattr(session.config, "workerinput"):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
