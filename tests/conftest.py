@@ -5,9 +5,9 @@ import signal
 
 import pytest
 from hypothesis import settings
-from xdist.scheduler import LoadFileScheduling
 
 from tests.leftovers import end_leftovers, mark_run
+from tests.workers import Together, workers
 
 # The same examples every time: a test that fails now and then tells nobody what to mend.
 settings.register_profile("repeatable", derandomize=True)
@@ -19,30 +19,15 @@ os.environ["COLLECT_ANALYTICS"] = "false"
 os.environ["OMP_NUM_THREADS"] = "1"
 mark_run()
 
-MOST_WORKERS = 4
-"""Each takes up to 3 GB and starts servers of its own, and the longest file holds up more than that many."""
-
-ONE_SERVER = ("tests/integrations/label_studio/",)
-"""Folders whose tests go to one worker, as the server that they share takes long to start."""
-
-
-class ByServer(LoadFileScheduling):
-    """A worker gets whole files, because what is made once in a file would be made twice, or a whole folder."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file: str = super()._split_scope(nodeid)
-        return next((folder for folder in ONE_SERVER if file.startswith(folder)), file)
-
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One for each processor that this process may use, hyperthreads included: tests wait for servers and files."""
-    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    return workers()
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByServer:
-    return ByServer(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    return Together(config, log)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
