@@ -60,7 +60,7 @@ def trained(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def mirroring(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return train(tiles, tmp_path_factory.mktemp("bundles") / "mirroring", flips=True)
+    return train(tiles, tmp_path_factory.mktemp("bundles") / "mirroring", flips=True, reference=False)
 
 
 @contextmanager
