@@ -60,10 +60,10 @@ check: .venv/.installed  ## style, types and the borders between the floors
 	$(BIN)/lint-imports
 
 test: env  ## every test but the slow ones, real servers included
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow"
 
 test-all: env  ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 demo: env  ## the whole loop (INSPECTOR=me: you answer the questions)
 	$(BIN)/flawsmith demo --inspector $(INSPECTOR)

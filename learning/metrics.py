@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
-from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 
@@ -21,15 +20,15 @@ def image_auroc(scores: ArrayLike, labels: ArrayLike) -> float:
         labels: ``[N]``; true where defective.
 
     Returns:
-        0..1, or NaN where one of the two kinds is missing.
+        0..1, or NaN where one of the two kinds is missing or a score is NaN.
     """
     values, defective = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
-    n_defective, n_good = int(defective.sum()), int((~defective).sum())
-    if not n_defective or not n_good:
+    high, low = np.sort(values[defective]), np.sort(values[~defective])
+    if not len(high) or not len(low) or np.isnan(values).any():
         return float("nan")
-    # Mann & Whitney, 1947: the rank sum of the defective images, less what it is at least.
-    above = rankdata(values)[defective].sum() - n_defective * (n_defective + 1) / 2
-    return float(above / (n_defective * n_good))
+    # Mann & Whitney's U, 1947, by counting: intervals ask for it thousands of times, for which ranks take too long.
+    above = low.searchsorted(high, "left").sum() + low.searchsorted(high, "right").sum()
+    return float(above / 2 / (len(high) * len(low)))
 
 
 def pixel_auroc(maps: Sequence[ArrayLike], masks: Sequence[ArrayLike]) -> float:

@@ -170,7 +170,11 @@ def _drawn(rows: Sequence[Sequence[_Strip]], side: int, above: int) -> Image.Ima
 def _encoded(sheet: Image.Image, out: Path) -> bytes:
     """As the name of the file says."""
     data = BytesIO()
-    sheet.save(data, format="JPEG" if out.suffix == ".jpg" else "PNG", optimize=True, quality=88)
+    if out.suffix == ".jpg":
+        sheet.save(data, format="JPEG", optimize=True, quality=88)
+    else:
+        # The level Pillow takes to optimise, 9, takes 15 times as long for a fifth less of noise.
+        sheet.save(data, format="PNG", compress_level=3)
     return data.getvalue()
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.workers import TOGETHER
+
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = ("synth", "learning", "curation", "integrations")
 EXPECTED = {
@@ -55,6 +57,10 @@ def test_every_dependency_is_pinned() -> None:
     names = {re.split(r"[^A-Za-z0-9-]", line)[0].lower() for line in wanted}
     pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().split()}
     assert names <= pinned
+
+
+def test_files_that_go_to_the_same_worker_are_there() -> None:
+    assert not [place for places in TOGETHER for place in places if not (ROOT / place).exists()]
 
 
 def test_licence_is_apache_2() -> None:

@@ -71,7 +71,8 @@ class Exam:
         return float(np.mean([self._auroc(scores, chosen, family) for family in self._judging]))
 
     def _auroc(self, scores: Floats, chosen: NDArray[np.intp], family: str) -> float:
-        rows = chosen[np.isin(self.families[chosen], [_GOOD, family])]
+        shown = self.families[chosen]
+        rows = chosen[(shown == _GOOD) | (shown == family)]
         return image_auroc(scores[rows], self.families[rows] == family)
 
 

@@ -52,7 +52,7 @@ def served(how: str) -> "subprocess.Popen[str]":
 def test_a_scheduler_that_is_stopped_ends_in_order(first: signal.Signals) -> None:
     process = served("at once")
     process.send_signal(first)
-    said, wrong = process.communicate(timeout=60)
+    said, wrong = process.communicate(timeout=300)
     assert (process.returncode, wrong) == (0, "")
     assert said.startswith("stopping: a run that is going on is cancelled")
 
@@ -66,6 +66,6 @@ def test_a_second_signal_ends_it_at_once_with_one_line(second: signal.Signals) -
     assert process.stdout.readline() == "stopping\n"
     time.sleep(0.1)
     process.send_signal(second)
-    _, wrong = process.communicate(timeout=60)
+    _, wrong = process.communicate(timeout=300)
     assert process.returncode == 130
     assert wrong == "stopped at once: nothing is half written, and the same command goes on from where it was\n"

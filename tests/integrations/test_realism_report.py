@@ -25,7 +25,6 @@ from tests.integrations.markup import Balance
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic set in ``flawed``, and five confirmed defects of class ``<spot>`` in ``confirmed``."""
-    torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("realism")
     rng = np.random.default_rng(0)
 

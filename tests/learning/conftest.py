@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from learning.bundle import Bundle, PartScores
@@ -103,8 +102,3 @@ def make_bundle(stub: type[StubDetector], data: Path, tmp_path: Path) -> Callabl
 @pytest.fixture
 def bundle(make_bundle: Callable[..., Bundle]) -> Bundle:
     return make_bundle()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> None:
-    torch.set_num_threads(1)

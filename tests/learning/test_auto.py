@@ -135,13 +135,16 @@ def _weights(bundle: Bundle) -> bytes:
     return (bundle.folder / "weights.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("stopped", [1, 3, 7])
-def test_a_killed_choice_ends_like_one_that_was_not(
-    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: int
-) -> None:
-    config, budget = small(), Budget(steps=8)
-    whole = train_bundle(parts, tmp_path / "whole", config=config, budget=budget)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Trained on the parts in the folder beside it, without a stop."""
+    folder = tmp_path_factory.mktemp("not stopped")
+    return train_bundle(surfaces(folder / "parts", 40), folder / "bundle", config=small(), budget=Budget(steps=8))
 
+
+@pytest.mark.parametrize("stopped", [1, 3, 7])
+def test_a_killed_choice_ends_like_one_that_was_not(whole: Bundle, tmp_path: Path, stopped: int) -> None:
+    config, budget, parts = small(), Budget(steps=8), whole.folder.parent / "parts"
     batches = 0
 
     def killing(done: float, total: float, text: str) -> None:

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +14,19 @@ import torch
 
 from learning.bundle import Bundle, by_group
 from learning.config import TrainConfig
-from learning.detectors import Budget
+from learning.detectors import Budget, Traceable
 from learning.detectors.segment.detector import Segment
 from learning.errors import BundleError, ExportError
 from learning.evaluation import evaluate
 from learning.export import packages
 from learning.export.examples import find_parts, flawed_parts
-from learning.export.graph import openvino_core, read_openvino, write_onnx
+from learning.export.graph import ONNX_FILE, openvino_core, read_openvino, write_onnx
 from learning.export.parity import check_images
 from learning.export.quantisation import outside_of_layers, store_in_8_bits
 from learning.export.record import Format, Precision
 from learning.export.writing import ExportSettings, export_bundle
 from learning.images.image_set import ImageSet
+from learning.images.preprocessing import Preprocessing
 from learning.images.readers import read_data
 from learning.map_range import MapRange
 from learning.scoring import ImageScore, score_records
@@ -57,16 +60,39 @@ def trained(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def mirroring(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return train(tiles, tmp_path_factory.mktemp("bundles") / "mirroring", flips=True)
+    return train(tiles, tmp_path_factory.mktemp("bundles") / "mirroring", flips=True, reference=False)
+
+
+@contextmanager
+def traced_once(graph: bytes = b"") -> Iterator[None]:
+    """For exports of one bundle: tracing takes half a minute, and its graph is the same whatever is made of it.
+
+    Args:
+        graph: What tracing gave before.
+    """
+    kept = [graph] if graph else []
+
+    def trace(module: Traceable, preprocessing: Preprocessing, folder: Path) -> Path:
+        if not kept:
+            kept.append(write_onnx(module, preprocessing, folder).read_bytes())
+        (folder / ONNX_FILE).write_bytes(kept[0])
+        return folder / ONNX_FILE
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("learning.export.writing.write_onnx", trace)
+        yield
 
 
 @pytest.fixture(scope="module")
 def exports(trained: Bundle, mirroring: Bundle, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
     root = tmp_path_factory.mktemp("exports")
-    return {
-        "onnx": export_bundle(trained, root / "onnx", ExportSettings(Format.ONNX)),
-        "openvino": export_bundle(trained, root / "openvino", ExportSettings(Format.OPENVINO)),
-        "int8": export_bundle(trained, root / "int8", INT8),
+    with traced_once():
+        of_one = {
+            "onnx": export_bundle(trained, root / "onnx", ExportSettings(Format.ONNX)),
+            "openvino": export_bundle(trained, root / "openvino", ExportSettings(Format.OPENVINO)),
+            "int8": export_bundle(trained, root / "int8", INT8),
+        }
+    return of_one | {
         "mirroring": export_bundle(mirroring, root / "mirroring", ExportSettings(Format.ONNX)),
         "once": export_bundle(mirroring, root / "once", ExportSettings(Format.ONNX, mirrors=False)),
     }
@@ -192,12 +218,15 @@ def test_what_is_there_is_not_replaced_by_accident(exports: dict[str, Bundle], t
         export_bundle(exports["onnx"], tmp_path / "again", ExportSettings())
 
 
-def test_an_export_that_fails_leaves_nothing(trained: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_fails_leaves_nothing(
+    trained: Bundle, exports: dict[str, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("learning.export.writing.measure_parity", fail)
-    with pytest.raises(KeyboardInterrupt):
+    graph = (exports["onnx"].folder / ONNX_FILE).read_bytes()
+    with traced_once(graph), pytest.raises(KeyboardInterrupt):
         export_bundle(trained, tmp_path / "out", ExportSettings(Format.ONNX))
     assert list(tmp_path.iterdir()) == []
 
@@ -258,9 +287,8 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, exports: di
         Bundle.load(exports["openvino"].folder)
 
 
-def test_only_what_lies_between_layers_is_brought_to_int8(trained: Bundle, tmp_path: Path) -> None:
-    onnx = write_onnx(trained.detector.exportable(), trained.preprocessing, tmp_path)
-    model = read_openvino(onnx, trained.preprocessing)
+def test_only_what_lies_between_layers_is_brought_to_int8(trained: Bundle, exports: dict[str, Bundle]) -> None:
+    model = read_openvino(exports["onnx"].folder / ONNX_FILE, trained.preprocessing)
     outside = set(outside_of_layers(model))
     kinds: dict[str, set[bool]] = {}
     for operation in model.get_ordered_ops():

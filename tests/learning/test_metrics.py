@@ -64,6 +64,7 @@ def test_image_auroc_is_that_of_sklearn_and_torchmetrics(seed: int, n: int, leve
 def test_one_kind_alone_has_no_auroc() -> None:
     assert np.isnan(image_auroc([1, 2], [0, 0]))
     assert np.isnan(image_auroc([], []))
+    assert np.isnan(image_auroc([1, np.nan, 2], [0, 0, 1]))
     assert np.isnan(aupro([np.ones((3, 3))], [np.zeros((3, 3))]))
 
 

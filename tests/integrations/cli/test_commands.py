@@ -345,13 +345,15 @@ def test_what_cannot_be_written_is_said_before_the_work(bundle: Path, tiles: Pat
     ],
 )
 def test_a_full_disk_is_said_in_a_line(
-    error: Exception, tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, tiles: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    small = bundle.parent / "small.yaml"
+
     def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("learning.bundle.Bundle.write", fail)
-    result = run("train", tiles, "--out", tmp_path / "b", "--steps", "1")
+    result = run("train", tiles, "--out", tmp_path / "b", "--config", small, "--steps", "1")
     assert result.exit_code == 2
     assert "the disk is full" in result.stderr
     assert "Traceback" not in result.stderr

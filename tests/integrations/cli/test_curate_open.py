@@ -38,7 +38,7 @@ def test_ended_as_a_service_it_ends_its_database(tmp_path: Path) -> None:
             [sys.executable, "-c", OPEN, "curate", "open", "--home", str(tmp_path)], stdout=log, stderr=log
         )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while "http" not in said.read_text() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         pid = MongoServer(tmp_path / "fiftyone").pid

@@ -36,7 +36,9 @@ def table(tiles: Path) -> Path:
 @pytest.fixture(scope="module")
 def cameras(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("cameras")
-    (root / "small.yaml").write_text("size: 64\nshares: {train: 0.4, selection: 0.2, calibration: 0.4}\n")
+    (root / "small.yaml").write_text(
+        "size: 64\ndetector_config: {reference: false}\nshares: {train: 0.4, selection: 0.2, calibration: 0.4}\n"
+    )
     options = ("--config", root / "small.yaml", "--steps", 2, "--device", "cpu")
     result = run("train", table, "--out", root / "tile", *options)
     assert result.exit_code == 0, result.output

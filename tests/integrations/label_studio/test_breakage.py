@@ -53,7 +53,7 @@ KILLED = """
 def _run_and_kill(review: Review, what: str) -> None:
     places = (review.server.url, review.server.token, str(review.project), str(review.images_root), str(review.masks))
     command = [sys.executable, "-c", textwrap.dedent(KILLED), what, review.url, *places]
-    killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
 

@@ -5,17 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from learning.images.records import ImageRecord
 from synth.dataset import write_dataset
 from synth.settings import SynthesisSettings
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def save(pixels: np.ndarray, path: Path, mode: str) -> None:
