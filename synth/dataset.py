@@ -167,7 +167,7 @@ def replay_image(folder: Path, name: str, defects: DefectBank | None = None) -> 
         defects: The confirmed defects that the set was made from, if it was.
 
     Returns:
-        The flawed image ``[C, H, W]`` and its mask ``[1, H, W]``.
+        The flawed image ``[C, H, W]``, rounded to its depth as in its file, and its mask ``[1, H, W]``.
 
     Raises:
         SynthError: If there is no such image, a file that it was made from is gone or has changed, or families have
@@ -196,8 +196,10 @@ def replay_image(folder: Path, name: str, defects: DefectBank | None = None) -> 
         raise SynthError(msg)
     image = to_tensor(pixels)
     sources, textures = ([Path(path) for path in json.loads(names)] for names in (rows[0].sources, rows[0].textures))
-    context, _ = _context(image, source, settings, depth_of(pixels), sources, textures, defects)
-    return replay(image, rows, context)
+    depth = depth_of(pixels)
+    context, _ = _context(image, source, settings, depth, sources, textures, defects)
+    flawed, mask = replay(image, rows, context)
+    return to_tensor(to_pixels(flawed, depth)), mask
 
 
 class _Maker:

@@ -69,9 +69,12 @@ class Journal:
         """
         file = out / JOURNAL
         with answered(out):
+            if out.is_file():
+                msg = f"{out} is a file; name a folder"
+                raise SynthError(msg)
             is_new = not out.exists()
             is_ours = file.is_file() or is_new
-            if not is_ours and (not out.is_dir() or any(there.name not in _OURS for there in out.iterdir())):
+            if not is_ours and any(there.name not in _OURS for there in out.iterdir()):
                 msg = f"{out} holds something that is no synthetic data set; name a new or empty folder"
                 raise SynthError(msg)
             out.mkdir(parents=True, exist_ok=True)

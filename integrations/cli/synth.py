@@ -90,6 +90,9 @@ def synth(
         raise DataError(msg)
     for path in images:
         existing_data(path)
+    if report is None and (bundle or confirmed):
+        msg = f"{'--bundle' if bundle else '--confirmed'} is for the report; say where to write it with --report FILE"
+        raise DataError(msg)
     from integrations.defects import defect_bank
     from learning.images.readers import find_images
     from synth.checking import CHECKSUMS
@@ -157,6 +160,7 @@ def _verify(folder: Path) -> None:
     for problem in problems:
         say(f"[red]{problem}[/]")
     if problems:
-        say(f"{len(problems)} files of {folder} are not as they were written")
+        files = "1 file of the set is" if len(problems) == 1 else f"{len(problems)} files of the set are"
+        say(f"{files} not as written: {folder}")
         raise typer.Exit(USER_MISTAKE)
     say(f"[green]{folder}[/] is as it was written")

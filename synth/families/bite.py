@@ -11,7 +11,7 @@ from synth.draws import Draws
 from synth.families.base import Context, Family
 from synth.families.shading import relative
 from synth.masks import PlacedParameters, bumps, draw_place, half_axes, place_columns
-from synth.noise import Numbers, directions, flat_table, perlin, uniforms
+from synth.noise import Numbers, directions, flat_table, grain, perlin, uniforms
 from synth.spots import NO_FLAWS, Spots, paint
 from synth.windows import Window
 
@@ -26,11 +26,24 @@ _SOONER = 0.6
 _UNEVEN = 0.12
 """How far the grain moves the outline of what goes right through, in half axes."""
 
-_GLOSS = 0.8
-"""How far what faces the light goes to white, over what turns away to black."""
+_PALER = (0.3, 0.1)
+"""Share of the part's level, and of white, by which a broken surface is brighter at most, but for half of the way to
+white: it is of the part's material."""
+
+_GLOSS = 0.6
+"""How far what faces the light rises, over how far what turns away sinks."""
+
+_FACING = 0.7
+"""Share of a facet's brightness that comes from where it faces; the rest is drawn."""
 
 _OCTAVES = 4
-"""Of the noise that the outline is broken by, and of the broken surface's grain."""
+"""Of the noise that the outline is broken by."""
+
+_GRAIN_OCTAVES = 2
+"""Of the noise of the broken surface's grain."""
+
+_GRIT = 0.006
+"""Size of what is finest in the grain, as a fraction of the image's shorter side; at least 1.5 pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +106,9 @@ class Bite(Family[BiteParameters]):
         p = parameters
         background, there = spots.ground.background(spots.images, spots.rows)
         hollow = np.where(there[:, None], background, spots.level * np.float32(0.15))
-        surface = relative(spots, p.brightness).astype(np.float32, copy=False)
+        surface = _broken(spots, p)
         table = spots.table(*place_columns(p), p.facets, p.grain, p.through, p.opacity)
-        surfaces = surface, hollow, _FACETS, _OCTAVES, _GRAINS, _UNEVEN, _GLOSS
+        surfaces = surface, hollow, _FACETS, _OCTAVES, _GRAIN_OCTAVES, _GRAINS, _GRIT, _UNEVEN, _GLOSS, _FACING
         paint("paint_bites", spots, *surfaces, table, flat_table(), *directions())
         return NO_FLAWS
 
@@ -103,14 +116,15 @@ class Bite(Family[BiteParameters]):
         """Replace what was broken out."""
         inside, shade = _facets(window, parameters)
         _, shorter = half_axes(parameters, window.size)
-        grain = perlin(parameters.seed + 1, _GRAINS * np.array(window.size) / shorter[:, None], window, _OCTAVES)
-        shade.mul_(window.column(parameters.facets)).addcmul_(grain, window.column(parameters.grain))
+        rough = perlin(parameters.seed + 1, _GRAINS * np.array(window.size) / shorter[:, None], window, _GRAIN_OCTAVES)
+        rough.add_(grain(parameters.seed + 3, np.full((len(shorter), 2), _GRIT * window.side), window))
+        shade.mul_(window.column(parameters.facets)).addcmul_(rough, window.column(parameters.grain))
         # Deep places get less light; the edge that the break runs out in catches some.
         shade.sub_(inside.clamp(0, 1).mul_(0.4))
-        gone = grain.mul_(_UNEVEN).add_(inside).sub_(window.column(parameters.through))
-        surface = window.colours(relative(window, parameters.brightness))
-        # Darker by a share of the brightness, brighter by one of what is missing to white, so that grain stays seen.
-        content = surface + shade * torch.where(shade > 0, (1 - surface) * _GLOSS, surface)
+        gone = rough.mul_(_UNEVEN).add_(inside).sub_(window.column(parameters.through))
+        surface = window.colours(_broken(window, parameters))
+        # By shares of the brightness, so that grain is seen alike on bright and dark facets; not beyond white.
+        content = surface + shade * torch.where(shade > 0, torch.minimum(surface, 1 - surface) * _GLOSS, surface)
         hollow = window.colours(np.where(window.has_background[:, None], window.background, window.level * 0.15))
         # As soft as a pixel, in half axes.
         edge = window.column(1 / shorter)
@@ -120,12 +134,20 @@ class Bite(Family[BiteParameters]):
         )
 
 
+def _broken(window: Window | Spots, parameters: BiteParameters) -> Numbers:
+    """Colours of the broken surfaces, ``[B, C]`` float32."""
+    share, least = _PALER
+    brightest = np.minimum(window.level * (1 + share) + least, (1 + window.level) / 2)
+    return relative(window, parameters.brightness, brightest).astype(np.float32, copy=False)
+
+
 def _facets(window: Window, parameters: BiteParameters) -> tuple[Tensor, Tensor]:
     """The bite as a hollow between planes: how far inside, in half axes, and how bright the facet is, -1..1."""
     longer, shorter = half_axes(parameters, window.size)
     cos, sin = np.cos(parameters.angle), np.sin(parameters.angle)
     uneven = bumps(parameters, window, octaves=_OCTAVES).mul_(window.column(parameters.roughness))
-    rolls = uniforms(parameters.seed + 2, 3 * _FACETS).reshape(-1, _FACETS, 3)
+    rolls = uniforms(parameters.seed + 2, 3 * (_FACETS + 1)).reshape(-1, _FACETS + 1, 3)
+    sun = 2 * np.pi * rolls[:, _FACETS, 0]
     inside = shade = None
     for i in range(_FACETS):
         turn, apart, bright = rolls[:, i].T
@@ -135,7 +157,7 @@ def _facets(window: Window, parameters: BiteParameters) -> tuple[Tensor, Tensor]
         plane = window.plane(-slope_x, -slope_y, 0.55 + 0.3 * apart)
         # A break is rougher across some facets than others.
         plane.addcmul_(uneven, window.column(0.6 + 0.8 * bright))
-        facet = window.column(2 * bright - 1)
+        facet = window.column(_FACING * np.cos(angle - sun) + (1 - _FACING) * (2 * bright - 1))
         if inside is None or shade is None:
             inside, shade = plane, facet.expand_as(plane).clone()
         else:

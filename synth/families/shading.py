@@ -49,19 +49,20 @@ def brightens(window: Window | Spots, amount: Numbers) -> Numbers:
     return np.where(level < np.float32(0.12), True, np.where(level > np.float32(0.88), False, amount > 0))
 
 
-def relative(window: Window | Spots, share: Numbers) -> Numbers:
+def relative(window: Window | Spots, share: Numbers, brightest: Numbers | float = 1.0) -> Numbers:
     """A colour darker or brighter than the part around a flaw, ``[B, C]``.
 
     Args:
         window: Whose level, or spots.
-        share: ``[B]``: -1 is black, 0 the level, 1 white. Where the part is almost black or white already, the other
-            direction is taken, as the colour could not be told from the part.
+        share: ``[B]``: -1 is black, 0 the level, 1 the brightest. Where the part is almost black or white already, the
+            other direction is taken, as the colour could not be told from the part.
+        brightest: ``[B, C]``, white by default.
     """
     level, shares = window.level, share[:, None]
     grey = level.mean(axis=1, keepdims=True)
     far = np.abs(shares)
     shares = np.where(grey > np.float32(0.85), -far, np.where(grey < np.float32(0.15), far, shares))
-    return np.where(shares > 0, level + shares * (1 - level), level * (1 + shares))
+    return np.where(shares > 0, level + shares * (brightest - level), level * (1 + shares))
 
 
 def light(images: Tensor, slope: Tensor) -> Tensor:

@@ -183,9 +183,12 @@ def paint_bites(
     hollows: Numbers,
     facets: int,
     octaves: int,
+    grain_octaves: int,
     finest: float,
+    grit: float,
     unevenness: float,
     glossy: float,
+    facing: float,
     table: Numbers,
     flat: Numbers,
     cosines: Numbers,
@@ -193,6 +196,7 @@ def paint_bites(
 ) -> None:
     """See ``synth.families.bite``; place, facets, grain, depth and opacity; colours ``[N, C]`` of what is seen."""
     channels, size = images.shape[1], images.shape[2:]
+    pace = 1 / max(grit * min(size[0], size[1]), LEAST_PERIOD)
     for n in range(len(rows)):
         left, top, width, height = boxes[n]
         numbers, row = table[n], rows[n]
@@ -200,16 +204,19 @@ def paint_bites(
         seed, cells, grains = np.int64(numbers[6]), 1.2 / (0.5 * (longer + shorter)), finest / shorter
         cos, sin, rough = np.cos(numbers[4]), np.sin(numbers[4]), numbers[5]
         planes = np.empty((facets, 5), np.float32)
+        sun = 2 * np.pi * three_rolls(flat, seed + 2, 3 * facets)[0]
         for i in range(facets):
             turn, apart, bright = three_rolls(flat, seed + 2, 3 * i)
             angle = 2 * np.pi / facets * (i + 0.3 * (turn - 0.5))
             along, across = np.cos(angle) / longer, np.sin(angle) / shorter
             planes[i, 0], planes[i, 1] = sin * across - cos * along, -sin * along - cos * across
-            planes[i, 2], planes[i, 3], planes[i, 4] = 0.55 + 0.3 * apart, (0.6 + 0.8 * bright) * rough, 2 * bright - 1
+            planes[i, 2], planes[i, 3] = 0.55 + 0.3 * apart, (0.6 + 0.8 * bright) * rough
+            planes[i, 4] = facing * np.cos(angle - sun) + (1 - facing) * (2 * bright - 1)
         facet, grain, through = np.float32(numbers[7]), np.float32(numbers[8]), np.float32(numbers[9])
         opacity, steep, moved = np.float32(numbers[10]), np.float32(shorter), np.float32(unevenness)
         lines = max(1, min(BAND // width, height))
         uneven, rough_grain = np.empty((lines, width), np.float32), np.empty((lines, width), np.float32)
+        fine = np.empty((lines, width), np.float32)
         shade, gone, share = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
         values = np.empty(width, np.float32)
         for first in range(0, height, lines):
@@ -217,7 +224,8 @@ def paint_bites(
             box = np.float64(top + first), np.float64(left)
             fill_noise(seed, cells * size[0], cells * size[1], octaves, box, size, cosines, sines, uneven[:here])
             spare = rough_grain[:here]
-            fill_noise(seed + 1, grains * size[0], grains * size[1], octaves, box, size, cosines, sines, spare)
+            fill_noise(seed + 1, grains * size[0], grains * size[1], grain_octaves, box, size, cosines, sines, spare)
+            lattice_values(scrambled(seed + 3), box[0], box[1], pace, pace, flat, fine[:here])
             for y in range(here):
                 dy, x0 = np.float32(box[0] + y - numbers[1]), np.float32(left - numbers[0])
                 for x in range(width):
@@ -230,15 +238,16 @@ def paint_bites(
                         plane = planes[i, 2] + dx * planes[i, 0] + dy * planes[i, 1] + bump * planes[i, 3]
                         light = planes[i, 4] if plane < inside else light
                         inside = min(inside, plane)
-                    light = light * facet + rough_grain[y, x] * grain
+                    bumpy = rough_grain[y, x] + fine[y, x]
+                    light = light * facet + bumpy * grain
                     shade[x] = light - min(max(inside, ZERO), ONE) * SHADED
-                    bent = rough_grain[y, x] * moved
+                    bent = bumpy * moved
                     gone[x] = min(max((bent + inside - through) * steep + HALF, ZERO), ONE)
                     share[x] = min(max(inside * steep + HALF, ZERO), ONE) * opacity
                 for c in range(channels):
                     old = images[row, c, top + first + y, left : left + width]
                     surface, hollow = surfaces[n, c], hollows[n, c]
-                    missing = (ONE - surface) * np.float32(glossy)
+                    missing = min(surface, ONE - surface) * np.float32(glossy)
                     for x in range(width):
                         new = surface + shade[x] * (missing if shade[x] > ZERO else surface)
                         new += (hollow - new) * gone[x]

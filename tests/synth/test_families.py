@@ -225,6 +225,14 @@ def test_bright_flaws_do_not_run_into_white(name: str) -> None:
     assert (flawed[masks > 0] > 253 / 255).float().mean() < 0.01
 
 
+@pytest.mark.parametrize("level", [0.1, 0.3, 0.4])
+def test_what_bites_lay_bare_is_of_the_parts_own_tones(level: float) -> None:
+    images = torch.full((64, 1, 128, 128), level)
+    bite = FAMILIES["bite"]()
+    flawed, masks = bite.apply(images, bite.draw(Generator().manual_seed(0), 64, torch.ones(64)))
+    assert flawed[masks > 0].quantile(0.99) < 1.65 * level + 0.1
+
+
 def test_a_scratch_wanders_fades_and_is_thinner_towards_its_ends() -> None:
     scratch = Scratch()
     straight = replace(

@@ -85,3 +85,13 @@ def test_synth_that_is_refused_leaves_no_folder_behind_that_it_made(tiles: Path,
             out.mkdir()
         assert "cannot be read" in mistake("synth", tmp_path / "broken.png", "--n", 1, "--out", out)
         assert out.exists() == (out.name == "there")
+
+
+def test_synth_refuses_what_it_could_not_heed(tiles: Path, tmp_path: Path) -> None:
+    good = tiles / "train" / "good"
+    for option in ("--bundle", "--confirmed"):
+        told = mistake("synth", good, "--out", tmp_path / "out", option, tmp_path / "nowhere")
+        assert f"{option} is for the report" in told
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "file").touch()
+    assert "is a file; name a folder" in mistake("synth", good, "--out", tmp_path / "file")
