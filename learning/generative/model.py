@@ -30,6 +30,7 @@ _MOST_SHIFT = 8
 _MEAN_DECAY = 0.99
 _ATTEMPTS = 20
 _LEAST_MASK = 0.01
+_CERTAIN = 0.5
 _SIZE = (0.8, 1.25)
 
 
@@ -164,7 +165,9 @@ class DefectGenerator:
                 index = int(torch.randint(len(self.bank), (1,), generator=draws))
                 factor = torch.empty(1).uniform_(*_SIZE, generator=draws).item()
                 frame = max(6, round(frames[index] * factor))
-                made.append(to_defect(patch, self.bank.defects[index], frame, f"made-{seed}-{len(made)}", provenance))
+                defect = to_defect(patch, self.bank.defects[index], frame, f"made-{seed}-{len(made)}", provenance)
+                if defect.mask.max() > _CERTAIN:  # made small, a faint patch may have no place that is surely defective
+                    made.append(defect)
         if len(made) < count:
             msg = f"only {len(made)} of {count} samples show a defect; train longer, or with another seed"
             raise DataError(msg)
