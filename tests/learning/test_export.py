@@ -14,7 +14,7 @@ import torch
 
 from learning.bundle import Bundle, by_group
 from learning.config import TrainConfig
-from learning.detectors import Budget, Traceable
+from learning.detectors import Budget, Traceable, reference
 from learning.detectors.segment.detector import Segment
 from learning.errors import BundleError, ExportError
 from learning.evaluation import evaluate
@@ -37,6 +37,11 @@ from tests.interrupting import HEEDING
 
 INT8 = ExportSettings(Format.OPENVINO, Precision.INT8)
 
+LEVELS = "learning.detectors.reference._LEVELS"
+ALL_CORRECTIONS = reference._LEVELS
+ONE_EACH = tuple((side, 1) for side, _ in ALL_CORRECTIONS)
+"""Each correction of the pose is a part of the graph: with one at each resolution, tracing takes far less time."""
+
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -53,9 +58,11 @@ def train(tiles: Path, out: Path, shares: dict[str, float] | None = None, **opti
 
 
 @pytest.fixture(scope="module")
-def trained(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def trained(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
     """One that lays pictures over its reference, which is part of what is exported."""
-    return train(tiles, tmp_path_factory.mktemp("bundles") / "trained", reference=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LEVELS, ONE_EACH)
+        yield train(tiles, tmp_path_factory.mktemp("bundles") / "trained", reference=True)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +171,11 @@ def test_without_mirrors_an_image_is_looked_at_once(exports: dict[str, Bundle], 
     assert not torch.allclose(turned, once, atol=1e-4)
 
 
-def test_reference_and_departure_are_part_of_the_graph(tiles: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("levels", [ONE_EACH, pytest.param(ALL_CORRECTIONS, marks=pytest.mark.slow)])
+def test_reference_and_departure_are_part_of_the_graph(
+    tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, levels: tuple[tuple[int, int], ...]
+) -> None:
+    monkeypatch.setattr(LEVELS, levels)
     trained = train(
         tiles, tmp_path / "trained", shares={"train": 0.5, "selection": 0.3, "calibration": 0.2}, reference=True
     )
