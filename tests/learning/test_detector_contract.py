@@ -24,6 +24,7 @@ from synth.families.base import Context
 from synth.image_level import Recipe, Synthesizer
 from synth.regions import Regions, Shape
 from synth.sources.defects import Defect, DefectBank
+from tests.devices import needs_cuda
 
 SIDE = 48
 
@@ -51,7 +52,6 @@ _MASK = torch.zeros(1, 12, 12)
 _MASK[:, 3:9, 3:9] = 1
 DEFECT = Defect(0.5 - 0.3 * _MASK, _MASK, torch.tensor([0.5]), torch.tensor([0.02]), 1.0, SIDE, "a", "b", "c")
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 every_detector = pytest.mark.parametrize("name", sorted(DETECTORS))
 
 

@@ -10,10 +10,9 @@ from torch import Generator
 from benchmarks.replays import replay_across_devices
 from synth.devices import together, widening
 from synth.families import ANYWHERE, FAMILIES, Context
+from tests.devices import needs_cuda
 from tests.synth.elsewhere import DEVICE, Elsewhere, elsewhere
 from tests.synth.test_compiled import discs, parts
-
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from synth.parts.transfer import KINDS_TRANSFERRED, transfer
 from synth.surfaces.numbers import Numbers
 from synth.surfaces.patterns import PATTERNS, Grid
 from synth.surfaces.product import make_parts_of
+from tests.devices import needs_cuda
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -77,7 +78,7 @@ class TestProducts:
         with pytest.raises(SynthError, match="at least"):
             make_parts_of(products, parts, size, seeded(0))
 
-    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    @needs_cuda
     def test_products_are_drawn_on_a_gpu(self) -> None:
         images, covers = make_parts_of(24, 2, 64, torch.Generator("cuda").manual_seed(0))
         assert images.is_cuda
