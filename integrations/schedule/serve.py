@@ -8,14 +8,14 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curation.ports import free_port
-from integrations.endings import once_more_ends_at_once
+from integrations.endings import endings_are_noted
 from integrations.errors import ServerError
 from integrations.serving import serving
 from learning.errors import ConfigError
@@ -35,6 +35,7 @@ _IDLE = ("LATE_RUNS", "FOREMAN", "TRIGGERS", "PAUSE_EXPIRATIONS", "CANCELLATION_
 
 _LONGEST_START = 300.0
 _LOOK = 0.1
+_STOPPING = "stopping: a run that is going on is cancelled, and what it had made is kept; once more ends it at once"
 
 
 def settings(home: Path, port: int) -> dict[str, str]:
@@ -162,17 +163,17 @@ def _run_until_stopped(runner: "Runner", tell: Callable[[str], None]) -> None:
     The runner is in a thread of its own, so that signals come here: Prefect would leave by an exception from wherever
     the second one finds it.
     """
-    thread = ThreadPoolExecutor(1, "runner")
-    running = thread.submit(asyncio.run, runner.start())
-    try:
+    with endings_are_noted() as ended, ThreadPoolExecutor(1, "runner") as thread:
+        running = thread.submit(asyncio.run, runner.start())
+        while not (wait([running], timeout=_LOOK).done or ended()):
+            pass
+        if ended():
+            try:
+                tell(_STOPPING)
+            finally:
+                # A terminal that was closed cannot be told anything, and what it started has to end all the same.
+                while not (runner.started or running.done()):
+                    time.sleep(_LOOK)
+                if not running.done():
+                    runner.execute_in_background(runner.astop)
         running.result()
-    except KeyboardInterrupt:
-        once_more_ends_at_once()
-        tell("stopping: a run that is going on is cancelled, and what it had made is kept; once more ends it at once")
-        while not (runner.started or running.done()):
-            time.sleep(_LOOK)
-        if not running.done():
-            runner.execute_in_background(runner.astop)
-        running.result()
-    finally:
-        thread.shutdown()

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVED = """
-import asyncio, sys, threading
+import asyncio, os, signal, sys
 from integrations.cli.console import ends_with_ctrl_c
 from integrations.schedule.serve import _run_until_stopped
 
@@ -21,6 +21,8 @@ class Runner:
     async def start(self):
         self.loop, self.over = asyncio.get_running_loop(), asyncio.Event()
         self.started = True
+        if sys.argv[1] == "while it starts":
+            os.kill(os.getpid(), signal.SIGTERM)
         print("started", flush=True)
         await self.over.wait()
 
@@ -28,9 +30,9 @@ class Runner:
         asyncio.run_coroutine_threadsafe(act(), self.loop)
 
     async def astop(self):
-        print("stopping", flush=True)
-        if sys.argv[1] == "at once":
+        if sys.argv[1] != "never":
             self.over.set()
+        print("stopping", flush=True)
 
 ends_with_ctrl_c()
 _run_until_stopped(Runner(), lambda text: print(text, flush=True))
@@ -55,6 +57,21 @@ def test_a_scheduler_that_is_stopped_ends_in_order(first: signal.Signals) -> Non
     said, wrong = process.communicate(timeout=300)
     assert (process.returncode, wrong) == (0, "")
     assert said.startswith("stopping: a run that is going on is cancelled")
+
+
+def test_it_ends_in_order_when_it_is_stopped_while_it_starts() -> None:
+    process = served("while it starts")
+    said, wrong = process.communicate(timeout=60)
+    assert (process.returncode, wrong) == (0, "")
+    assert said.startswith("stopping: a run that is going on is cancelled")
+
+
+def test_it_ends_although_nobody_reads_any_more() -> None:
+    process = served("at once")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=60) != 0
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
