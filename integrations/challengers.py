@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from learning.bundle import MANIFEST, Bundle, by_group
+from learning.calibration import calibration_decisions
 from learning.challenge import ChallengeConfig
 from learning.continuing import check_continuable
 from learning.detectors import Budget
-from learning.errors import DataError
+from learning.errors import BundleError, DataError, PromiseError
 from learning.images.records import GOOD, ImageRecord
 from learning.manifest import TrainingSet
+from learning.origins import thresholds_by_origin
 from learning.progress import Progress, silent
 from learning.relearn import Confirmed, Costs, relearn
 from learning.starts import Start
-from learning.thresholds import FromSomewhere, Threshold, conformal_threshold, smallest_promise
+from learning.thresholds import FromSomewhere, OriginKind, Threshold, conformal_threshold, smallest_promise
 from learning.training import train_on_records
 
 if TYPE_CHECKING:
@@ -104,11 +106,12 @@ def train_challenger(
     """Train on a version, and set the threshold by what did not train; a challenger that is whole is taken as it is.
 
     Its promise is the champion's, or the smallest that its calibration parts carry, if that is more. With ``start`` its
-    weights go on from that model's. Its threshold is one for all cameras and lots, whatever the champion's is. ``good``
-    are good parts of the data set, which know their cameras and lots.
+    weights go on from that model's. Where the champion has values of their own for cameras or lots, it gets them too,
+    if its calibration parts carry any. ``good`` are good parts of the data set, which know their cameras and lots.
     """
     config = options.config or champion.manifest.config
     limit = _limit(champion)
+    origins = champion.thresholds.current().origins
     rule = [
         training.name,
         config.model_dump_json(),
@@ -117,6 +120,7 @@ def train_challenger(
         str(limit),
         str(rules.costs),
         *([start.fingerprint] if start else []),
+        *([origins.by] if origins else []),
     ]
     digest = hashlib.sha256("\n".join(rule).encode()).hexdigest()[:8]
     folder = home / "challengers" / f"{training.name}-{digest}"
@@ -147,6 +151,9 @@ def train_challenger(
         taught = groups_that_taught(ledger, bundle)
         untaught = [member for member in roles.threshold if member.group not in taught]
         _set_threshold(bundle, untaught, limit, rules, options.seed, progress)
+    # By its parent it is the one that was just set, or was when this was ended, and no later one.
+    if origins is not None and bundle.thresholds.current().parent == FIRST_THRESHOLD:
+        _set_own_values(bundle, origins.by, limit)
     return bundle
 
 
@@ -218,7 +225,7 @@ def _set_threshold(
 ) -> None:
     groups = by_group(bundle.calibration)
     current = bundle.thresholds.current()
-    carried = max(limit, smallest_promise(len(groups), current.promise.confidence))
+    carried = _carried(bundle, limit)
     known = set(bundle.calibration["group"]) | set(bundle.selection["group"])
     confirmed = [
         Confirmed(m.path, m.part, m.group, m.state == "defect", m.weight, m.mask)
@@ -230,6 +237,35 @@ def _set_threshold(
         value, promise = conformal_threshold(groups, carried, current.promise.confidence)
         text = "the champion's promise, by the calibration parts; too few confirmed parts to weigh costs by"
         bundle.thresholds.add(Threshold(value=value, promise=promise, reason=text, parent=current.version))
+
+
+def _set_own_values(bundle: Bundle, by: OriginKind, limit: float) -> None:
+    """A value for each camera or lot, with the fallback that was chosen; one for all where parts are too few."""
+    current = bundle.thresholds.current()
+    calibration = calibration_decisions(bundle, current)
+    try:
+        value, promise, origins = thresholds_by_origin(
+            calibration, by, _carried(bundle, limit), current.promise.confidence
+        )
+    except (BundleError, PromiseError) as why:
+        reason = f"{current.reason}; one value for every {by}, unlike the champion's: {why}"
+        own = current.model_copy(update={"reason": reason, "parent": current.version})
+    else:
+        reason = f"a value for each {by}, as the champion has them, by the calibration parts"
+        own = Threshold(
+            value=value,
+            promise=promise,
+            fallback=current.fallback,
+            reason=reason,
+            parent=current.version,
+            origins=origins,
+        )
+    bundle.thresholds.add(own)
+
+
+def _carried(bundle: Bundle, limit: float) -> float:
+    confidence = bundle.thresholds.get(FIRST_THRESHOLD).promise.confidence
+    return max(limit, smallest_promise(len(by_group(bundle.calibration)), confidence))
 
 
 def _limit(champion: Bundle) -> float:
