@@ -13,7 +13,7 @@ from PIL import Image
 from curation.connection import database_errors, dataset_lock, require_database
 from learning.errors import DataError
 from learning.progress import Progress, silent
-from synth.checking import CHECKSUMS
+from synth.checking import CHECKSUMS, read_checksums
 from synth.dataset import MANIFEST
 from synth.manifest import ManifestRow, read_manifest
 
@@ -52,12 +52,17 @@ def import_synthetic(folder: Path, name: str, progress: Progress = silent) -> Im
         progress: Told how far it is.
 
     Raises:
-        DataError: If the folder holds no complete set, or the data set shows something else.
+        DataError: If the folder holds no complete set, files of it are missing, or the data set shows something else.
         DatabaseError: If the database does not answer; run it again when it does.
-        SynthError: If the manifest cannot be read.
+        SynthError: If the manifest or the checksums cannot be read.
     """
     digests = _digests(folder)
     images = {image: list(rows) for image, rows in groupby(read_manifest(folder / MANIFEST), lambda row: row.image)}
+    for file in (f"{kind}/{image}.png" for image in images for kind in ("images", "masks")):
+        if file not in digests or not (folder / file).is_file():
+            lacks = f"{file} is missing" if file in digests else f"{CHECKSUMS} does not list {file}"
+            msg = f"{folder} is not whole: {lacks}; run the command that made the set again"
+            raise DataError(msg)
     require_database()
     with database_errors(), dataset_lock(name):
         dataset = _dataset(name, folder)
@@ -80,8 +85,7 @@ def _digests(folder: Path) -> dict[str, str]:
     if not file.is_file():
         msg = f"{folder} holds no complete synthetic data set (no {CHECKSUMS}); make one with: flawsmith synth"
         raise DataError(msg)
-    lines = (line.split("  ", 1) for line in file.read_text(encoding="utf-8").splitlines())
-    return {path: digest for digest, path in lines}
+    return {path: digest for digest, path in read_checksums(file)}
 
 
 def _dataset(name: str, folder: Path) -> Any:

@@ -133,7 +133,8 @@ def _confirmed(manifest: Manifest) -> list[str]:
     if defects.left_out:
         lines += [
             "",
-            f"Left out, as they come from parts that select, calibrate or test: {', '.join(sorted(defects.left_out))}.",
+            "Left out, as they come from parts that select, calibrate or test, or a network made them after such: "
+            f"{', '.join(sorted(defects.left_out))}.",
         ]
     return ["", f"## Confirmed defects that flaws were made from: {len(defects.used)}", "", *lines]
 

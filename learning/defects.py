@@ -16,6 +16,7 @@ from synth.foreground import foreground
 from synth.sources.defects import Defect, DefectBank, cut_defects
 
 _FACTS = "defects.json"
+_TENSORS = "defects-*.safetensors"
 _FORMAT = 1
 
 
@@ -31,6 +32,7 @@ class _Entry(BaseModel):
     group: str
     side: int = Field(ge=1)
     grain: float = Field(gt=0)
+    made: bool = False
 
 
 class _Facts(BaseModel):
@@ -74,15 +76,28 @@ def cut_from_files(
     )
 
 
+def check_bank_place(folder: Path) -> None:
+    """Refuse to write a bank over something else.
+
+    A folder with nothing but pixels is what was left when ``save_bank`` was killed, and is taken.
+
+    Raises:
+        DataError: If the folder holds something else.
+    """
+    if not folder.exists() or (folder / _FACTS).is_file():
+        return
+    if not folder.is_dir() or set(folder.iterdir()) - set(folder.glob(_TENSORS)):
+        msg = f"{folder} exists and is no bank of defects; it is left alone: choose another folder"
+        raise DataError(msg)
+
+
 def save_bank(bank: DefectBank, folder: Path) -> None:
     """Write a bank; one that is there is replaced, a reader sees the old or the new one.
 
     Raises:
         DataError: If the folder holds something else.
     """
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / _FACTS).is_file())):
-        msg = f"{folder} exists and is no bank of defects; it is left alone: choose another folder"
-        raise DataError(msg)
+    check_bank_place(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for number, defect in enumerate(bank.defects):
@@ -97,7 +112,7 @@ def save_bank(bank: DefectBank, folder: Path) -> None:
     ]
     facts = {"format": _FORMAT, "tensors": file.name, "tensors_sha256": file_sha256(file), "defects": entries}
     write_sealed(folder / _FACTS, facts)
-    for old in folder.glob("defects-*.safetensors"):
+    for old in folder.glob(_TENSORS):
         if old != file:
             old.unlink()
 
@@ -153,10 +168,14 @@ def usable(bank: DefectBank, held_back: Sequence[ImageRecord]) -> tuple[DefectBa
 
     Returns:
         Those that come from none of these images, and of none of their groups and parts; and the names of the others.
+        What a network made has seen all confirmed defects of the bank, so that none of it is kept where one of these
+        is left out.
     """
     groups = {record.group for record in held_back} | {record.part for record in held_back}
     known = any(defect.image for defect in bank.defects)
     images = {file_sha256(record.path)[:32] for record in held_back} if known else set()
     kept = bank.where(lambda defect: defect.group not in groups and not (defect.image and defect.image in images))
+    if len(kept) < len(bank):
+        kept = kept.where(lambda defect: not defect.made)
     names = {defect.name for defect in kept.defects}
     return kept, [defect.name for defect in bank.defects if defect.name not in names]

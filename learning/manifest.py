@@ -51,7 +51,7 @@ class DefectsUsed(BaseModel):
     Attributes:
         digest: Of the bank; empty where there was none.
         used: Name of each and the verdict it comes from.
-        left_out: Names of those that come from parts that select, calibrate or test.
+        left_out: Names of those that come from parts that select, calibrate or test, or that a network made after such.
         shown: How many confirmed defects were learnt from as they were photographed, with masks where there were any.
     """
 

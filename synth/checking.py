@@ -111,7 +111,7 @@ def verify_dataset(folder: Path) -> list[str]:
             )
         raise SynthError(msg)
     problems, listed = [], {CHECKSUMS, LOCK}
-    for digest, name in _checksums(folder / CHECKSUMS):
+    for digest, name in read_checksums(folder / CHECKSUMS):
         listed.add(name)
         if problem := _problem(folder, name, digest):
             problems.append(problem)
@@ -119,8 +119,12 @@ def verify_dataset(folder: Path) -> list[str]:
     return problems + [f"{name} does not belong to the set" for name in found if name not in listed]
 
 
-def _checksums(file: Path) -> Iterator[tuple[str, str]]:
-    """SHA-256 and path of each file of a set."""
+def read_checksums(file: Path) -> Iterator[tuple[str, str]]:
+    """SHA-256 and path of each file of a set.
+
+    Raises:
+        SynthError: If the file is damaged.
+    """
     with file.open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
             digest, gap, name = line.rstrip("\n").partition("  ")

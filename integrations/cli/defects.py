@@ -29,8 +29,9 @@ def defects(
     """
     existing_ledger(ledger)
     from integrations.defects import defect_bank
-    from learning.defects import save_bank
+    from learning.defects import check_bank_place, save_bank
 
+    check_bank_place(out)
     with bar("run it again") as progress:
         bank, reasons = defect_bank(ledger, progress, chosen)
         if made:

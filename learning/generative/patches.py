@@ -32,7 +32,7 @@ def frame_sides(bank: DefectBank) -> list[int]:
 
 
 def to_defect(patch: Tensor, like: Defect, frame: int, name: str, provenance: str) -> Defect:
-    """A patch as a defect.
+    """A patch as a defect that a network made.
 
     Args:
         patch: ``[C + 1, 64, 64]``, -1..1.
@@ -55,6 +55,7 @@ def to_defect(patch: Tensor, like: Defect, frame: int, name: str, provenance: st
         name=name,
         label=like.label,
         provenance=provenance,
+        made=True,
     )
 
 

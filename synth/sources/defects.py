@@ -51,6 +51,7 @@ class Defect:
         provenance: Id of the verdict, or whatever the region comes from.
         image: Id of the image: the first 32 hexadecimal digits of the SHA-256 of its file. Empty where there is none.
         group: What the image is not independent of, as ``learning`` has it; empty where it is not known.
+        made: Made by a network that learnt from the confirmed defects of its bank, of no image and group of its own.
     """
 
     pixels: Tensor
@@ -64,6 +65,7 @@ class Defect:
     provenance: str = ""
     image: str = ""
     group: str = ""
+    made: bool = False
 
 
 @dataclass(frozen=True)

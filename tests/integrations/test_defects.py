@@ -8,6 +8,7 @@ from curation.ledger import ImageEntry, Ledger, VerdictEntry
 from integrations.defects import defect_bank
 from learning.defects import load_bank, save_bank
 from learning.errors import DataError
+from tests.integrations.cli.running import mistake
 
 
 @pytest.fixture
@@ -44,3 +45,9 @@ def test_what_has_no_confirmed_defect_is_named(ledger: Path, tmp_path: Path) -> 
     (tmp_path / "mask.png").unlink()
     with pytest.raises(DataError, match=r"no confirmed defect with a mask: .*part\.png: its mask .* is gone"):
         defect_bank(str(ledger))
+
+
+def test_a_folder_of_something_else_is_refused_before_a_network_learns(ledger: Path, tmp_path: Path) -> None:
+    asked = ("defects", "--ledger", ledger, "--made", 5, "--out")
+    assert "exists and is no bank of defects" in mistake(*asked, tmp_path)
+    assert "too few to learn from" in mistake(*asked, tmp_path / "bank").replace("\n", " ")

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from synth.sources.defects import Defect, DefectBank
 from synth.sources.folder import TextureFolder
 
 
-def defect(name: str, **facts: str) -> Defect:
+def defect(name: str, **facts: Any) -> Defect:
     mask = torch.zeros(1, 12, 12)
     mask[:, 4:8, 4:8] = 1
     return Defect(0.5 - 0.3 * mask, mask, torch.tensor([0.5]), torch.tensor([0.02]), 1.0, 64, name, **facts)
@@ -80,6 +81,24 @@ def test_defects_of_parts_that_are_held_back_are_left_out(tmp_path: Path) -> Non
     kept, left_out = usable(BANK, [ImageRecord(image, part="lot 1")])
     assert left_out == ["a"]
     assert usable(BANK, []) == (BANK, [])
+
+
+def test_what_a_network_made_is_left_out_where_it_learnt_from_a_part_that_is_held_back(tmp_path: Path) -> None:
+    save_bank(BANK + DefectBank((defect("made-0", made=True),)), tmp_path / "bank")
+    bank = load_bank(tmp_path / "bank")
+    image = tmp_path / "a.png"
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(image)
+    assert usable(bank, [ImageRecord(image, group="lot 3")])[1] == []
+    kept, left_out = usable(bank, [ImageRecord(image, group="lot 2")])
+    assert ([d.name for d in kept.defects], left_out) == (["a"], ["b", "made-0"])
+
+
+def test_a_bank_is_written_where_one_was_being_written_when_it_was_killed(tmp_path: Path) -> None:
+    save_bank(BANK, tmp_path)
+    (tmp_path / "defects.json").unlink()
+    save_bank(BANK, tmp_path)
+    assert len(load_bank(tmp_path)) == 2
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_sources_draw_confirmed_defects_often_and_other_families_as_they_are(tmp_path: Path) -> None:

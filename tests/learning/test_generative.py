@@ -80,7 +80,7 @@ def test_samples_are_defects_of_the_sizes_that_were_confirmed(tmp_path: Path) ->
     made = model.sample(12, seed=5)
     assert len(made) == 12
     assert {defect.label for defect in made.defects} == {"spot"}
-    assert all("50 confirmed defects" in defect.provenance for defect in made.defects)
+    assert all("50 confirmed defects" in defect.provenance and defect.made for defect in made.defects)
     sides = frame_sides(bank)
     assert all(0.8 * min(sides) - 1 <= len(d.mask[0]) <= 1.25 * max(sides) + 1 for d in made.defects)
     assert all(defect.pixels.min() >= 0 and defect.pixels.max() <= 1 for defect in made.defects)

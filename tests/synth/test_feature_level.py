@@ -62,6 +62,21 @@ def test_ascent_makes_them_harder_than_noise() -> None:
     assert loss(hard) > loss(synthesise_global(features(), discriminator, generator(), AscentParameters(steps=0)))
 
 
+def test_anomalies_are_projected_between_the_steps_too() -> None:
+    options = AscentParameters(noise=1.0, steps=5, step_length=0.2, project_every=2)
+    unit = DIMENSIONS**0.5
+    inner, outer = options.inner * unit, options.inner * options.outer_ratio * unit
+    expected = add_noise(features(), generator(), options.noise)
+    for project in (False, True, False, True, True):
+        expected = ascend(expected, discriminator, options.step_length * unit)
+        if project:
+            expected = truncated_projection(expected, features(), inner, outer)
+    made = synthesise_global(features(), discriminator, generator(), options)
+    torch.testing.assert_close(made, expected)
+    at_last = synthesise_global(features(), discriminator, generator(), options.model_copy(update={"project_every": 9}))
+    assert (made - at_last).norm(dim=1).median() > 1e-3
+
+
 def test_projection_moves_only_what_is_outside_the_shell() -> None:
     anchors = features(4)
     direction = functional.normalize(features(4, seed=1), dim=1)

@@ -9,7 +9,9 @@ from PIL import Image
 from curation.mongo import MongoServer
 from curation.synthetic import ImportReport, import_synthetic
 from learning.errors import DataError
+from synth.checking import CHECKSUMS
 from synth.dataset import MANIFEST, write_dataset
+from synth.errors import SynthError
 from synth.manifest import read_manifest
 from synth.pictures import read_pixels
 from tests.synth.even_odd import filled
@@ -73,6 +75,25 @@ def test_other_sets_and_unfinished_ones_are_refused(good: list[Path], tmp_path: 
         import_synthetic(tmp_path / "two", name)
     with pytest.raises(DataError, match="no complete synthetic data set"):
         import_synthetic(tmp_path, name)
+
+
+def test_a_set_that_lacks_something_is_refused_before_it_is_shown(good: list[Path], tmp_path: Path, name: str) -> None:
+    import fiftyone as fo
+
+    folder = tmp_path / "set"
+    write_dataset(good, folder, count=2)
+    checksums = (folder / CHECKSUMS).read_text(encoding="utf-8")
+    (folder / CHECKSUMS).write_text("\n".join(line for line in checksums.splitlines() if "masks/" not in line) + "\n")
+    with pytest.raises(DataError, match=r"checksums\.sha256 does not list masks/"):
+        import_synthetic(folder, name)
+    (folder / CHECKSUMS).write_text(checksums[:30], encoding="utf-8")
+    with pytest.raises(SynthError, match=r"checksums\.sha256 is damaged"):
+        import_synthetic(folder, name)
+    (folder / CHECKSUMS).write_text(checksums, encoding="utf-8")
+    next((folder / "masks").iterdir()).unlink()
+    with pytest.raises(DataError, match=r"masks/.*\.png is missing"):
+        import_synthetic(folder, name)
+    assert not fo.dataset_exists(name)
 
 
 @pytest.mark.parametrize("layout", ["coco", "yolo"])
