@@ -51,7 +51,7 @@ from synth.regions import confine
 from synth.rehearsal import rehearse
 from synth.room import Room
 from synth.settings import SynthesisSettings
-from synth.sources.defects import DefectBank
+from synth.sources.defects import DefectBank, bank_in_channels
 from synth.sources.folder import TextureFolder
 
 MANIFEST = "manifest.parquet"
@@ -314,15 +314,15 @@ def _context(
         foreground=None if everywhere else confine(part, allowed, source),
         sources=stacked(sources, cut_to),
         textures=stacked(textures, fit_picture),
-        defects=_fitted(defects, channels, min(height, width)) if defects else None,
+        defects=_in_channels(defects, channels) if defects else None,
         depth=cast(Literal[8, 16], depth),
     )
     return context, float(trust[0])
 
 
 @lru_cache(maxsize=4)
-def _fitted(defects: DefectBank, channels: int, side: int) -> DefectBank:
-    return defects.fitted(channels, side)
+def _in_channels(defects: DefectBank, channels: int) -> DefectBank:
+    return bank_in_channels(defects, channels)
 
 
 def _digest(defects: DefectBank | None) -> str:

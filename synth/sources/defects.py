@@ -267,6 +267,14 @@ def _fit(defect: Defect, channels: int, side: int) -> Defect:
     )
 
 
+def bank_in_channels(bank: DefectBank, channels: int) -> DefectBank:
+    """Make all defects grey (1) or coloured (3), each of the size that it was cut out with.
+
+    Those that are painted are brought to the picture's size then: a whole bank at 4096² would take gigabytes.
+    """
+    return DefectBank(tuple(_fit(defect, channels, defect.side) for defect in bank.defects))
+
+
 def bank_of(cuts: Iterable[Sequence[Defect]]) -> DefectBank:
     """Put what ``cut_defects`` gave for several images into one bank; grey ones become coloured where any is."""
     defects = [defect for cut in cuts for defect in cut]

@@ -84,7 +84,9 @@ def chosen(which: Numbers, bank: DefectBank) -> list[int]:
 def radii(pose: Pose, bank: DefectBank, side: int) -> Numbers:
     """Radius in pixels ``[B]`` within which each defect lies, in images whose shorter side is ``side``."""
     defects = [bank.defects[i] for i in chosen(pose.which, bank)]
-    diagonals = np.array([np.hypot(*d.pixels.shape[-2:]) * side / d.side for d in defects])
+    # As large as `DefectBank.fitted` makes them.
+    sizes = [[max(3, round(length * (side / d.side))) for length in d.pixels.shape[-2:]] for d in defects]
+    diagonals = np.array([np.hypot(*size) for size in sizes])
     stretched = np.sqrt(np.maximum(pose.stretch, 1 / pose.stretch))
     return diagonals / 2 * pose.scale * GRAIN[1] * stretched * (1 + 2 * pose.bend) + 2
 
