@@ -253,9 +253,8 @@ def _fit(defect: Defect, channels: int, side: int) -> Defect:
     factor = side / defect.side
     if factor == 1:
         return replace(defect, pixels=pixels, light=light, contrast=contrast)
-    size = [max(3, round(length * factor)) for length in pixels.shape[-2:]]
     both = torch.cat([pixels, defect.mask])[None]
-    resized = functional.interpolate(both, size, mode="bilinear", antialias=True)[0].clamp(0, 1)
+    resized = functional.interpolate(both, size_at(defect, side), mode="bilinear", antialias=True)[0].clamp(0, 1)
     return replace(
         defect,
         pixels=resized[:-1],
@@ -265,6 +264,12 @@ def _fit(defect: Defect, channels: int, side: int) -> Defect:
         grain=max(1.0, defect.grain * factor),
         side=side,
     )
+
+
+def size_at(defect: Defect, side: int) -> tuple[int, int]:
+    """Height and width that a defect is brought to in pictures whose shorter side is ``side``."""
+    height, width = (max(3, round(length * (side / defect.side))) for length in defect.pixels.shape[-2:])
+    return height, width
 
 
 def bank_in_channels(bank: DefectBank, channels: int) -> DefectBank:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from synth.blending import membrane
 from synth.masks import box_blur
 from synth.noise import Numbers, uniforms
-from synth.sources.defects import DefectBank, stacked
+from synth.sources.defects import DefectBank, size_at, stacked
 
 GRAIN = (0.8, 1.25)
 """How far the grain of the surroundings may change a defect's size."""
@@ -84,9 +84,7 @@ def chosen(which: Numbers, bank: DefectBank) -> list[int]:
 def radii(pose: Pose, bank: DefectBank, side: int) -> Numbers:
     """Radius in pixels ``[B]`` within which each defect lies, in images whose shorter side is ``side``."""
     defects = [bank.defects[i] for i in chosen(pose.which, bank)]
-    # As large as `DefectBank.fitted` makes them.
-    sizes = [[max(3, round(length * (side / d.side))) for length in d.pixels.shape[-2:]] for d in defects]
-    diagonals = np.array([np.hypot(*size) for size in sizes])
+    diagonals = np.array([np.hypot(*size_at(defect, side)) for defect in defects])
     stretched = np.sqrt(np.maximum(pose.stretch, 1 / pose.stretch))
     return diagonals / 2 * pose.scale * GRAIN[1] * stretched * (1 + 2 * pose.bend) + 2
 

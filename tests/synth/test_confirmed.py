@@ -18,7 +18,7 @@ from synth.families import Confirmed, Context, Family, Poisson
 from synth.families.base import select
 from synth.families.plain import from_plain, to_plain
 from synth.image_level import Recipe, Synthesizer
-from synth.sources.defects import DefectBank, bank_of, cut_defects
+from synth.sources.defects import DefectBank, bank_in_channels, bank_of, cut_defects
 from synth.sources.pasting import blend, frames, lay, surroundings
 from synth.windows import Cutter, Window
 
@@ -179,6 +179,19 @@ def test_a_defect_keeps_its_share_of_the_part_at_another_resolution() -> None:
         _, masks = Confirmed().apply(plates(8, side=side), parameters, Context(defects=bank))
         shares.append(masks.mean(dim=(1, 2, 3)))
     torch.testing.assert_close(shares[0], shares[1], rtol=0.35, atol=0.01)
+
+
+@pytest.mark.parametrize("side", [96, 140, 200])
+def test_a_bank_as_it_was_cut_paints_what_one_of_the_pictures_size_does(side: int) -> None:
+    bank = marked()
+    images, parameters = plates(6, channels=3, side=side), drawn(6, severity=0.8)
+    own = bank_in_channels(bank, 3)
+    assert [defect.side for defect in own.defects] == [defect.side for defect in bank.defects]
+    pixels, masks = Confirmed().apply(images, parameters, Context(defects=own))
+    fitted, fitted_masks = Confirmed().apply(images, parameters, Context(defects=bank.fitted(3, side)))
+    assert torch.equal(pixels, fitted)
+    assert torch.equal(masks, fitted_masks)
+    assert masks.any()
 
 
 @settings(max_examples=15, deadline=None)
