@@ -28,7 +28,7 @@ from learning.images.preprocessing import Preprocessing
 from learning.manifest import FORMAT, DefectsUsed, Manifest, Started, TrainingSet
 from learning.sealed import file_sha256, read_sealed, write_sealed
 from learning.thresholds import Promise, Threshold, ThresholdStore
-from learning.writable import check_writable
+from learning.writable import check_writable, share
 
 MANIFEST = "bundle.json"
 _EMBEDDINGS = "embeddings.safetensors"
@@ -231,8 +231,7 @@ class Bundle:
             save_embeddings(temporary, embeddings)
             files = sorted(file for file in temporary.rglob("*") if file.is_file())
             for file in files:
-                # safetensors writes for its owner alone; a bundle is copied and shared as a whole.
-                file.chmod((temporary.stat().st_mode & 0o666) | 0o600)
+                share(file)
             options = detector.config.model_dump(mode="json")
             manifest = Manifest(
                 detector=detector.name,

@@ -12,6 +12,7 @@ from learning.errors import BundleError, DataError
 from learning.images.pixels import read_image, read_mask
 from learning.images.records import ImageRecord
 from learning.sealed import file_sha256, read_sealed, seal, write_sealed
+from learning.writable import share
 from synth.foreground import foreground
 from synth.sources.defects import Defect, DefectBank, cut_defects
 
@@ -106,6 +107,7 @@ def save_bank(bank: DefectBank, folder: Path) -> None:
             tensors[f"{number}.{field}"] = getattr(defect, field).float().cpu().contiguous().clone()
     file = folder / f"defects-{uuid.uuid4().hex[:8]}.safetensors"
     save_file(tensors, file)
+    share(file)
     entries = [
         _Entry(**{field: getattr(defect, field) for field in _Entry.model_fields}).model_dump()
         for defect in bank.defects

@@ -1,4 +1,4 @@
-"""Whether a place can be written to, said before hours of work and not after."""
+"""Whether a place can be written to, said before hours of work and not after; and who may read what is there."""
 
 import tempfile
 from pathlib import Path
@@ -22,3 +22,8 @@ def check_writable(path: Path) -> None:
         why = "it is a file" if not there.is_dir() else (error.strerror or str(error)).lower()
         msg = f"{path} cannot be written, as {there} cannot be written to ({why}); choose another place"
         raise DataError(msg) from error
+
+
+def share(file: Path) -> None:
+    """Let those read a file who may read its folder: safetensors writes it for its owner alone."""
+    file.chmod((file.parent.stat().st_mode & 0o666) | 0o600)

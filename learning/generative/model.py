@@ -19,6 +19,7 @@ from learning.generative.patches import frame_sides, shifted, to_defect, to_patc
 from learning.prefetch import step_generator
 from learning.progress import Progress, silent
 from learning.sealed import file_sha256, read_sealed, write_sealed
+from learning.writable import share
 from synth.sources.defects import Defect, DefectBank
 
 LEAST_DEFECTS = 50
@@ -178,6 +179,7 @@ class DefectGenerator:
         folder.mkdir(parents=True, exist_ok=True)
         save_bank(self.bank, folder / "bank")
         save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, folder / _WEIGHTS)
+        share(folder / _WEIGHTS)
         facts = {
             "config": self.config.model_dump(),
             "steps": self.steps,

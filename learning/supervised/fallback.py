@@ -13,6 +13,7 @@ from learning.errors import BundleError
 from learning.fusion import Scale
 from learning.supervised.head import predict_score
 from learning.supervised.linear import LinearModel, fit_logistic
+from learning.writable import share
 
 _FILE = "fallback.safetensors"
 
@@ -103,6 +104,7 @@ class Fallback:
         if self.scale is not None:
             arrays["scale"] = np.array([*self.scale.detector, *self.scale.fallback])
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / _FILE)
+        share(folder / _FILE)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -38,6 +38,9 @@ BANK = DefectBank(
 
 def test_a_bank_survives_a_file(tmp_path: Path) -> None:
     save_bank(BANK, tmp_path / "bank")
+    # Who may read the folder may read what lies in it.
+    bank = tmp_path / "bank"
+    assert {file.stat().st_mode & 0o666 for file in bank.iterdir()} == {bank.stat().st_mode & 0o666}
     again = load_bank(tmp_path / "bank")
     for old, new in zip(BANK.defects, again.defects, strict=True):
         assert torch.equal(old.pixels, new.pixels)

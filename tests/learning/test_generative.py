@@ -63,13 +63,15 @@ def test_steps_and_seed_give_the_same_weights_and_they_survive_a_file(tmp_path: 
     assert torch.equal(first.patches(4), same.patches(4))
     other = DefectGenerator.train(bank, 3, seed=2, config=SMALL)
     assert not torch.equal(first.patches(4), other.patches(4))
-    first.save(tmp_path)
-    assert torch.equal(DefectGenerator.load(tmp_path).patches(4, seed=3), first.patches(4, seed=3))
-    assert first.history == DefectGenerator.load(tmp_path).history
-    weights = tmp_path / "weights.safetensors"
+    folder = tmp_path / "generator"
+    first.save(folder)
+    assert {file.stat().st_mode & 0o666 for file in folder.glob("*.*")} == {folder.stat().st_mode & 0o666}
+    assert torch.equal(DefectGenerator.load(folder).patches(4, seed=3), first.patches(4, seed=3))
+    assert first.history == DefectGenerator.load(folder).history
+    weights = folder / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(DataError, match="damaged"):
-        DefectGenerator.load(tmp_path)
+        DefectGenerator.load(folder)
     with pytest.raises(DataError, match="no generative source"):
         DefectGenerator.load(tmp_path / "nowhere")
 

@@ -112,6 +112,9 @@ def with_fallback(bundle: Bundle) -> tuple[Bundle, Fallback]:
 
 def test_with_a_fallback_both_decide(with_fallback: tuple[Bundle, Fallback], records: list[ImageRecord]) -> None:
     bundle, fallback = with_fallback
+    folder = bundle.fallback_folder("0001")
+    # Who may read the bundle may score with it.
+    assert {file.stat().st_mode & 0o666 for file in folder.iterdir()} == {folder.stat().st_mode & 0o666}
     found = list(score_records(Bundle.load(bundle.folder), records))
     second = fallback.predict(np.stack([item.embedding for item in found]))
     np.testing.assert_allclose([item.fallback_score for item in found], second)
