@@ -2,6 +2,7 @@
 
 import time
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -156,6 +157,9 @@ class DefectGenerator:
         draws = torch.Generator().manual_seed(seed)
         frames = frame_sides(self.bank)
         provenance = f"made by a network that learned from {len(self.bank)} confirmed defects"
+        kinds = {defect.label for defect in self.bank.defects}
+        # The network is told no kinds: of several, it is not known which of them a sample is.
+        kind = kinds.pop() if len(kinds) == 1 else ""
         made: list[Defect] = []
         for attempt in range(_ATTEMPTS):
             for patch in self.patches(count, seed + attempt * 7919):
@@ -166,7 +170,8 @@ class DefectGenerator:
                 index = int(torch.randint(len(self.bank), (1,), generator=draws))
                 factor = torch.empty(1).uniform_(*_SIZE, generator=draws).item()
                 frame = max(6, round(frames[index] * factor))
-                defect = to_defect(patch, self.bank.defects[index], frame, f"made-{seed}-{len(made)}", provenance)
+                like = replace(self.bank.defects[index], label=kind)
+                defect = to_defect(patch, like, frame, f"made-{seed}-{len(made)}", provenance)
                 if defect.mask.max() > _CERTAIN:  # made small, a faint patch may have no place that is surely defective
                     made.append(defect)
         if len(made) < count:

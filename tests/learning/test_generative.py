@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,8 @@ def test_samples_are_defects_of_the_sizes_that_were_confirmed(tmp_path: Path) ->
     assert len(load_bank(tmp_path / "bank")) == len(bank) + 12
     again = model.sample(12, seed=5)
     assert all(torch.equal(a.pixels, b.pixels) for a, b in zip(made.defects, again.defects, strict=True))
+    model.bank = DefectBank((replace(bank.defects[0], label="pit"), *bank.defects[1:]))
+    assert {defect.label for defect in model.sample(12, seed=5).defects} == {""}
     # It learned that spots are dark: inside the mask they are darker than their surroundings.
     inside = torch.stack([(d.pixels[0][d.mask[0] > 0.5] - 0.5).mean() for d in made.defects])
     assert inside.mean() < -0.05
