@@ -8,7 +8,7 @@ from curation.ledger import Ledger
 from learning.defects import cut_from_files
 from learning.errors import DataError
 from learning.progress import Progress, silent
-from synth.sources.defects import DefectBank, bank_of
+from synth.sources.defects import LARGEST_SHARE, SMALLEST_AREA, DefectBank, bank_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,10 @@ def harvest(
             left_out.append(str(error))
             continue
         if not cut:
-            left_out.append(f"{region.mask} marks nearly nothing, or nearly all of {region.image.path}")
+            left_out.append(
+                f"no region of {region.mask} has {SMALLEST_AREA} pixels or more, and {LARGEST_SHARE:.0%} or less "
+                f"of {region.image.path}"
+            )
         cuts.append(cut)
         progress(number + 1, len(regions), "cutting confirmed defects")
     return Harvest(bank_of(cuts), tuple(left_out))

@@ -18,6 +18,9 @@ from synth.sources.defects import Defect, DefectBank, cut_defects
 
 _FACTS = "defects.json"
 _TENSORS = "defects-*.safetensors"
+_LEFT_BEHIND = (_TENSORS, f".{_FACTS}.*", ".tmp*")
+"""What ``save_bank`` leaves when it is killed: pixels, half-written facts, and pixels that safetensors half wrote."""
+
 _FORMAT = 1
 
 
@@ -80,14 +83,14 @@ def cut_from_files(
 def check_bank_place(folder: Path) -> None:
     """Refuse to write a bank over something else.
 
-    A folder with nothing but pixels is what was left when ``save_bank`` was killed, and is taken.
+    A folder with nothing but what ``save_bank`` leaves when it is killed is taken.
 
     Raises:
         DataError: If the folder holds something else.
     """
     if not folder.exists() or (folder / _FACTS).is_file():
         return
-    if not folder.is_dir() or set(folder.iterdir()) - set(folder.glob(_TENSORS)):
+    if not folder.is_dir() or set(folder.iterdir()) - set(_left_behind(folder)):
         msg = f"{folder} exists and is no bank of defects; it is left alone: choose another folder"
         raise DataError(msg)
 
@@ -114,9 +117,13 @@ def save_bank(bank: DefectBank, folder: Path) -> None:
     ]
     facts = {"format": _FORMAT, "tensors": file.name, "tensors_sha256": file_sha256(file), "defects": entries}
     write_sealed(folder / _FACTS, facts)
-    for old in folder.glob(_TENSORS):
+    for old in _left_behind(folder):
         if old != file:
             old.unlink()
+
+
+def _left_behind(folder: Path) -> list[Path]:
+    return [path for pattern in _LEFT_BEHIND for path in folder.glob(pattern) if path.is_file()]
 
 
 def load_bank(folder: Path) -> DefectBank:

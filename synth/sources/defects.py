@@ -22,8 +22,10 @@ _MARGINS = (4, 48)
 _BRIDGE = 2
 """Marked regions no further apart than twice this many pixels are one defect: brushes leave gaps in cracks."""
 
-_SMALLEST_AREA = 4
-_LARGEST_SHARE = 0.4
+SMALLEST_AREA = 4
+"""Pixels that a region has at least."""
+
+LARGEST_SHARE = 0.4
 """A region that covers more of its image has no surroundings to be matched by."""
 
 _NOTICED = (1.0, 2.5)
@@ -159,7 +161,7 @@ def cut_defects(
     found: list[Defect] = []
     for number in range(1, count + 1):
         region = marked & (regions == number)
-        if _SMALLEST_AREA <= region.sum() <= _LARGEST_SHARE * region.size:
+        if SMALLEST_AREA <= region.sum() <= LARGEST_SHARE * region.size:
             cut = _cut(image, torch.from_numpy(region), sound)
             found.append(
                 replace(
@@ -233,7 +235,7 @@ def _soften(pixels: Tensor, inside: Tensor, light: Tensor, contrast: Tensor) -> 
     low, high = _NOTICED
     noticed = ((deviation - low) / (high - low)).clamp(0, 1)
     solid = torch.from_numpy(ndimage.binary_fill_holes((noticed > 0.5).numpy() & inside.numpy()))
-    if solid.sum() < max(_SMALLEST_AREA, 0.05 * int(inside.sum())):
+    if solid.sum() < max(SMALLEST_AREA, 0.05 * int(inside.sum())):
         return _feathered(inside.float())[None]
     return _feathered(torch.maximum(noticed * inside, solid.float()))[None]
 

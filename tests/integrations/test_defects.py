@@ -51,3 +51,32 @@ def test_a_folder_of_something_else_is_refused_before_a_network_learns(ledger: P
     asked = ("defects", "--ledger", ledger, "--made", 5, "--out")
     assert "exists and is no bank of defects" in mistake(*asked, tmp_path)
     assert "too few to learn from" in mistake(*asked, tmp_path / "bank").replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("mask", "says"),
+    [
+        (np.full((32, 64), 255, np.uint8), "64 × 32 pixels, but its image is 64 × 64"),
+        (np.zeros((64, 64), np.uint8), "no region of"),
+        (np.full((64, 64), 255, np.uint8), "40% or less"),
+    ],
+)
+def test_a_mask_that_nothing_can_be_cut_by_is_named_and_no_bank_is_written(
+    ledger: Path, tmp_path: Path, mask: np.ndarray, says: str
+) -> None:
+    Image.fromarray(np.full((64, 64), 130, np.uint8)).save(tmp_path / "other.png")
+    Image.fromarray(mask).save(tmp_path / "wrong.png")
+    alone = tmp_path / "alone.db"
+    for place in (ledger, alone):
+        with Ledger.open(place) as opened:
+            (image_id,) = opened.add_images([ImageEntry(tmp_path / "other.png")])
+            said = VerdictEntry(
+                None, image_id, "ann", "defect", "2026-01-01T00:00:00Z", "t", "2", "1", tmp_path / "wrong.png"
+            )
+            opened.record_verdicts([said])
+    bank, (why,) = defect_bank(str(ledger))
+    assert [defect.provenance for defect in bank.defects] == ["verdict 1 of ann"]
+    assert "wrong.png" in why
+    assert says in why
+    assert says in " ".join(mistake("defects", "--ledger", alone, "--out", tmp_path / "bank").split())
+    assert not (tmp_path / "bank").exists()

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -96,12 +98,40 @@ def test_what_a_network_made_is_left_out_where_it_learnt_from_a_part_that_is_hel
     assert ([d.name for d in kept.defects], left_out) == (["a"], ["b", "made-0"])
 
 
-def test_a_bank_is_written_where_one_was_being_written_when_it_was_killed(tmp_path: Path) -> None:
-    save_bank(BANK, tmp_path)
-    (tmp_path / "defects.json").unlink()
-    save_bank(BANK, tmp_path)
-    assert len(load_bank(tmp_path)) == 2
-    assert len(list(tmp_path.iterdir())) == 2
+_KILLED = """
+import os, resource, signal, sys
+from pathlib import Path
+from learning.defects import load_bank, save_bank
+
+bank = load_bank(Path(sys.argv[2]))
+if sys.argv[1] == "pixels":
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+else:
+    os.fsync = lambda stream: os.kill(os.getpid(), signal.SIGKILL)
+save_bank(bank, Path(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("written", ["pixels", "facts"])
+def test_a_bank_is_written_where_one_was_being_written_when_it_was_killed(tmp_path: Path, written: str) -> None:
+    save_bank(BANK, tmp_path / "source")
+    save_bank(DefectBank(BANK.defects[:1]), tmp_path / "old")
+    for folder in (tmp_path / "new", tmp_path / "old"):
+        killed = subprocess.run([sys.executable, "-c", _KILLED, written, tmp_path / "source", folder], check=False)
+        assert killed.returncode < 0
+        assert any(file.name.startswith(".") for file in folder.iterdir())
+    assert len(load_bank(tmp_path / "old")) == 1
+    for folder in (tmp_path / "new", tmp_path / "old"):
+        save_bank(BANK, folder)
+        assert len(load_bank(folder)) == 2
+        assert len(list(folder.iterdir())) == 2
+
+
+def test_a_bank_is_not_written_beside_hidden_files_of_others(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(DataError, match="left alone"):
+        save_bank(BANK, tmp_path)
 
 
 def test_sources_draw_confirmed_defects_often_and_other_families_as_they_are(tmp_path: Path) -> None:

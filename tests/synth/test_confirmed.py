@@ -195,17 +195,35 @@ def test_a_bank_as_it_was_cut_paints_what_one_of_the_pictures_size_does(side: in
 
 
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 2**31 - 1), channels=st.sampled_from([1, 3]), level=st.floats(0.05, 0.95))
-def test_mask_is_the_change_and_lies_on_the_part(seed: int, channels: int, level: float) -> None:
-    images = plates(4, channels, level=level)
+@given(
+    seed=st.integers(0, 2**31 - 1),
+    channels=st.sampled_from([1, 3]),
+    level=st.floats(0.05, 0.95),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_mask_is_the_change_and_lies_on_the_part(seed: int, channels: int, level: float, dtype: torch.dtype) -> None:
+    images = plates(4, channels, level=level, grain=0.1).to(dtype)
+    before = images.clone()
     foreground = disc(96, 30).float().expand(4, 1, -1, -1)
     flawed, masks = Confirmed().apply(images, drawn(4, seed), Context(foreground, defects=marked(channels)))
+    assert torch.equal(images, before)
+    assert flawed.shape == images.shape
+    assert flawed.dtype == masks.dtype == dtype
     levels = (flawed * 255).round() - (images * 255).round()
     assert torch.equal(masks > 0, levels.abs().amax(dim=1, keepdim=True) >= 3)
     assert not (masks * (1 - foreground)).any()
     assert torch.equal(torch.where(foreground > 0, images, flawed), images)
     assert flawed.min() >= 0
     assert flawed.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "foreground", "says"),
+    [((1, 1), None, "too small"), ((40, 7), None, "too small"), ((16, 16), torch.zeros(1, 1, 16, 16), "empty")],
+)
+def test_what_no_defect_can_be_laid_on_is_refused(size: tuple[int, int], foreground: Tensor | None, says: str) -> None:
+    with pytest.raises(SynthError, match=says):
+        Confirmed().apply(torch.rand(1, 1, *size), drawn(1), Context(foreground, defects=marked()))
 
 
 def test_one_seed_is_one_flaw_and_a_batch_is_its_images_one_by_one() -> None:

@@ -54,8 +54,9 @@ def test_mask_is_exactly_where_the_image_visibly_changed(name: str, channels: in
 
 
 @family_names
-def test_masks_of_16_bit_pictures_are_seen_on_their_levels(name: str) -> None:
-    images = (good_parts(8, 1, (64, 64)) * 65535 + 7).round() / 65535
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_masks_of_16_bit_pictures_are_seen_on_their_levels(name: str, dtype: torch.dtype) -> None:
+    images = (good_parts(8, 1, (64, 64)).to(dtype) * 65535 + 7).round() / 65535
     flawed, masks = FAMILIES[name]().apply(images, drawn(name), Context(depth=16))
     levels = (flawed * 65535).round().int() - (images * 65535).round().int()
     assert torch.equal(masks.bool(), levels.abs() >= 3 * 257)
@@ -86,16 +87,27 @@ def test_a_large_picture_has_the_same_flaw_and_only_there(name: str) -> None:
     channels=st.sampled_from([1, 3]),
     others=st.booleans(),
     dtype=st.sampled_from([torch.float32, torch.float64]),
+    contrast=st.sampled_from([0.3, 1.0]),
 )
 def test_any_drawn_flaw_keeps_to_range_and_foreground_and_its_mask_is_the_change(
-    name: str, seed: int, severity: float, size: tuple[int, int], channels: int, others: bool, dtype: torch.dtype
+    name: str,
+    seed: int,
+    severity: float,
+    size: tuple[int, int],
+    channels: int,
+    others: bool,
+    dtype: torch.dtype,
+    contrast: float,
 ) -> None:
-    images = good_parts(3, channels, size, seed=seed).to(dtype)
+    # Up to black and white, where what is painted would leave the range.
+    images = ((good_parts(3, channels, size, seed=seed).to(dtype) - 0.5) * (contrast / 0.3) + 0.5).clamp(0, 1)
+    before = images.clone()
     foreground, sources = disc(3, size), good_parts(2, channels, size, seed=seed + 1).to(dtype) if others else None
     parameters = FAMILIES[name]().draw(Generator().manual_seed(seed), 3, torch.full((3,), severity))
     flawed, masks = FAMILIES[name]().apply(images, parameters, Context(foreground, sources))
+    assert torch.equal(images, before)
     assert flawed.shape == images.shape
-    assert flawed.dtype == images.dtype
+    assert flawed.dtype == masks.dtype == images.dtype
     assert torch.isfinite(flawed).all()
     assert flawed.min() >= 0
     assert flawed.max() <= 1
@@ -166,6 +178,14 @@ def test_flaws_land_on_a_part_that_is_small_in_its_image(name: str) -> None:
 
 
 @family_names
+def test_one_empty_foreground_of_a_batch_is_refused(name: str) -> None:
+    foreground = torch.ones(3, 1, 16, 16)
+    foreground[1] = 0
+    with pytest.raises(SynthError, match="image 1 is empty"):
+        FAMILIES[name]().apply(good_parts(3, 1, (16, 16)), drawn(name, 3), Context(foreground))
+
+
+@family_names
 @pytest.mark.parametrize(
     ("images", "context", "says"),
     [
@@ -177,7 +197,8 @@ def test_flaws_land_on_a_part_that_is_small_in_its_image(name: str) -> None:
         (torch.zeros(1, 1, 16, 16, dtype=torch.uint8), Context(), "floating point"),
         (torch.full((1, 1, 16, 16), 255.0), Context(), "0..1"),
         (torch.full((1, 1, 16, 16), float("nan")), Context(), "0..1"),
-        (torch.rand(1, 1, 16, 16), Context(torch.zeros(1, 1, 16, 16)), "empty"),
+        (torch.full((1, 1, 16, 16), -0.1, dtype=torch.float64), Context(), "0..1"),
+        (torch.rand(1, 1, 16, 16), Context(torch.zeros(1, 1, 16, 16)), "image 0 is empty"),
         (torch.rand(1, 1, 16, 16), Context(torch.ones(1, 1, 8, 16)), "does not fit"),
         (torch.rand(1, 1, 16, 16), Context(sources=torch.rand(2, 3, 16, 16)), "channels"),
     ],
