@@ -315,6 +315,27 @@ def test_a_tiny_part_and_a_defect_larger_than_it_can_be_painted() -> None:
     assert torch.isfinite(small).all()
 
 
+def test_poisson_patches_take_their_light_from_the_part_alone() -> None:
+    images, foreground = plates(12), disc(96, 30).float().expand(12, 1, -1, -1)
+    elsewhere = torch.where(foreground > 0, images, 0.95)
+    parameters = Poisson().draw(Generator().manual_seed(0), 12, torch.full((12,), 0.8))
+    found = [Poisson().apply(one, parameters, Context(foreground, plates(4, level=0.3))) for one in (images, elsewhere)]
+    (pixels, masks), (others, same) = found
+    assert masks.flatten(1).any(dim=1).all()
+    assert torch.equal(masks, same)
+    assert torch.equal(pixels * foreground, others * foreground)
+
+
+def test_of_a_soft_foreground_what_is_more_likely_part_than_not_counts() -> None:
+    images, foreground = plates(4), disc(96, 30).float().expand(4, 1, -1, -1)
+    context = Context(foreground, defects=marked())
+    expected = Confirmed().apply(images, drawn(4), context)
+    found = Confirmed().apply(images, drawn(4), replace(context, foreground=(0.2 + 0.4 * foreground)))
+    assert torch.equal(found[0], expected[0])
+    with pytest.raises(SynthError, match="is empty"):
+        Confirmed().apply(images, drawn(4), replace(context, foreground=0.5 * foreground))
+
+
 @pytest.mark.parametrize("family", [Confirmed(), Poisson()], ids=lambda family: family.name)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("part", [None, disc(96, 40)])
