@@ -118,6 +118,17 @@ def test_any_drawn_flaw_keeps_to_range_and_foreground_and_its_mask_is_the_change
 
 
 @family_names
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_on_pictures_of_black_and_white_alone_flaws_stay_in_range(name: str, dtype: torch.dtype) -> None:
+    images = torch.rand(8, 1, 64, 64, generator=Generator().manual_seed(1), dtype=dtype).round() * 0.98 + 0.01
+    parameters = FAMILIES[name]().draw(Generator().manual_seed(0), 8, torch.ones(8))
+    flawed, masks = FAMILIES[name]().apply(images, parameters, Context(sources=images[:4]))
+    assert flawed.min() >= 0
+    assert flawed.max() <= 1
+    assert masks.any()
+
+
+@family_names
 def test_one_seed_gives_one_set_of_flaws(name: str) -> None:
     first, same, other = drawn(name, seed=3), drawn(name, seed=3), drawn(name, seed=4)
     for field in fields(first):
