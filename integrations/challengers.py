@@ -18,7 +18,14 @@ from learning.origins import thresholds_by_origin
 from learning.progress import Progress, silent
 from learning.relearn import Confirmed, Costs, relearn
 from learning.starts import Start
-from learning.thresholds import FromSomewhere, OriginKind, Threshold, conformal_threshold, smallest_promise
+from learning.thresholds import (
+    FromSomewhere,
+    OriginKind,
+    Origins,
+    Threshold,
+    conformal_threshold,
+    smallest_promise,
+)
 from learning.training import train_on_records
 
 if TYPE_CHECKING:
@@ -243,16 +250,16 @@ def _set_own_values(bundle: Bundle, by: OriginKind, limit: float) -> None:
     """A value for each camera or lot, with the fallback that was chosen; one for all where parts are too few."""
     current = bundle.thresholds.current()
     calibration = calibration_decisions(bundle, current)
+    limit, confidence = _carried(bundle, limit), current.promise.confidence
+    origins: Origins | None = None
     try:
-        value, promise, origins = thresholds_by_origin(
-            calibration, by, _carried(bundle, limit), current.promise.confidence
-        )
-    except (BundleError, PromiseError) as why:
-        reason = f"{current.reason}; one value for every {by}, unlike the champion's: {why}"
-        own = current.model_copy(update={"reason": reason, "parent": current.version})
-    else:
+        value, promise, origins = thresholds_by_origin(calibration, by, limit, confidence)
         reason = f"a value for each {by}, as the champion has them, by the calibration parts"
-        own = Threshold(
+    except (BundleError, PromiseError) as why:
+        value, promise = current.value, current.promise
+        reason = f"{current.reason}; one value for every {by}, unlike the champion's: {why}"
+    bundle.thresholds.add(
+        Threshold(
             value=value,
             promise=promise,
             fallback=current.fallback,
@@ -260,7 +267,7 @@ def _set_own_values(bundle: Bundle, by: OriginKind, limit: float) -> None:
             parent=current.version,
             origins=origins,
         )
-    bundle.thresholds.add(own)
+    )
 
 
 def _carried(bundle: Bundle, limit: float) -> float:
