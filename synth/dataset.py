@@ -320,9 +320,7 @@ def _context(
     return context, float(trust[0])
 
 
-@lru_cache(maxsize=4)
-def _in_channels(defects: DefectBank, channels: int) -> DefectBank:
-    return bank_in_channels(defects, channels)
+_in_channels = lru_cache(maxsize=4)(bank_in_channels)
 
 
 def _digest(defects: DefectBank | None) -> str:

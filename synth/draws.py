@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from synth.noise import Numbers
 
-DRAWS = 7
+DRAWS = 8
 """Raised when the same seed gives other flaws, or the same parameters other pixels, than before: a set is not gone on
 with in another way, and a manifest is not replayed to other pixels."""
 
