@@ -20,11 +20,15 @@ from torch import Tensor, nn
 
 from learning.detectors.base import Budget
 from learning.machine import cpu_name
+from learning.muon import Muon
 from learning.prefetch import alone, makers, prefetch, step_generator
 from learning.progress import Progress, silent
 
 CHECKPOINT_SECONDS = 60.0
 """How much work a kill can cost at most, when a checkpoint folder is given."""
+
+_KERNEL = 4
+"""Dimensions of a convolution's weights."""
 
 
 def _not_about_precision(record: logging.LogRecord) -> bool:
@@ -138,6 +142,7 @@ def train(
     weight_decay: float = 0.01,
     ema_decay: float = 0.995,
     betas: tuple[float, float] = (0.9, 0.999),
+    muon: bool = False,
     device: str = "cpu",
     progress: Progress = silent,
     checkpoint: Path | None = None,
@@ -147,16 +152,17 @@ def train(
     """Train a model in place; it ends with the exponential moving average of its weights.
 
     Args:
-        model: Trained with AdamW (Loshchilov & Hutter, 2019).
+        model: Trained with AdamW (Loshchilov & Hutter, 2019), its convolutions with Muon where that is asked for.
         make_batch: Makes the batch of a step from that step's generator; called ahead, in another thread, so that
             data and synthesis stay off the critical path.
         compute_losses: Named losses of a batch; their sum is minimised.
         budget: Minutes count from the first call, those before an interruption included.
         seed: Every random choice follows from it.
         schedule: Learning rate over the budget.
-        weight_decay: Of AdamW.
+        weight_decay: Of both.
         ema_decay: Decay of the moving average, ramped up over the first steps.
         betas: Of AdamW; adversaries take a lower first one than others, as in DCGAN.
+        muon: Move the kernels of convolutions by ``Muon``, at the same learning rate.
         device: ``cpu`` or ``cuda``.
         progress: Told the fraction of the budget that is used.
         checkpoint: Folder for the state of an interrupted run, which the next call goes on from. Deleted at the end.
@@ -168,13 +174,19 @@ def train(
     """
     computed_in = precision(device)
     fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=computed_in)  # type: ignore[arg-type]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.peak, betas=betas, weight_decay=weight_decay)
+    kernels = [weight for weight in model.parameters() if muon and weight.ndim == _KERNEL]
+    others = [weight for weight in model.parameters() if not (muon and weight.ndim == _KERNEL)]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(others, lr=schedule.peak, betas=betas, weight_decay=weight_decay)
+    ]
+    if kernels:
+        optimizers.append(Muon(kernels, lr=schedule.peak, weight_decay=weight_decay))
     averaged = deepcopy(model)
-    wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
+    wrapped, *wrapped_optimizers = fabric.setup(model, *optimizers)
     averaged.to(fabric.device).eval()
 
-    fingerprint = _fingerprint(seed, budget, computed_in, model, callback)
-    state = _Checkpoint(checkpoint, model, averaged, optimizer, callback, fingerprint)
+    fingerprint = _fingerprint(seed, budget, computed_in, model, optimizers, callback)
+    state = _Checkpoint(checkpoint, model, averaged, optimizers, callback, fingerprint)
     step, before = state.restore()
     started = saved = time.monotonic()
 
@@ -195,15 +207,18 @@ def train(
     batches = prefetch(make_batch, seed, step, callback.every if callback else None, makers(device))
     with _Interrupt() as interrupt, alone(makers(device)), closing(batches):
         while (done := fraction()) < 1:
-            for group in optimizer.param_groups:
-                group["lr"] = schedule.rate(done)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = schedule.rate(done)
             asked = time.monotonic()
             batch = next(batches)
             waited += time.monotonic() - asked
             losses = compute_losses(wrapped, batch)
-            wrapped_optimizer.zero_grad()
+            for wrapped_optimizer in wrapped_optimizers:
+                wrapped_optimizer.zero_grad()
             fabric.backward(torch.stack(list(losses.values())).sum())
-            wrapped_optimizer.step()
+            for wrapped_optimizer in wrapped_optimizers:
+                wrapped_optimizer.step()
             step += 1
             _average(averaged, model, min(ema_decay, step / (step + 10)))
             if callback is not None and step % callback.every == 0:
@@ -261,12 +276,20 @@ def _average(averaged: nn.Module, model: nn.Module, decay: float) -> None:
             mean.copy_(value)
 
 
-def _fingerprint(seed: int, budget: Budget, computed_in: str, model: nn.Module, callback: Callback | None) -> str:
+def _fingerprint(
+    seed: int,
+    budget: Budget,
+    computed_in: str,
+    model: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    callback: Callback | None,
+) -> str:
     """What has to be the same for a checkpoint to be gone on from."""
+    names = "+".join(type(optimizer).__name__ for optimizer in optimizers)
     state = model.state_dict() | (callback.state_dict() if callback else {})
     shapes = ",".join(f"{name}:{tuple(value.shape)}" for name, value in state.items())
     # Minutes are what is left after reading the data, which differs from run to run.
-    return f"{seed}|{budget.steps}|{computed_in}|{shapes}"
+    return f"{seed}|{budget.steps}|{computed_in}|{names}|{shapes}"
 
 
 class _Checkpoint:
@@ -277,14 +300,14 @@ class _Checkpoint:
         folder: Path | None,
         model: nn.Module,
         averaged: nn.Module,
-        optimizer: torch.optim.AdamW,
+        optimizers: list[torch.optim.Optimizer],
         callback: Callback | None,
         fingerprint: str,
     ) -> None:
         self.file = folder / "checkpoint.safetensors" if folder else None
         self.model = model
         self.averaged = averaged
-        self.optimizer = optimizer
+        self.optimizers = optimizers
         self.callback = callback
         self.fingerprint = fingerprint
 
@@ -294,8 +317,9 @@ class _Checkpoint:
             return
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
-        for i, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{name}": value for name, value in values.items()}
+        for number, optimizer in enumerate(self.optimizers):
+            for i, values in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{number}.{i}.{name}": value for name, value in values.items()}
         if self.callback is not None:
             tensors |= {f"callback.{name}": value for name, value in self.callback.state_dict().items()}
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -318,11 +342,12 @@ class _Checkpoint:
             return 0, 0.0
         self.model.load_state_dict(_part(tensors, "model."))
         self.averaged.load_state_dict(_part(tensors, "averaged."))
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in _part(tensors, "optimizer.").items():
-            index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        for number, optimizer in enumerate(self.optimizers):
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in _part(tensors, f"optimizer.{number}.").items():
+                index, name = key.split(".", 1)
+                state.setdefault(int(index), {})[name] = value
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
         if self.callback is not None:
             self.callback.load_state_dict(_part(tensors, "callback."))
         return int(metadata["step"]), float(metadata["seconds"])

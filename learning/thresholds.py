@@ -395,8 +395,13 @@ def least_cost_value(
         cost_false_reject: Of a good part that is rejected.
 
     Returns:
-        A value in the middle between neighbouring scores, or one that rejects all or none. Where several cost the
-        same the lowest is returned, as defects that nobody has met yet cost too.
+        A value between neighbouring scores, or one that rejects all or none. Where several cost the same the lowest
+        is returned, as defects that nobody has met yet cost too.
+
+        Between two neighbours nobody has decided on anything. Good parts are taken to thin out evenly from the lower
+        to the higher one, and defective ones the other way: a share x of the way up costs
+        ``cost_false_reject * (1 - x)**2 + cost_escape * x**2``, which is least at ``x = cost_false_reject /
+        (cost_false_reject + cost_escape)``. The dearer an escape, the nearer to the parts that are accepted.
     """
     values, defective = _checked(scores), np.asarray(labels, dtype=bool)
     weight = np.asarray(weights, dtype=np.float64)
@@ -419,18 +424,15 @@ def least_cost_value(
         return float(np.nextafter(levels[0], -np.inf))
     if best == len(levels):
         return float(levels[-1])
-    return _between(float(levels[best - 1]), float(levels[best]))
+    low, high = float(levels[best - 1]), float(levels[best])
+    # Not both are zero here: rejecting all would cost as little.
+    share = cost_false_reject / (cost_escape + cost_false_reject)
+    return min(low + (high - low) * share, float(np.nextafter(high, -np.inf)))
 
 
 def percent(share: float) -> str:
     """A limit in words, rounded up to 1/100 %, so that no more is promised than holds."""
     return f"{math.ceil(share * 1e4 - 1e-6) / 100:g} %"
-
-
-def _between(low: float, high: float) -> float:
-    """Middle of two scores; the lower one where no number lies between them."""
-    middle = low + (high - low) / 2
-    return middle if low <= middle < high else low
 
 
 def _keeps(exceedances: int | NDArray[np.int64], n: int, limit: float, confidence: float) -> NDArray[np.bool_]:

@@ -160,6 +160,31 @@ def test_weights_count() -> None:
     assert least_cost_value(scores, labels, [1, 10, 1], 1, 1) == 1.5
     assert least_cost_value(scores, labels, [1, 1, 10], 1, 1) == 3.0
     assert least_cost_value([1.0], [True], [1], 1, 1) < 1
+
+
+@pytest.mark.parametrize(
+    ("escape", "false_reject", "share"), [(20, 1, 1 / 21), (1, 1, 0.5), (1, 3, 0.75), (1, 0, 0.0), (0, 1, 1.0)]
+)
+def test_in_a_gap_the_dearer_mistake_is_kept_farther_off(escape: float, false_reject: float, share: float) -> None:
+    value = least_cost_value([1.0, 3.0], [False, True], [1, 1], escape, false_reject)
+    assert value == pytest.approx(1 + 2 * share)
+    assert value < 3
+    x = np.linspace(0, 1, 1001)
+    assert x[np.argmin(false_reject * (1 - x) ** 2 + escape * x**2)] == pytest.approx(share, abs=1e-3)
+
+
+def test_where_nothing_costs_anything_all_is_rejected() -> None:
+    assert least_cost_value([1.0, 3.0], [False, True], [1, 1], 0, 0) < 1
+
+
+def test_a_value_between_scores_next_to_each_other_still_parts_them() -> None:
+    low = 1.0
+    high = float(np.nextafter(low, 2))
+    assert low <= least_cost_value([low, high], [False, True], [1, 1], 1, 20) < high
+    assert 0 <= least_cost_value([0.0, 5e-324], [False, True], [1, 1], 1, 20) < 5e-324
+
+
+def test_costs_take_weights_and_scores_of_one_length() -> None:
     with pytest.raises(ValueError, match="one length"):
         least_cost_value([], [], [], 1, 1)
     with pytest.raises(ValueError, match="above zero"):

@@ -187,6 +187,7 @@ class Segment(Detector):
             seed,
             Schedule(options.learning_rate * (1.0 if start is None else _GENTLER)),
             weight_decay=options.weight_decay,
+            muon=True,
             progress=progress,
             checkpoint=checkpoint,
             device=self.device,
