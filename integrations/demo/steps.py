@@ -46,6 +46,9 @@ _SHARES: dict[Any, float] = {"train": 0.4, "selection": 0.1, "calibration": 0.5}
 """Many parts calibrate, so that there is a promise worth having and room to move the threshold within it."""
 
 
+_CLARITY = 1.0
+"""As many defects are hardly visible as are clear: of real ones most detectors let more through than of clear ones."""
+
 _SIZE = 128
 """Square root of the pixels that a detector sees: in a minute or two, more steps are worth more than more pixels."""
 
@@ -115,6 +118,7 @@ def make_parts(demo: Demo) -> dict[str, Any]:
         good=settings.good,
         stream=settings.stream,
         defect_rate=settings.defect_rate,
+        clarity=_CLARITY,
         seed=settings.seed,
         size=settings.size,
         progress=demo.progress,

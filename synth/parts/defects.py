@@ -248,9 +248,13 @@ DEFECTS: Mapping[str, Mapping[str, Defect]] = {
 """What can go wrong with each kind of part."""
 
 
-def draw_severity(rng: np.random.Generator) -> float:
-    """Severity of a defect as a line meets it, 0..1: most are clear, some middling, few hardly visible."""
-    return float(rng.beta(3.5, 1.0))
+MOSTLY_CLEAR = 3.5
+"""Severities of a line whose inspectors overlook hardly anything: most are clear, some middling, few hardly visible."""
+
+
+def draw_severity(rng: np.random.Generator, clarity: float = MOSTLY_CLEAR) -> float:
+    """Severity of a defect, 0..1, of Beta(``clarity``, 1): of 1, hardly visible ones are as many as clear ones."""
+    return float(rng.beta(clarity, 1.0))
 
 
 def _body(part: Part) -> tuple[float, float, float]:

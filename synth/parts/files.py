@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from synth.errors import SynthError
+from synth.parts.defects import MOSTLY_CLEAR
 from synth.parts.kinds import make_part
 from synth.parts.lots import Lot
 
@@ -46,6 +47,7 @@ class Item:
         defect: What is wrong with it, or None.
         masks: Where its masks go, where it is defective.
         time: When it came off the line.
+        clarity: What its severity is drawn by.
     """
 
     names: Sequence[str]
@@ -56,6 +58,7 @@ class Item:
     defect: str | None = None
     masks: Sequence[str] = ()
     time: str = ""
+    clarity: float = MOSTLY_CLEAR
 
     @property
     def part(self) -> str:
@@ -97,7 +100,9 @@ def write_folder(
     for done, item in enumerate(items):
         progress(done, len(items), "making parts")
         rng = np.random.default_rng(item.rng_key)
-        picture = make_part(item.kind, item.lot, rng, defect=item.defect, size=size, exposures=exposures)
+        picture = make_part(
+            item.kind, item.lot, rng, defect=item.defect, clarity=item.clarity, size=size, exposures=exposures
+        )
         severities[item.part] = picture.severity
         for name, image in zip(item.names, picture.images, strict=True):
             _save(partial / name, image)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from synth.errors import SynthError
 from synth.parts import board, fastener, label, tile
 from synth.parts.camera import another_exposure, draw_camera, photograph
-from synth.parts.defects import DEFECTS, draw_severity
+from synth.parts.defects import DEFECTS, MOSTLY_CLEAR, draw_severity
 from synth.parts.lots import Lot
 from synth.parts.marks import Part
 from synth.parts.scene import Scene
@@ -79,6 +79,7 @@ def make_part(
     *,
     defect: str | None = None,
     severity: float | None = None,
+    clarity: float = MOSTLY_CLEAR,
     size: int = 256,
     exposures: int = 1,
 ) -> Picture:
@@ -89,7 +90,8 @@ def make_part(
         lot: The lot it comes from.
         rng: Everything follows from it.
         defect: One of the kind's ``DEFECTS``, or None for a good part.
-        severity: 0..1; drawn as lines meet it where None.
+        severity: 0..1; drawn where None.
+        clarity: What it is drawn by; see ``draw_severity``.
         size: Side of the picture in pixels, at least ``SMALLEST``.
         exposures: Pictures of the same part, lit from different sides.
 
@@ -114,7 +116,7 @@ def make_part(
         return Picture(good, [np.zeros(image.shape, dtype=bool) for image in good], "good", 0.0)
 
     part = Part(plan, scene, lambda changed: station.build(changed, rendered))
-    degree = draw_severity(rng) if severity is None else severity
+    degree = draw_severity(rng, clarity) if severity is None else severity
     while True:
         flawed = DEFECTS[kind][defect](part, rng, degree)
         images = [photograph(flawed, camera, size) for camera in cameras]

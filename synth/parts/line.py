@@ -1,13 +1,15 @@
 """A small production line on disk: good parts to learn from, and streams of parts that come off it."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
 from synth.errors import SynthError
-from synth.parts.defects import DEFECTS
+from synth.parts.defects import DEFECTS, MOSTLY_CLEAR
 from synth.parts.files import Item, Progress, Table, silent, write_folder
 from synth.parts.kinds import KINDS, checked_kind
 from synth.parts.lots import Lot, draw_lot
@@ -34,6 +36,7 @@ def make_line(
     streams: int = 2,
     defect_rate: float = 0.3,
     exposures: int = 1,
+    clarity: float = MOSTLY_CLEAR,
     seed: int = 0,
     size: int = 256,
     progress: Progress = silent,
@@ -52,6 +55,8 @@ def make_line(
         streams: Number of streams.
         defect_rate: Share of the parts in a stream that are defective, 0..1, exact up to rounding.
         exposures: Pictures of each part, lit from different sides.
+        clarity: How clear the defects are, above 0: 1 for all severities alike, more for clearer ones; see
+            ``draw_severity``.
         seed: The same seed and arguments give the same bytes.
         size: Side of the pictures in pixels.
         progress: Told how far it is.
@@ -63,6 +68,9 @@ def make_line(
         SynthError: If an argument is out of range, or the folder holds something that was not made here.
     """
     _check(kinds, {"good": good, "stream": stream}, streams=streams, exposures=exposures, defect_rate=defect_rate)
+    if not 0 < clarity < math.inf:
+        msg = f"clarity is {clarity}; it is a number above 0, such as 1"
+        raise SynthError(msg)
     items = [
         Item(
             names=_names(f"train/good/{kind}_{i:04d}", exposures),
@@ -77,6 +85,7 @@ def make_line(
     tables = [Table("groups.csv", ("image", "group"), [(n, i.part) for i in items for n in i.names])]
     for number in range(1, streams + 1):
         came_off = _stream(kinds, number, good, stream, defect_rate, exposures, seed)
+        came_off = [replace(item, clarity=clarity) for item in came_off]
         items += came_off
         tables += stream_tables(f"stream_{number}", came_off)
     arguments = {
@@ -86,6 +95,7 @@ def make_line(
         "streams": streams,
         "defect_rate": defect_rate,
         "exposures": exposures,
+        "clarity": clarity,
         "seed": seed,
         "size": size,
     }

@@ -113,6 +113,27 @@ def test_a_line_is_read_by_the_readers_and_its_streams_hide_the_truth(tmp_path: 
     assert {r.path.name for r in stream}.isdisjoint(r.path.name for r in read_data(line / "stream_2" / "images.csv"))
 
 
+def test_a_line_is_as_clear_as_wanted_and_only_its_defects_change(tmp_path: Path) -> None:
+    def severities(clarity: float) -> dict[str, float]:
+        line = make_line(tmp_path / f"{clarity}", good=1, stream=60, defect_rate=0.5, clarity=clarity, size=64)
+        rows = csv.DictReader((line / "stream_1" / "severity.csv").open())
+        return {row["image"]: float(row["severity"]) for row in rows}
+
+    clear, even = severities(20.0), severities(1.0)
+    assert clear.keys() == even.keys()
+    assert len(clear) == 30
+    assert np.mean(list(clear.values())) > 0.9
+    # Those that cannot be seen at 64 pixels are made clearer until they can.
+    assert 0.35 < np.mean(list(even.values())) < 0.8
+    for name in ("images.csv", "truth.csv"):
+        first, second = (tmp_path / f"{clarity}" / "stream_1" / name for clarity in (20.0, 1.0))
+        assert first.read_bytes() == second.read_bytes()
+    good = {r.path.name for r in read_data(tmp_path / "1.0" / "stream_1" / "truth.csv") if not r.defective}
+    for name in good:
+        first, second = (tmp_path / f"{clarity}" / "stream_1" / "images" / name for clarity in (20.0, 1.0))
+        assert first.read_bytes() == second.read_bytes()
+
+
 def test_parts_come_in_mvtec_layout(tmp_path: Path) -> None:
     folder = make_parts(tmp_path / "label", "label", good=4, test_good=2, defective=7, size=64)
     records = read_data(folder)
@@ -159,6 +180,9 @@ def test_a_call_that_is_stopped_leaves_no_half_folder_and_can_be_repeated(tmp_pa
         ({"good": 0}, "good is 0"),
         ({"defect_rate": 1.5}, "between 0 and 1"),
         ({"size": 32}, "64 pixels or more"),
+        ({"clarity": 0.0}, "clarity is 0.0; it is a number above 0"),
+        ({"clarity": float("nan")}, "clarity is nan"),
+        ({"clarity": float("inf")}, "clarity is inf"),
     ],
 )
 def test_what_cannot_be_made_is_said_in_one_line(arguments: dict, said: str, tmp_path: Path) -> None:
