@@ -58,7 +58,7 @@ def test_a_step_is_momentum_ahead_made_orthogonal_and_scaled() -> None:
         optimizer.step()
         momentum = 0.9 * momentum + 0.1 * gradient
         ahead = 0.1 * gradient + 0.9 * momentum
-        before = before * (1 - 0.1 * 0.5) - 0.1 * 0.2 * math.sqrt(27) * orthogonalise(ahead.flatten(1)).view_as(before)
+        before = before * (1 - 0.1 * 0.5) - 0.1 * 0.6 * math.sqrt(27) * orthogonalise(ahead.flatten(1)).view_as(before)
     torch.testing.assert_close(weight.detach(), before)
 
 
