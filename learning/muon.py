@@ -12,8 +12,8 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ROUNDS = 5
 
 _SHARE = 0.6
-"""Root mean square of an update as a share of the learning rate: 0.2 is AdamW's (Liu et al., 2025), and three times that
-learns more in few steps (docs/detectors.md)."""
+"""Root mean square of an update as a share of the learning rate: 0.2 is AdamW's (Liu et al., 2025), and three times
+that learns more in few steps (docs/detectors.md)."""
 
 
 class Muon(torch.optim.Optimizer):
