@@ -59,6 +59,11 @@ class SegmentConfig(DetectorConfig):
     good_share: float = Field(default=0.25, ge=0, lt=1, description="Share of each batch that is left without flaws.")
     learning_rate: float = Field(default=2e-3, gt=0, le=0.1)
     weight_decay: float = Field(default=0.01, ge=0, le=1)
+    muon: bool | None = Field(
+        default=None,
+        description="Move convolutions by Muon instead of AdamW; none means where there is a reference, unless it goes "
+        "on from weights that are there.",
+    )
     score_shares: tuple[Share, ...] = Field(
         default=(0.002, 0.02, 0.2),
         min_length=1,
@@ -187,7 +192,7 @@ class Segment(Detector):
             seed,
             Schedule(options.learning_rate * (1.0 if start is None else _GENTLER)),
             weight_decay=options.weight_decay,
-            muon=True,
+            muon=self._by_muon,
             progress=progress,
             checkpoint=checkpoint,
             device=self.device,
@@ -334,6 +339,12 @@ class Segment(Detector):
         if self.config.flips is None:
             return self.preprocessing.part is None and self.reference is None
         return self.config.flips
+
+    @property
+    def _by_muon(self) -> bool:
+        if self.config.muon is None:
+            return self.reference is not None and self._start is None
+        return self.config.muon
 
     @property
     def _stride(self) -> int:
