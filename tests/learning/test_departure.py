@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from learning.detectors import Budget, create
+from learning.detectors.base import Detector
 from learning.detectors.departure import Departure
 from learning.detectors.inputs import roughness, standardise
 from learning.detectors.reference import Fitted, fit_reference, is_explained
@@ -15,6 +16,7 @@ from learning.detectors.segment.detector import Segment
 from learning.detectors.weights import read_weights, write_weights
 from learning.errors import ConfigError
 from learning.images.image_set import ImageSet
+from learning.muon import Muon
 from tests.learning.stopping import StopAt
 from tests.learning.test_reference import HEIGHT, SMALL, WIDTH, drawing, image_set, noisy
 
@@ -151,6 +153,40 @@ class TestSegment:
         assert isinstance(detector, Segment)
         assert detector.reference is not None
         assert detector.departure is None
+
+    def test_convolutions_are_moved_by_muon_where_there_is_a_reference_and_nothing_to_go_on_from(
+        self, parts: ImageSet, held_out: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[list[Tensor]] = []
+
+        class Noted(Muon):
+            def __init__(self, parameters: list[Tensor], **options: float) -> None:
+                made.append(parameters)
+                super().__init__(parameters, **options)
+
+        monkeypatch.setattr("learning.loop.Muon", Noted)
+
+        def fit(images: ImageSet, start: Detector | None = None, **options: object) -> tuple[str | None, list[Tensor]]:
+            made.clear()
+            detector = create("segment", {**SMALL, **options}, images.preprocessing)
+            if start is not None:
+                detector.go_on_from(start)
+            report = detector.fit(images, images, 0, Budget(steps=1))
+            found.append(detector)
+            return report.choices.get("muon"), [weight for weights in made for weight in weights]
+
+        found: list[Detector] = []
+        said, moved = fit(parts)
+        assert said == "yes"
+        assert isinstance(found[0], Segment)
+        kernels = [weight for weight in found[0].network.parameters() if weight.ndim == 4]
+        assert moved
+        assert [weight.shape for weight in moved] == [weight.shape for weight in kernels]
+        assert fit(parts, found[0]) == ("no", [])
+        surface = image_set([drawing(seed) for seed in range(12)], tmp_path)
+        assert fit(surface) == ("no", [])
+        assert fit(parts, muon=False) == (None, [])
+        assert fit(surface, muon=True)[1]
 
     def test_too_few_held_out_parts_are_said(self, parts: ImageSet, tmp_path: Path) -> None:
         few = image_set([threaded(seed) for seed in range(100, 104)], tmp_path)

@@ -183,6 +183,8 @@ class Segment(Detector):
         if mixed is None:
             mixed = share_mixed(train)
             choices["mixed"] = f"{mixed:g}"
+        if options.muon is None:
+            choices["muon"] = "yes" if self._by_muon else "no"
         shares = Shares(options.batch, options.good_share, self._flips, mixed)
         report = train_loop(
             self.network,
