@@ -26,6 +26,7 @@ from integrations.succession import challenge, champion_of, rollback, waiting_wi
 from integrations.versions import train_on_version
 from learning.bundle import Bundle
 from learning.challenge import Metric
+from learning.challenge.config import ChallengeCosts
 from learning.detectors import Budget
 from learning.errors import BundleError, DataError, PromiseError
 from learning.images.records import ImageRecord
@@ -95,7 +96,10 @@ def test_the_same_again_is_not_promoted(make: Callable[..., Plant]) -> None:
 
 def test_better_on_confirmed_parts_and_worse_on_made_up_defects_is_refused(make: Callable[..., Plant]) -> None:
     plant = make(BLIND)
-    rules = RULES.model_copy(update={"synthetic_each": 2, "margins": RULES.margins | {Metric.SYNTHETIC_ESCAPE: 0.2}})
+    # Dear false rejects put the threshold next to the confirmed defects, and made-up ones are fainter than these.
+    costs = ChallengeCosts(escape=1.0, false_reject=20.0)
+    margins = RULES.margins | {Metric.SYNTHETIC_ESCAPE: 0.2}
+    rules = RULES.model_copy(update={"synthetic_each": 2, "margins": margins, "costs": costs})
     with Ledger.open(plant.place) as ledger:
         outcome = plant.challenge(ledger, options(SHARP), rules)
         gates = {gate["name"]: gate for gate in json.loads(outcome.row.report)["gates"]}
