@@ -174,8 +174,10 @@ def train(
     """
     computed_in = precision(device)
     fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=computed_in)  # type: ignore[arg-type]
-    kernels = [weight for weight in model.parameters() if muon and weight.ndim == _KERNEL]
-    others = [weight for weight in model.parameters() if not (muon and weight.ndim == _KERNEL)]
+    kernels: list[Tensor] = []
+    others: list[Tensor] = []
+    for weight in model.parameters():
+        (kernels if muon and weight.ndim == _KERNEL else others).append(weight)
     optimizers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(others, lr=schedule.peak, betas=betas, weight_decay=weight_decay)
     ]

@@ -47,7 +47,7 @@ _SHARES: dict[Any, float] = {"train": 0.4, "selection": 0.1, "calibration": 0.5}
 
 
 _CLARITY = 1.0
-"""As many defects are hardly visible as are clear: of real ones most detectors let more through than of clear ones."""
+"""As many defects are hardly visible as are clear: of mostly clear ones hardly any escape, and the loop has no work."""
 
 _SIZE = 128
 """Square root of the pixels that a detector sees: in a minute or two, more steps are worth more than more pixels."""
