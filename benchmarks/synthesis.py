@@ -26,6 +26,7 @@ from benchmarks.peers import PeerError, peer_python
 from benchmarks.profiling import Profile, markdown, profile_generator
 from benchmarks.replays import replay_across_devices
 from benchmarks.synthesis_tables import tables
+from benchmarks.synthesis_together import measure_together
 from benchmarks.workers.flawsmith import FOREGROUND, MIX, make
 from benchmarks.workers.jobs import Answer, Job, fit
 from benchmarks.workers.process import Worker
@@ -48,7 +49,7 @@ _GPU_BATCHES = (256, 1024)
 _REPLAYED = 48
 """Images that are painted on both devices."""
 
-PARTS = ("rates", "linearity", "memory", "step", "replay")
+PARTS = ("rates", "linearity", "memory", "step", "replay", "together")
 """What is measured, in this order."""
 
 _LARGE = (1024, 4096)
@@ -164,6 +165,8 @@ def run(plan: Plan, alone: bool, quick: bool) -> dict[str, Any]:
             result |= {"share_of_training_step": step.pop("share_of_training_step"), "training_step": step}
         if "replay" in plan.parts:
             result["replay_across_devices"] = measure_replay(plan)
+        if "together" in plan.parts:
+            result["together"] = _together(setting, plan)
     return {**result, "machine": machine}
 
 
@@ -189,6 +192,16 @@ def measure_replay(plan: Plan) -> dict[str, Any] | None:
     pixels = torch.from_numpy(good_pictures(plan.size, plan.seed))[:, None].float() / 255
     images = fit(pixels, _REPLAYED, plan.size, channels=3)[:_REPLAYED]
     return replay_across_devices(images, torch.device("cuda"), plan.seed)
+
+
+def _together(setting: Setting, plan: Plan) -> list[dict[str, Any]] | None:
+    """The mix of several processes on one GPU; None where there is no GPU."""
+    if not torch.cuda.is_available():
+        return None
+    say("several processes on the GPU")
+    job = Job(MIX, 0, 0, plan.size, seed=plan.seed, device="cuda")
+    room = torch.cuda.mem_get_info()[0] / 1e6
+    return measure_together(setting.own, job, _GPU_BATCHES, plan.rounds, available_cores(), room)
 
 
 def profiles(plan: Plan) -> list[Profile]:

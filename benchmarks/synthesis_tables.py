@@ -7,8 +7,8 @@ from rich.table import Table
 
 def tables(result: dict[str, Any]) -> list[Table]:
     """Draw the figures, as far as they were measured."""
-    drawn = {"rates": _rates_table, "replay": _replay_table}
-    keys = {"rates": "images_per_second", "replay": "replay_across_devices"}
+    drawn = {"rates": _rates_table, "replay": _replay_table, "together": _together_table}
+    keys = {"rates": "images_per_second", "replay": "replay_across_devices", "together": "together"}
     found = [draw(result) for part, draw in drawn.items() if result.get(keys[part])]
     return [*found, _figures_table(result)]
 
@@ -34,6 +34,17 @@ def _replay_table(result: dict[str, Any]) -> Table:
         levels = [f"{255 * found[key]:.4f}" for key in ("difference", "again", "alone")]
         replay.add_row(name, levels[0], f"{100 * found['mask_share']:.3f} %", *levels[1:])
     return replay
+
+
+def _together_table(result: dict[str, Any]) -> Table:
+    together = Table(title=f"the mix by several processes on one GPU, images per second at {result['size']}² RGB")
+    for heading in ("images at a time", "processes", "all together", "memory of one"):
+        together.add_column(heading, justify="right")
+    for row in result["together"]:
+        least, most = row["range"]
+        rate = f"{row['images_per_second']:.0f} ({least:.0f}–{most:.0f})"
+        together.add_row(str(row["batch"]), str(row["processes"]), rate, _megabytes(row["peak_mb"]))
+    return together
 
 
 def _figures_table(result: dict[str, Any]) -> Table:

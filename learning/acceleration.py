@@ -38,8 +38,9 @@ def describer(detector: Detector) -> Describe:
             pass  # not one network: it may compute outside of the GPU, which no graph records
 
     def describe(images: Tensor) -> Described:
-        prediction = detector.predict(images)
-        return prediction.scores.cpu(), prediction.maps.float().cpu(), detector.embed(images).float().cpu()
+        with exact():
+            prediction = detector.predict(images)
+            return prediction.scores.cpu(), prediction.maps.float().cpu(), detector.embed(images).float().cpu()
 
     return describe
 

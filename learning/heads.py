@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from learning.acceleration import exact
 from learning.images.image_set import ImageSet
 from learning.images.pixels import read_mask
 from learning.progress import Progress, silent
@@ -99,7 +100,9 @@ def _sample(
     usable = [i for i, one in enumerate(confirmed) if not one.defective or _has_mask(one)]
     for first in range(0, len(usable), _BATCH):
         rows = usable[first : first + _BATCH]
-        for i, features in zip(rows, detector.dense(images.batch(rows)).cpu().numpy(), strict=True):
+        with exact():
+            dense = detector.dense(images.batch(rows)).cpu().numpy()
+        for i, features in zip(rows, dense, strict=True):
             one = confirmed[i]
             mask = None
             if one.defective and one.mask is not None:
@@ -114,7 +117,8 @@ def _score(detector: Any, images: ImageSet, heads: Sequence[LinearModel], progre
     scores = np.empty((len(heads), len(images)))
     for first in range(0, len(images), _BATCH):
         rows = range(first, min(first + _BATCH, len(images)))
-        dense = detector.dense(images.batch(rows)).cpu().numpy()
+        with exact():
+            dense = detector.dense(images.batch(rows)).cpu().numpy()
         for h, head in enumerate(heads):
             scores[h, rows.start : rows.stop] = predict_score(head, dense)
         progress(rows.stop, len(images), text)

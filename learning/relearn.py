@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from learning.acceleration import exact
 from learning.calibration import held_out_parts, save_head_scores
 from learning.errors import ConfigError
 from learning.heads import score_heads
@@ -146,8 +147,9 @@ def _verdicts(bundle: "Bundle", confirmed: Sequence[Confirmed], progress: Progre
     scores, embeddings = [], []
     for first in range(0, len(confirmed), _BATCH):
         batch = images.batch(range(first, min(first + _BATCH, len(confirmed))))
-        scores.append(bundle.detector.predict(batch).scores)
-        embeddings.append(bundle.detector.embed(batch))
+        with exact():
+            scores.append(bundle.detector.predict(batch).scores)
+            embeddings.append(bundle.detector.embed(batch))
         progress(min(first + _BATCH, len(confirmed)), len(confirmed), "looking at confirmed parts")
     return Verdicts(
         Scored(_array(scores), _array(embeddings), np.array([one.group for one in confirmed], dtype=str)),

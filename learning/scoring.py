@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from learning.acceleration import exact
 from learning.errors import BundleError, DataError
 from learning.fusion import fuse
 from learning.images.pixels import read_image
@@ -257,7 +258,9 @@ def _fallback_scores(
     if dense is None:
         msg = f"the fallback of {bundle.folder} needs dense features, which {bundle.manifest.detector} has not"
         raise BundleError(msg)
-    return fallback.predict(embeddings, dense(images).cpu().numpy())
+    with exact():
+        features = dense(images).cpu().numpy()
+    return fallback.predict(embeddings, features)
 
 
 def _load_ahead(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from learning.acceleration import exact
 from learning.auto import Look, choose_detector, rest_of
 from learning.bundle import Bundle, PartScores
 from learning.cleaning import Cleaned, find_suspects, rest_after, without_suspects
@@ -302,7 +303,8 @@ def _score(
 ) -> PartScores:
     scores, shown = [], MapRange()
     for first in range(0, len(images), _BATCH):
-        prediction = detector.predict(images.batch(range(first, min(first + _BATCH, len(images)))))
+        with exact():  # as parts on the line are scored, which thresholds of these scores decide on
+            prediction = detector.predict(images.batch(range(first, min(first + _BATCH, len(images)))))
         scores.append(prediction.scores)
         shown.add(prediction.maps)
         progress(min(first + _BATCH, len(images)), len(images), text)
@@ -333,7 +335,8 @@ def _embed(
         if first and deadline and time.monotonic() > deadline - 1:
             break
         chosen = order[first : first + _BATCH]
-        embedded.append(detector.embed(images.batch(chosen)).cpu())
+        with exact():
+            embedded.append(detector.embed(images.batch(chosen)).cpu())
         names += [str(records[i].path) for i in chosen]
         progress(len(names), len(order), "embedding good parts")
     return names, torch.cat(embedded).float().numpy()

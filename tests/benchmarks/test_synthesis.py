@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import synthesis, training_step
+from benchmarks import synthesis, synthesis_together, training_step
 from benchmarks.peers import PeerError, peer_python
 from benchmarks.profiling import markdown, profile_generator
 from benchmarks.synthesis import good_pictures, ratio, write_textures
+from benchmarks.synthesis_tables import tables
+from benchmarks.synthesis_together import measure_together
 from benchmarks.workers.flawsmith import FOREGROUND, MIX, make
 from benchmarks.workers.jobs import Answer, Job, work
 from benchmarks.workers.process import Worker
@@ -185,3 +187,28 @@ def test_an_environment_that_cannot_be_made_is_told_with_the_way_round(tmp_path:
     uv.chmod(0o755)
     with pytest.raises(PeerError, match=r"no network.*--alone"):
         peer_python(tmp_path / "peers", uv, constraints)
+
+
+def test_processes_share_a_gpu_as_far_as_its_memory_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Busy:
+        """Stands in for a worker: a batch of 512 takes 10 GB, one of 64 next to nothing."""
+
+        def __enter__(self) -> "Busy":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def do(self, job: Job) -> Answer:
+            return Answer(0.0, 0.0, 1.0, 10_000.0 if job.batch == 512 else 1.0)
+
+    monkeypatch.setattr(synthesis_together.Worker, "do", lambda worker, job: worker.do(job))
+    job = Job("mix", 0, 0, 64, device="cuda")
+    rows = measure_together(lambda: Busy(), job, (64, 512), 3, cores=9, room=50_000)  # type: ignore[arg-type, return-value]
+    assert [row["processes"] for row in rows if row["batch"] == 64] == [1, 2, 4, 8]
+    assert [row["processes"] for row in rows if row["batch"] == 512] == [1, 2]
+    for row in rows:
+        least, most = row["range"]
+        assert 0 < least <= row["images_per_second"] <= most
+    (drawn, _) = tables({"size": 64, "together": rows})
+    assert drawn.row_count == 6

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,9 +11,14 @@ from torch import Tensor
 
 from learning import acceleration
 from learning.acceleration import Recording, Replayed, describer, exact, padded
-from learning.detectors import Detector, create
+from learning.config import TrainConfig
+from learning.detectors import Budget, Detector, create
 from learning.detectors.base import Traceable
 from learning.images.preprocessing import Preprocessing
+from learning.relearn import Confirmed, relearn
+from learning.training import train_bundle
+from learning.weighing import Costs
+from tests.stub import StubDetector
 
 
 @pytest.fixture
@@ -116,6 +123,31 @@ def test_convolutions_round_again_afterwards(monkeypatch: pytest.MonkeyPatch) ->
 
     _inside(fail)
     assert torch.backends.cudnn.allow_tf32
+
+
+def test_scores_and_thresholds_are_in_whole_float32(
+    stub: type[StubDetector], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    rounded: list[str] = []
+
+    def watch(name: str) -> None:
+        plain = getattr(stub, name)
+
+        def watched(self: StubDetector, images: Tensor) -> Any:
+            if torch.backends.cudnn.allow_tf32:
+                rounded.append(name)
+            return plain(self, images)
+
+        monkeypatch.setattr(stub, name, watched)
+
+    for name in ("predict", "embed"):
+        watch(name)
+    bundle = train_bundle(data, tmp_path / "bundle", config=TrainConfig(detector="stub"), budget=Budget(steps=1))
+    bundle.describe(torch.rand(2, bundle.preprocessing.channels, 32, 32))
+    confirmed = [Confirmed(data / f"test/bright/0{i}.png", f"{i}", f"{i}", defective=True) for i in range(6)]
+    relearn(bundle, confirmed, Costs(escape=20, false_reject=1))
+    assert not rounded
 
 
 def _inside(call: Callable[[], None]) -> None:
