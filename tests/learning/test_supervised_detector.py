@@ -5,16 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from learning.config import TrainConfig
 from learning.detectors import Budget, create
+from learning.detectors.supervised.detector import _side
 from learning.detectors.supervised.losses import compute_losses
 from learning.detectors.supervised.patches import make_batch
 from learning.detectors.supervised.plateau import Plateau
 from learning.errors import ConfigError
 from learning.flaw_sources import NO_SOURCES, FlawSources
 from learning.images.image_set import ImageSet
+from learning.images.preprocessing import Preprocessing
 from learning.images.readers import read_data
 from learning.metrics import image_auroc
 from learning.prefetch import step_generator
@@ -141,3 +144,25 @@ def test_the_rate_falls_after_looks_without_a_gain_and_is_gone_on_from() -> None
     assert (again.rate(0), again.least) == (plateau.rate(0), 0.7)
     again.update(nn.Identity(), torch.Generator())
     assert again.rate(0) == pytest.approx(2e-5)
+
+
+@pytest.mark.parametrize(("height", "width", "side"), [(144, 112, 96), (20, 300, 32), (384, 300, 256), (256, 64, 64)])
+def test_patches_fit_into_pictures(height: int, width: int, side: int) -> None:
+    preprocessing = Preprocessing(channels=1, height=height, width=width)
+    assert _side(256, preprocessing) == side
+    assert _side(32, preprocessing) == 32
+
+
+def test_bundles_that_do_not_say_how_large_patches_were_score_as_they_did(parts: ImageSet, tmp_path: Path) -> None:
+    detector = create("supervised", {**OPTIONS, "patch": 256}, parts.preprocessing)
+    detector.fit(parts, parts, 0, Budget(steps=2), sources=SOURCES)
+    detector.save(tmp_path)
+    images = parts.batch(range(2))
+    again = create("supervised", {**OPTIONS, "patch": 256}, parts.preprocessing).load(tmp_path)
+    torch.testing.assert_close(again.predict(images).maps, detector.predict(images).maps)
+    arrays = load_file(tmp_path / "weights.safetensors")
+    fitted = int(arrays.pop("patch"))
+    assert fitted <= min(images.shape[-2:])
+    save_file(arrays, tmp_path / "weights.safetensors")
+    before = create("supervised", {**OPTIONS, "patch": 256}, parts.preprocessing).load(tmp_path)
+    assert not torch.allclose(before.predict(images).maps, detector.predict(images).maps)

@@ -24,6 +24,7 @@ from learning.progress import Progress, silent
 
 if TYPE_CHECKING:
     from learning.images.image_set import ImageSet
+    from learning.images.preprocessing import Preprocessing
 
 _STRIDE = 32
 """Of the encoder: sides of patches are multiples of it."""
@@ -33,13 +34,20 @@ _AT_ONCE = 8
 
 _WEIGHT_DECAY = 1e-8
 
+_PATCH_KEY = "patch"
+
 
 class SupervisedConfig(DetectorConfig):
     """Options of the ``supervised`` detector."""
 
     encoder: str = Field(default="resnet18", description="Of segmentation-models-pytorch, from random weights.")
     decoder: tuple[int, ...] = Field(default=(128, 64, 32, 16, 16), min_length=5, max_length=5)
-    patch: int = Field(default=256, ge=_STRIDE, le=1024, description="Side of the patches; they overlap by half.")
+    patch: int = Field(
+        default=256,
+        ge=_STRIDE,
+        le=1024,
+        description="Side of the patches, which overlap by half; smaller where pictures are.",
+    )
     batch: int = Field(default=8, ge=2, le=256, description="Patches a step.")
     good_share: float = Field(default=0.5, ge=0, lt=1, description="Share of them that show no defect.")
     learning_rate: float = Field(default=1e-3, gt=0, le=0.1)
@@ -80,6 +88,7 @@ class Supervised(Detector):
     needs_defects: ClassVar[bool] = True
     config: SupervisedConfig
     network: smp.Unet
+    _patch: int
 
     def fit(
         self,
@@ -108,7 +117,8 @@ class Supervised(Detector):
         torch.manual_seed(seed)
         self.network = self._new_network()
         options = self.config
-        batch = partial(make_batch, side=options.patch, count=options.batch, good_share=options.good_share)
+        self._patch = _side(options.patch, self.preprocessing)
+        batch = partial(make_batch, side=self._patch, count=options.batch, good_share=options.good_share)
         held_out = batch(selection, sources, generator=step_generator(seed, -1), augmented=False)
         plateau = Plateau(
             partial(self._loss, held_out), options.learning_rate, options.least_rate, options.every, options.patience
@@ -169,13 +179,16 @@ class Supervised(Detector):
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``."""
-        write_weights(folder, self.network.state_dict())
+        write_weights(folder, self.network.state_dict() | {_PATCH_KEY: torch.tensor(self._patch)})
 
     def load(self, folder: Path, device: str = "cpu") -> Self:
         """Read ``weights.safetensors``."""
         self.device = device
         self.network = self._new_network()
-        restore(self.network, read_weights(folder, device))
+        arrays = read_weights(folder, device)
+        # Bundles that do not say learnt from patches of the side that was asked for.
+        self._patch = int(arrays.pop(_PATCH_KEY, torch.tensor(self.config.patch)))
+        restore(self.network, arrays)
         return self
 
     def _new_network(self) -> smp.Unet:
@@ -188,7 +201,7 @@ class Supervised(Detector):
         ).to(self.device)
 
     def _cut(self, images: Tensor) -> tuple[Windows, Tensor]:
-        windows = Windows(self.config.patch, self.config.patch // 2, *images.shape[-2:])
+        windows = Windows(self._patch, self._patch // 2, *images.shape[-2:])
         return windows, 2 * windows.cut(images.to(self.device)) - 1
 
     def _losses(self, network: nn.Module, batch: Patches) -> dict[str, Tensor]:
@@ -198,3 +211,9 @@ class Supervised(Detector):
     @torch.no_grad()
     def _loss(self, batch: Patches, network: nn.Module) -> float:
         return float(torch.stack(list(self._losses(network, batch).values())).sum())
+
+
+def _side(wanted: int, preprocessing: "Preprocessing") -> int:
+    """The side of patches that fit into the pictures: a multiple of the encoder's stride, at most the one wanted."""
+    shortest = min(preprocessing.height, preprocessing.width)
+    return min(wanted, max(_STRIDE, shortest - shortest % _STRIDE))
