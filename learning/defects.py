@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -20,6 +21,8 @@ _FACTS = "defects.json"
 _TENSORS = "defects-*.safetensors"
 _LEFT_BEHIND = (_TENSORS, f".{_FACTS}.*", ".tmp*")
 """What ``save_bank`` leaves when it is killed: pixels, half-written facts, and pixels that safetensors half wrote."""
+
+_LOCK = ".lock"
 
 _FORMAT = 1
 
@@ -90,7 +93,7 @@ def check_bank_place(folder: Path) -> None:
     """
     if not folder.exists() or (folder / _FACTS).is_file():
         return
-    if not folder.is_dir() or set(folder.iterdir()) - set(_left_behind(folder)):
+    if not folder.is_dir() or set(folder.iterdir()) - {*_left_behind(folder), folder / _LOCK}:
         msg = f"{folder} exists and is no bank of defects; it is left alone: choose another folder"
         raise DataError(msg)
 
@@ -108,18 +111,21 @@ def save_bank(bank: DefectBank, folder: Path) -> None:
         for field in ("pixels", "mask", "light", "contrast"):
             # A copy each: made defects share the light of those that they were made after, which safetensors refuses.
             tensors[f"{number}.{field}"] = getattr(defect, field).float().cpu().contiguous().clone()
-    file = folder / f"defects-{uuid.uuid4().hex[:8]}.safetensors"
-    save_file(tensors, file)
-    share(file)
     entries = [
         _Entry(**{field: getattr(defect, field) for field in _Entry.model_fields}).model_dump()
         for defect in bank.defects
     ]
-    facts = {"format": _FORMAT, "tensors": file.name, "tensors_sha256": file_sha256(file), "defects": entries}
-    write_sealed(folder / _FACTS, facts)
-    for old in _left_behind(folder):
-        if old != file:
-            old.unlink()
+    file = folder / f"defects-{uuid.uuid4().hex[:8]}.safetensors"
+    # One writer at a time, or each takes the pixels of the other for what a kill has left.
+    with FileLock(folder / _LOCK):
+        share(folder / _LOCK)
+        save_file(tensors, file)
+        share(file)
+        facts = {"format": _FORMAT, "tensors": file.name, "tensors_sha256": file_sha256(file), "defects": entries}
+        write_sealed(folder / _FACTS, facts)
+        for old in _left_behind(folder):
+            if old != file:
+                old.unlink()
 
 
 def _left_behind(folder: Path) -> list[Path]:
@@ -135,6 +141,17 @@ def load_bank(folder: Path) -> DefectBank:
     if not (folder / _FACTS).is_file():
         msg = f"{folder} is no bank of defects: it has no {_FACTS}"
         raise DataError(msg)
+    while True:
+        before = (folder / _FACTS).read_bytes()
+        try:
+            return _read_bank(folder)
+        except DataError:
+            if (folder / _FACTS).read_bytes() == before:
+                raise
+            # A writer has replaced it meanwhile.
+
+
+def _read_bank(folder: Path) -> DefectBank:
     try:
         facts = _Facts.model_validate(read_sealed(folder / _FACTS))
         file = folder / facts.tensors
@@ -154,7 +171,7 @@ def load_bank(folder: Path) -> DefectBank:
                 for number, entry in enumerate(facts.defects)
             )
         )
-    except (BundleError, ValidationError, SafetensorError, KeyError) as error:
+    except (BundleError, ValidationError, SafetensorError, KeyError, FileNotFoundError) as error:
         msg = f"{folder} is damaged ({' '.join(str(error).split())}); make the bank again"
         raise DataError(msg) from error
 

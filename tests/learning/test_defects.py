@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,25 @@ def test_a_bank_survives_a_file(tmp_path: Path) -> None:
     smaller = DefectBank(BANK.defects[:1])
     save_bank(smaller, tmp_path / "bank")
     assert len(load_bank(tmp_path / "bank")) == 1
-    assert len(list((tmp_path / "bank").iterdir())) == 2
+    assert len(list((tmp_path / "bank").iterdir())) == 3  # pixels, facts and the lock of writers
     assert bank_digest(smaller) != bank_digest(BANK)
+
+
+def test_writers_take_turns_and_readers_see_one_or_the_other(tmp_path: Path) -> None:
+    banks = (BANK, DefectBank(BANK.defects[:1]))
+    save_bank(BANK, tmp_path / "bank")
+    with ThreadPoolExecutor(3) as pool:
+        writers = [
+            pool.submit(lambda bank=bank: [save_bank(bank, tmp_path / "bank") for _ in range(20)]) for bank in banks
+        ]
+        seen = set()
+        while not all(writer.done() for writer in writers):
+            seen.add(bank_digest(load_bank(tmp_path / "bank")))
+        for writer in writers:
+            writer.result()
+    assert seen <= {bank_digest(bank) for bank in banks}
+    assert bank_digest(load_bank(tmp_path / "bank")) in seen | {bank_digest(bank) for bank in banks}
+    assert len(list((tmp_path / "bank").glob("*.safetensors"))) == 1
 
 
 def test_damage_and_other_folders_are_named(tmp_path: Path) -> None:
@@ -125,7 +143,7 @@ def test_a_bank_is_written_where_one_was_being_written_when_it_was_killed(tmp_pa
     for folder in (tmp_path / "new", tmp_path / "old"):
         save_bank(BANK, folder)
         assert len(load_bank(folder)) == 2
-        assert len(list(folder.iterdir())) == 2
+        assert len(list(folder.iterdir())) == 3
 
 
 def test_a_bank_is_not_written_beside_hidden_files_of_others(tmp_path: Path) -> None:
