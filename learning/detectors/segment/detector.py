@@ -16,6 +16,7 @@ from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport,
 from learning.detectors.departure import Departure
 from learning.detectors.inputs import standardise
 from learning.detectors.reference import Reference, fit_reference, is_explained
+from learning.detectors.segment.alarms import MOST, Alarms
 from learning.detectors.segment.batches import Batch, Shares, make_batch, share_mixed
 from learning.detectors.segment.losses import compute_losses, image_logits
 from learning.detectors.segment.network import UNet
@@ -142,6 +143,7 @@ class Segment(Detector):
     network: UNet
     reference: Reference | None = None
     departure: Departure | None = None
+    alarms: Alarms | None = None
     _apart: Apart | None = None
     _start: "Segment | None" = None
     _views: int = _BEST_VIEWS
@@ -190,7 +192,7 @@ class Segment(Detector):
             self.network,
             partial(make_batch, train, sources, draws.draw, shares),
             partial(_compute_losses, self._inputs, options),
-            budget.after(time.monotonic() - began),
+            budget.after(time.monotonic() - began + self._seconds_afterwards(train, selection, budget)),
             seed,
             Schedule(options.learning_rate * (1.0 if start is None else _GENTLER)),
             weight_decay=options.weight_decay,
@@ -203,6 +205,7 @@ class Segment(Detector):
         if curriculum:
             choices["curriculum"] = curriculum.describe()
         self._apart = None
+        self.alarms = None if self.reference is None else Alarms.of_good(self._raised, train)
         choices |= self._choose_departure(selection)
         return FitReport(
             report.steps,
@@ -226,6 +229,8 @@ class Segment(Detector):
         if self.reference is not None:  # and so no mirrored views
             inputs = self._inputs(images)
             maps = self._probabilities(inputs, images)
+            if self.alarms is not None:
+                maps = self.alarms.quieten(maps)
             scores = image_scores(maps, self.config.score_shares)
             if self.departure is not None:
                 scores, maps = self.departure.join(scores, maps, inputs.chunk(2, dim=1)[1])
@@ -268,7 +273,7 @@ class Segment(Detector):
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors``."""
         arrays = self.network.state_dict() | {_VIEWS_KEY: torch.tensor(self._views)}
-        for usual in (self.reference, self.departure):
+        for usual in (self.reference, self.departure, self.alarms):
             arrays |= usual.arrays() if usual else {}
         write_weights(folder, arrays)
 
@@ -285,6 +290,7 @@ class Segment(Detector):
             raise ConfigError(msg)
         self._views = int(arrays.pop(_VIEWS_KEY, torch.tensor(_EARLIER_VIEWS)))
         self.reference, self.departure = Reference.of_arrays(arrays), Departure.of_arrays(arrays)
+        self.alarms = Alarms.of_arrays(arrays)
         self.network = self._new_network()
         restore(self.network, arrays)
         return self
@@ -323,6 +329,19 @@ class Segment(Detector):
             return
         fitted = fit_reference(train, self._seen, progress, lie_as=self.reference)
         self._apart = fitted.apart
+
+    def _seconds_afterwards(self, train: "ImageSet", selection: "ImageSet", budget: Budget) -> float:
+        """What looking at good parts will take once the network has learnt, which has no time of its own."""
+        if self.reference is None or budget.minutes is None:
+            return 0.0
+        image = train.batch([0])
+        self.network.eval()
+        self._raised(image)
+        began = time.monotonic()
+        self._raised(image)
+        each = time.monotonic() - began
+        self.network.train()
+        return each * (min(len(train), MOST) + min(len(selection), _MOST_HELD_OUT))
 
     def _choose_departure(self, selection: "ImageSet") -> dict[str, str]:
         """Learn from held-out parts what departures are worth; what was chosen."""
@@ -375,6 +394,11 @@ class Segment(Detector):
         height, width = images.shape[-2:]
         padding = (0, -width % self._stride, 0, -height % self._stride)
         return standardise(functional.pad(images, padding, mode="replicate"))
+
+    @torch.inference_mode()
+    def _raised(self, images: Tensor) -> Tensor:
+        images = images.to(self.device)
+        return self._probabilities(self._inputs(images), images)
 
     def _probabilities(self, inputs: Tensor, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
