@@ -1,6 +1,8 @@
 """A thread that is worn off resembles no flaw that is made up; how far it departs from good parts is seen."""
 
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from learning.detectors.segment.detector import Segment
 from learning.detectors.weights import read_weights, write_weights
 from learning.errors import ConfigError
 from learning.images.image_set import ImageSet
+from learning.loop import LoopReport
 from learning.muon import Muon
 from tests.learning.stopping import StopAt
 from tests.learning.test_reference import HEIGHT, SMALL, WIDTH, drawing, image_set, noisy
@@ -187,6 +190,29 @@ class TestSegment:
         assert fit(surface) == ("no", [])
         assert fit(parts, muon=False) == (None, [])
         assert fit(surface, muon=True)[1]
+
+    def test_looking_at_good_parts_afterwards_is_left_time_for(
+        self, parts: ImageSet, held_out: ImageSet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slow = Segment._raised
+
+        def raised(self: Segment, images: Tensor) -> Tensor:
+            time.sleep(0.02)
+            return slow(self, images)
+
+        monkeypatch.setattr(Segment, "_raised", raised)
+        given: list[Budget] = []
+
+        def trained(*arguments: Any, **options: Any) -> LoopReport:
+            given.append(next(one for one in arguments if isinstance(one, Budget)))
+            return LoopReport(1, 0.0, "32-true")
+
+        monkeypatch.setattr("learning.detectors.segment.detector.train_loop", trained)
+        for budget in (Budget(minutes=10), Budget(steps=1)):
+            create("segment", SMALL, parts.preprocessing).fit(parts, held_out, 0, budget)
+        assert given[0].minutes is not None
+        assert 60 * given[0].minutes <= 600 - 0.02 * (len(parts) + len(held_out))
+        assert given[1] == Budget(steps=1)
 
     def test_too_few_held_out_parts_are_said(self, parts: ImageSet, tmp_path: Path) -> None:
         few = image_set([threaded(seed) for seed in range(100, 104)], tmp_path)

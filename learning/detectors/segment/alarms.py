@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -71,4 +72,4 @@ class Alarms:
 
 def log_odds(maps: Tensor) -> Tensor:
     """Of probabilities, none of them nearer to 0 or 1 than a millionth."""
-    return maps.float().clamp(_LEAST, 1 - _LEAST).logit()
+    return torch.logit(maps.float(), eps=_LEAST)
