@@ -2,17 +2,21 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError, SQLAlchemyError
 
 from curation.errors import LedgerError
 
 BUSY_SECONDS = 30
 """How long a writer waits for another one."""
+
+_ASK_SECONDS = 0.002
+"""How often a waiting writer of SQLite asks for its turn: SQLite itself asks every 0.1 s, and one that waits beside
+another that hardly pauses between its writes can miss every pause for 30 s."""
 
 _CAUSES = {
     "database is locked": "another program has been writing for {busy} s; close it or wait, then run this again",
@@ -92,24 +96,40 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         # A transaction that reads before it writes fails at once when another writer was quicker.
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if connection.get_execution_options().get("writes", False):
+            _begin_to_write(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def _begin_to_write(connection: Connection) -> None:
+    """Wait for the other writers and keep them out."""
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    try:
+        _in_turn(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"), OperationalError)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={round(1000 * BUSY_SECONDS)}")
 
 
 def _use_wal(cursor: Any) -> None:
     """Switch to a write-ahead log; of two processes at a new file one is told at once that it is locked."""
     import sqlite3
 
+    _in_turn(lambda: cursor.execute("PRAGMA journal_mode=WAL"), sqlite3.OperationalError)
+
+
+def _in_turn(act: Callable[[], object], refusal: type[Exception]) -> None:
+    """Do what another writer may keep from being done, until ``BUSY_SECONDS`` have passed."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
+            act()
+        except refusal as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
-            time.sleep(0.02)
+            time.sleep(_ASK_SECONDS)
         else:
             return
 

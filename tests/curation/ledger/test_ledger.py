@@ -235,8 +235,7 @@ def test_two_writers_killed_lose_and_double_nothing(ledger: Ledger, image_ids: l
     }
     for writer in writers.values():
         assert writer.stdout
-        for _ in range(10):
-            writer.stdout.readline()
+        assert [writer.stdout.readline() for _ in range(10)] == [f"{number}\n" for number in range(10)]
     for who, writer in writers.items():
         os.kill(writer.pid, signal.SIGKILL)
         confirmed = 10 + len(writer.communicate()[0].splitlines())

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -43,6 +45,33 @@ def test_another_writer_is_named_and_readers_go_on(place: Path, monkeypatch: pyt
                 ledger.record_scores([ScoreEntry(image.image_id, "model", 1, 0.5, 0.5)])
             other.rollback()
             assert ledger.record_scores([ScoreEntry(image.image_id, "model", 1, 0.5, 0.5)]) == 1
+
+
+HOLDER = """
+import sqlite3, sys, time
+other = sqlite3.connect(sys.argv[1], isolation_level=None)
+while True:
+    other.execute("BEGIN IMMEDIATE")
+    print(flush=True)
+    time.sleep(0.15)
+    other.execute("COMMIT")
+    time.sleep(0.002)
+"""
+
+
+def test_a_writer_gets_its_turn_beside_one_that_hardly_pauses(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 4)
+    other = subprocess.Popen([sys.executable, "-c", HOLDER, str(place)], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout
+        other.stdout.readline()
+        with Ledger.open(place) as ledger:
+            (image,) = ledger.images()
+            for number in range(12):
+                ledger.record_scores([ScoreEntry(image.image_id, f"model {number}", 1, 0.5, 0.5)])
+    finally:
+        other.kill()
+        other.communicate()
 
 
 @contextmanager
