@@ -10,6 +10,9 @@ from scipy.stats import binomtest
 _TAIL = 0.1
 """Share of the good parts, the highest, whose mean marks the upper end of their scores."""
 
+_SLOPE = 3.0
+"""See ``Scale.slope``."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -18,10 +21,14 @@ class Scale:
     Attributes:
         detector: Of the detector's scores.
         fallback: Of the fallback's.
+        slope: By how much a fallback's score below 1, where the highest of the good parts lie, moves away from it. What
+            a fallback thinks of ordinary parts would else reorder those that the detector tells apart. 1 is none, in
+            fallbacks from before there was one.
     """
 
     detector: tuple[float, float]
     fallback: tuple[float, float]
+    slope: float = 1.0
 
 
 def fit_scale(detector_scores: NDArray[np.floating], fallback_scores: NDArray[np.floating]) -> Scale:
@@ -31,7 +38,7 @@ def fit_scale(detector_scores: NDArray[np.floating], fallback_scores: NDArray[np
         detector_scores: ``[N]`` of good parts that trained neither, and that calibrate no threshold.
         fallback_scores: ``[N]`` of the same parts.
     """
-    return Scale(_centre_and_spread(detector_scores), _centre_and_spread(fallback_scores))
+    return Scale(_centre_and_spread(detector_scores), _centre_and_spread(fallback_scores), _SLOPE)
 
 
 def fuse(
@@ -39,7 +46,7 @@ def fuse(
     fallback_scores: NDArray[np.floating] | Sequence[float],
     scale: Scale,
 ) -> NDArray[np.float64]:
-    """Decision scores of the pair: the higher of the two standardised scores.
+    """Decision scores of the pair: the higher of the two standardised scores, the fallback's steeper below 1.
 
     One threshold on it rejects a part if the detector or the fallback would.
 
@@ -51,11 +58,12 @@ def fuse(
     Returns:
         ``[N]``; at about 1 lie the highest of the good parts.
     """
-    standardised = [
+    detector, fallback = (
         (np.asarray(scores, dtype=np.float64) - centre) / spread
         for scores, (centre, spread) in ((detector_scores, scale.detector), (fallback_scores, scale.fallback))
-    ]
-    fused: NDArray[np.float64] = np.maximum(*standardised)
+    )
+    steep = np.where(fallback < 1, 1 + scale.slope * (fallback - 1), fallback)
+    fused: NDArray[np.float64] = np.maximum(detector, steep)
     return fused
 
 

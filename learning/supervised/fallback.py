@@ -102,7 +102,7 @@ class Fallback:
         if self.head is not None:
             arrays |= self.head.arrays("head")
         if self.scale is not None:
-            arrays["scale"] = np.array([*self.scale.detector, *self.scale.fallback])
+            arrays["scale"] = np.array([*self.scale.detector, *self.scale.fallback, self.scale.slope])
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / _FILE)
         share(folder / _FILE)
 
@@ -122,8 +122,8 @@ class Fallback:
             return cls(
                 LinearModel.from_arrays(arrays, "classifier"),
                 head,
-                None if scale is None else Scale((scale[0], scale[1]), (scale[2], scale[3])),
+                None if scale is None else Scale((scale[0], scale[1]), (scale[2], scale[3]), *scale[4:].tolist()),
             )
-        except (OSError, SafetensorError, KeyError) as error:
+        except (OSError, SafetensorError, LookupError, TypeError) as error:
             msg = f"{file} is missing or damaged; run `flawsmith retrain` again, or go back to an older threshold"
             raise BundleError(msg) from error

@@ -17,6 +17,20 @@ def test_a_threshold_on_the_fused_score_rejects_if_either_says_so() -> None:
     assert (fused > 3).tolist() == either.tolist()
 
 
+def test_what_a_fallback_thinks_of_ordinary_parts_does_not_reorder_them() -> None:
+    random = np.random.default_rng(0)
+    detector, fallback = random.normal(size=2000), random.normal(size=2000)
+    scale = fit_scale(detector, fallback)
+    even = Scale(scale.detector, scale.fallback)
+    fused, before = fuse(detector, fallback, scale), fuse(detector, fallback, even)
+    assert ((fused > 1) == (before > 1)).all()
+    np.testing.assert_array_equal(fused[fused > 1], before[fused > 1])
+    ordinary = before <= 1
+    ranks = np.argsort(np.argsort(detector[ordinary]))
+    kept, lost = (np.corrcoef(ranks, np.argsort(np.argsort(one[ordinary])))[0, 1] for one in (fused, before))
+    assert kept > 0.9 > lost
+
+
 def test_the_scale_does_not_depend_on_units() -> None:
     random = np.random.default_rng(0)
     detector, fallback = random.lognormal(size=50), random.normal(size=50)

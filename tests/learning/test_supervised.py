@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from sklearn.metrics import roc_auc_score
 
 from learning.errors import BundleError
@@ -73,7 +74,7 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path, with_head: bool) -> N
     flawed, masks = dense(8, 0, flawed=True)
     head = fit_head(places(list(flawed), list(masks))) if with_head else None
     embeddings = np.concatenate([parts(20, False, 0), parts(6, True, 1)])
-    fallback = Fallback.fit(embeddings, np.arange(26) >= 20, head).with_scale(Scale((0.1, 2.0), (-3.0, 1.5)))
+    fallback = Fallback.fit(embeddings, np.arange(26) >= 20, head).with_scale(Scale((0.1, 2.0), (-3.0, 1.5), 3.0))
     fallback.save(tmp_path)
     loaded = Fallback.load(tmp_path)
     features = flawed if with_head else None
@@ -83,6 +84,20 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path, with_head: bool) -> N
     if with_head:
         with pytest.raises(ValueError, match="dense"):
             loaded.predict(embeddings)
+
+
+def test_a_file_from_before_scales_had_a_slope_decides_as_it_did(tmp_path: Path) -> None:
+    embeddings = np.concatenate([parts(20, False, 0), parts(6, True, 1)])
+    scale = Scale((0.1, 2.0), (-3.0, 1.5))
+    Fallback.fit(embeddings, np.arange(26) >= 20).with_scale(scale).save(tmp_path)
+    file = tmp_path / "fallback.safetensors"
+    arrays = load_file(file)
+    save_file(arrays | {"scale": arrays["scale"][:4].copy()}, file)
+    assert Fallback.load(tmp_path).scale == scale
+    for damaged in (np.zeros(3), np.zeros(6)):
+        save_file(arrays | {"scale": damaged}, file)
+        with pytest.raises(BundleError, match="missing or damaged"):
+            Fallback.load(tmp_path)
 
 
 def test_a_damaged_file_is_a_clear_error(tmp_path: Path) -> None:
