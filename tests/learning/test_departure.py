@@ -157,7 +157,7 @@ class TestSegment:
         assert detector.reference is not None
         assert detector.departure is None
 
-    def test_convolutions_are_moved_by_muon_where_there_is_a_reference_and_nothing_to_go_on_from(
+    def test_convolutions_are_moved_by_muon_where_there_is_a_reference(
         self, parts: ImageSet, held_out: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         made: list[list[Tensor]] = []
@@ -185,7 +185,9 @@ class TestSegment:
         kernels = [weight for weight in found[0].network.parameters() if weight.ndim == 4]
         assert moved
         assert [weight.shape for weight in moved] == [weight.shape for weight in kernels]
-        assert fit(parts, found[0]) == ("no", [])
+        said, moved = fit(parts, found[0])
+        assert said == "yes"
+        assert [weight.shape for weight in moved] == [weight.shape for weight in kernels]
         surface = image_set([drawing(seed) for seed in range(12)], tmp_path)
         assert fit(surface) == ("no", [])
         assert fit(parts, muon=False) == (None, [])

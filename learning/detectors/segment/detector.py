@@ -62,8 +62,7 @@ class SegmentConfig(DetectorConfig):
     weight_decay: float = Field(default=0.01, ge=0, le=1)
     muon: bool | None = Field(
         default=None,
-        description="Move convolutions by Muon instead of AdamW; none means where there is a reference, unless it goes "
-        "on from weights that are there.",
+        description="Move convolutions by Muon instead of AdamW; none means where there is a reference.",
     )
     score_shares: tuple[Share, ...] = Field(
         default=(0.002, 0.02, 0.2),
@@ -364,7 +363,7 @@ class Segment(Detector):
     @property
     def _by_muon(self) -> bool:
         if self.config.muon is None:
-            return self.reference is not None and self._start is None
+            return self.reference is not None
         return self.config.muon
 
     @property
