@@ -62,7 +62,8 @@ def fuse(
         (np.asarray(scores, dtype=np.float64) - centre) / spread
         for scores, (centre, spread) in ((detector_scores, scale.detector), (fallback_scores, scale.fallback))
     )
-    steep = np.where(fallback < 1, 1 + scale.slope * (fallback - 1), fallback)
+    # So that a slope of 1 changes no digit.
+    steep = fallback - (scale.slope - 1) * np.maximum(1 - fallback, 0)
     fused: NDArray[np.float64] = np.maximum(detector, steep)
     return fused
 

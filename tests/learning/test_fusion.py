@@ -25,6 +25,10 @@ def test_what_a_fallback_thinks_of_ordinary_parts_does_not_reorder_them() -> Non
     fused, before = fuse(detector, fallback, scale), fuse(detector, fallback, even)
     assert ((fused > 1) == (before > 1)).all()
     np.testing.assert_array_equal(fused[fused > 1], before[fused > 1])
+    standardised = [
+        (s - centre) / spread for s, (centre, spread) in ((detector, scale.detector), (fallback, scale.fallback))
+    ]
+    np.testing.assert_array_equal(before, np.maximum(*standardised))
     ordinary = before <= 1
     ranks = np.argsort(np.argsort(detector[ordinary]))
     kept, lost = (np.corrcoef(ranks, np.argsort(np.argsort(one[ordinary])))[0, 1] for one in (fused, before))
