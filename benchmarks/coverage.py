@@ -18,10 +18,10 @@ from rich.table import Table
 from scipy.stats import beta, norm
 
 from benchmarks.console import Clock, show
+from learning.costs import least_cost_value
 from learning.errors import PromiseError
 from learning.promises import Labelled, cost_threshold, escape_bound, escape_threshold
 from learning.sampling import AUDIT_SHARE, ask_probabilities, systematic_sample
-from learning.thresholds import least_cost_value
 
 NOMINAL = (0.9, 0.95, 0.99)
 ERRORS = (0.0, 0.05)

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy.stats import beta, binom
 
 from learning.betting import log_capital, log_growth
+from learning.costs import least_cost_value
 from learning.errors import ConfigError, PromiseError
 from learning.thresholds import (
     Promise,
     conformal_threshold,
-    least_cost_value,
     needed_groups,
     percent,
     smallest_promise,

@@ -381,55 +381,6 @@ def false_reject_bound(group_scores: ArrayLike, value: float, confidence: float 
     return _promise(bound, confidence, len(scores))
 
 
-def least_cost_value(
-    scores: ArrayLike, labels: ArrayLike, weights: ArrayLike, cost_escape: float, cost_false_reject: float
-) -> float:
-    """Threshold of the least estimated cost.
-
-    Args:
-        scores: ``[N]`` decision scores of parts that an inspector decided on.
-        labels: ``[N]``, true where defective.
-        weights: ``[N]``, above zero: one over the probability with which a part was asked about, so that those asked
-            about stand for all (Horvitz & Thompson, 1952).
-        cost_escape: Of a defective part that is accepted.
-        cost_false_reject: Of a good part that is rejected.
-
-    Returns:
-        A value between neighbouring scores, or one that rejects all or none. Where several cost the same the lowest
-        is returned, as defects that nobody has met yet cost too.
-
-        Between two neighbours nobody has decided on anything. Good parts are taken to thin out evenly from the lower
-        to the higher one, and defective ones the other way: a share x of the way up costs
-        ``cost_false_reject * (1 - x)**2 + cost_escape * x**2``, which is least at ``x = cost_false_reject /
-        (cost_false_reject + cost_escape)``. The dearer an escape, the nearer to the parts that are accepted.
-    """
-    values, defective = _checked(scores), np.asarray(labels, dtype=bool)
-    weight = np.asarray(weights, dtype=np.float64)
-    lengths = [len(values), len(defective), len(weight)]
-    if len(set(lengths)) > 1 or not lengths[0]:
-        msg = f"scores, labels and weights must be of one length above 0; got {lengths}"
-        raise ValueError(msg)
-    if not (np.isfinite(weight).all() and (weight > 0).all() and cost_escape >= 0 and cost_false_reject >= 0):
-        msg = "weights must be above zero and finite, and costs not negative"
-        raise ValueError(msg)
-    levels, position = np.unique(values, return_inverse=True)
-    escape = np.bincount(position, weight * defective * cost_escape, minlength=len(levels))
-    false_reject = np.bincount(position, weight * ~defective * cost_false_reject, minlength=len(levels))
-    # Cost of accepting the lowest 0, 1, …, all levels.
-    costs = np.concatenate([[0.0], np.cumsum(escape)]) + false_reject.sum()
-    costs -= np.concatenate([[0.0], np.cumsum(false_reject)])
-    # Sums in another order differ in the last digits; that must not pick a higher value.
-    best = int(np.flatnonzero(costs <= costs.min() + 1e-9 * max(1.0, float(np.abs(costs).max())))[0])
-    if best == 0:
-        return float(np.nextafter(levels[0], -np.inf))
-    if best == len(levels):
-        return float(levels[-1])
-    low, high = float(levels[best - 1]), float(levels[best])
-    # Not both are zero here: rejecting all would cost as little.
-    share = cost_false_reject / (cost_escape + cost_false_reject)
-    return min(low + (high - low) * share, float(np.nextafter(high, -np.inf)))
-
-
 def percent(share: float) -> str:
     """A limit in words, rounded up to 1/100 %, so that no more is promised than holds."""
     return f"{math.ceil(share * 1e4 - 1e-6) / 100:g} %"

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from learning.costs import least_cost_value
 from learning.fusion import Choice, HeldOut, choose_fallback, fit_scale, fuse
 from learning.supervised.fallback import Fallback
 from learning.supervised.linear import LinearModel
-from learning.thresholds import Promise, conformal_threshold, false_reject_bound, least_cost_value, needed_groups
+from learning.thresholds import Promise, conformal_threshold, false_reject_bound, needed_groups
 
 MIN_OF_A_KIND = 3
 """Fewer confirmed good or defective groups than this move no threshold."""

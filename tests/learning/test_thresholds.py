@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import binomtest
 
@@ -19,7 +17,6 @@ from learning.thresholds import (
     ThresholdStore,
     conformal_threshold,
     false_reject_bound,
-    least_cost_value,
     needed_groups,
     percent,
     smallest_promise,
@@ -133,62 +130,6 @@ def test_scores_that_are_not_finite_are_refused() -> None:
 
 def test_percent_never_promises_more_than_holds() -> None:
     assert [percent(x) for x in (0.01, 0.012341, 0.95, 0.999, 0.03)] == ["1 %", "1.24 %", "95 %", "99.9 %", "3 %"]
-
-
-parts = st.lists(
-    st.tuples(st.integers(0, 12), st.booleans(), st.floats(0.5, 20)), min_size=1, max_size=30
-)  # score, defective, weight
-
-
-@given(parts, st.floats(0, 50), st.floats(0, 50))
-@settings(max_examples=150)
-def test_no_other_value_costs_less(rows: list[tuple[int, bool, float]], escape: float, false_reject: float) -> None:
-    scores, labels, weights = (np.array(column) for column in zip(*rows, strict=True))
-
-    def cost(value: float) -> float:
-        rejected = scores > value
-        wrong = np.where(labels, ~rejected * escape, rejected * false_reject)
-        return float((wrong * weights).sum())
-
-    value = least_cost_value(scores, labels, weights, escape, false_reject)
-    others = [cost(v) for v in np.arange(-1, 13) + 0.5]
-    assert cost(value) <= min(others) + 1e-6 * max(1, *others)
-
-
-def test_weights_count() -> None:
-    scores, labels = [1.0, 2.0, 3.0], [False, True, False]
-    assert least_cost_value(scores, labels, [1, 10, 1], 1, 1) == 1.5
-    assert least_cost_value(scores, labels, [1, 1, 10], 1, 1) == 3.0
-    assert least_cost_value([1.0], [True], [1], 1, 1) < 1
-
-
-@pytest.mark.parametrize(
-    ("escape", "false_reject", "share"), [(20, 1, 1 / 21), (1, 1, 0.5), (1, 3, 0.75), (1, 0, 0.0), (0, 1, 1.0)]
-)
-def test_in_a_gap_the_dearer_mistake_is_kept_farther_off(escape: float, false_reject: float, share: float) -> None:
-    value = least_cost_value([1.0, 3.0], [False, True], [1, 1], escape, false_reject)
-    assert value == pytest.approx(1 + 2 * share)
-    assert value < 3
-    x = np.linspace(0, 1, 1001)
-    assert x[np.argmin(false_reject * (1 - x) ** 2 + escape * x**2)] == pytest.approx(share, abs=1e-3)
-
-
-def test_where_nothing_costs_anything_all_is_rejected() -> None:
-    assert least_cost_value([1.0, 3.0], [False, True], [1, 1], 0, 0) < 1
-
-
-def test_a_value_between_scores_next_to_each_other_still_parts_them() -> None:
-    low = 1.0
-    high = float(np.nextafter(low, 2))
-    assert low <= least_cost_value([low, high], [False, True], [1, 1], 1, 20) < high
-    assert 0 <= least_cost_value([0.0, 5e-324], [False, True], [1, 1], 1, 20) < 5e-324
-
-
-def test_costs_take_weights_and_scores_of_one_length() -> None:
-    with pytest.raises(ValueError, match="one length"):
-        least_cost_value([], [], [], 1, 1)
-    with pytest.raises(ValueError, match="above zero"):
-        least_cost_value([1.0], [True], [0], 1, 1)
 
 
 def threshold(value: float = 1.5, **others: object) -> Threshold:
