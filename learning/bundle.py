@@ -148,6 +148,10 @@ class Bundle:
         table = pd.read_parquet(self.folder / _EMBEDDED)
         return table.loc[table["set"] == name, "image"].tolist(), tensors[name]
 
+    def has_embeddings(self, name: str) -> bool:
+        """Whether there are embeddings of that name; bundles of before have none of their selection parts."""
+        return name in load_file(self.folder / _EMBEDDINGS)
+
     def fallback_folder(self, name: str) -> Path:
         """Where a supervised fallback lies, whether or not it does yet.
 

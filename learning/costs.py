@@ -9,6 +9,8 @@ from scipy.stats import norm, yeojohnson, yeojohnson_normmax
 _LAMBDA = (-3.0, 5.0)
 """Where the power of the transform is held: a few scores can ask for any."""
 _SILVERMAN = 1.06
+_QUARTILES = 1.349
+"""Between the quartiles of a normal distribution lie so many deviations."""
 
 Floats = NDArray[np.float64]
 
@@ -55,9 +57,10 @@ def least_cost_value(
         raise ValueError(msg)
     levels, position = np.unique(values, return_inverse=True)
     good = np.bincount(position, weight * ~defective, minlength=len(levels))
+    origin = float(np.median(values[~defective])) if not defective.all() else float(levels[0])
     # Of accepting the lowest 0, 1, …, all levels.
     rejected = good.sum() - np.concatenate([[0.0], np.cumsum(good)])
-    accepted = np.concatenate([[0.0], accepted_weight(levels, values[defective], weight[defective], levels[0])])
+    accepted = np.concatenate([[0.0], accepted_weight(levels, values[defective], weight[defective], origin)])
     costs = cost_escape * accepted + cost_false_reject * rejected
     # Sums in another order differ in the last digits; that must not pick a higher value.
     best = int(np.flatnonzero(costs <= costs.min() + 1e-9 * max(1.0, float(np.abs(costs).max())))[0])
@@ -83,7 +86,7 @@ def accepted_weight(values: ArrayLike, scores: ArrayLike, weights: ArrayLike, or
         values: ``[V]`` thresholds.
         scores: ``[N]`` of defective parts; finite.
         weights: ``[N]``, above zero.
-        origin: A score that hardly any part lies below.
+        origin: Of an ordinary good part.
 
     Returns:
         ``[V]``, from 0 to the sum of the weights. Where all parts have one score it is a step there.
@@ -93,17 +96,17 @@ def accepted_weight(values: ArrayLike, scores: ArrayLike, weights: ArrayLike, or
     step: Floats = ((own <= at[:, None]) * weight).sum(axis=1)
     if len(np.unique(own)) < 2:
         return step
-    spread = _moments(own, weight)[1]
-    standard = (own - origin) / spread if spread > 0 else own
-    if not (spread > 0 and np.isfinite(standard).all()):  # scores too near to each other for their squares
+    unit = float(np.median(np.abs(own - origin)))  # not a deviation: one part far off would set it
+    standard = (own - origin) / unit if unit > 0 else own
+    if not (unit > 0 and np.isfinite(standard).all()):
         return step
     power = _power(standard)
     transformed = yeojohnson(standard, power)
     effective = weight.sum() ** 2 / (weight**2).sum()
-    width = _SILVERMAN * _moments(transformed, weight)[1] * effective**-0.2
+    width = _SILVERMAN * _spread(transformed, weight) * effective**-0.2
     if not (np.isfinite(width) and width > 0):
         return step
-    distances = (yeojohnson((at - origin) / spread, power)[:, None] - transformed) / width
+    distances = (yeojohnson((at - origin) / unit, power)[:, None] - transformed) / width
     smooth: Floats = (norm.cdf(distances) * weight).sum(axis=1)
     return smooth
 
@@ -117,10 +120,11 @@ def _power(standard: Floats) -> float:
     return float(np.clip(power, *_LAMBDA)) if np.isfinite(power) else 1.0
 
 
-def _moments(values: Floats, weight: Floats) -> tuple[float, float]:
-    """Weighted mean, and deviation corrected for the effective number."""
-    middle = float((values * weight).sum() / weight.sum())
-    with np.errstate(all="ignore"):
-        variance = float(((values - middle) ** 2 * weight).sum() / weight.sum())
-        effective = float(weight.sum() ** 2 / (weight**2).sum())
-        return middle, float(np.sqrt(variance * effective / max(effective - 1, 0.5)))
+def _spread(values: Floats, weight: Floats) -> float:
+    """Deviation, corrected for the effective number, and at most twice what the quartiles say: one may lie far off."""
+    middle = (values * weight).sum() / weight.sum()
+    variance = ((values - middle) ** 2 * weight).sum() / weight.sum()
+    effective = weight.sum() ** 2 / (weight**2).sum()
+    deviation = float(np.sqrt(variance * effective / max(effective - 1, 0.5)))
+    low, high = np.quantile(values, [0.25, 0.75], weights=weight, method="inverted_cdf")
+    return min(deviation, 2 * float(high - low) / _QUARTILES) if high > low else deviation

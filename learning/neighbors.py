@@ -18,8 +18,8 @@ class Neighbor:
         image: Its file.
         similarity: Cosine of the angle between the embeddings, -1..1. Embeddings of one product are often all but
             parallel: what a similarity is worth, ``farther`` says.
-        farther: Share of the good parts that are less like the good part that is most like them, 0..1; None where there
-            is one alone.
+        farther: Share of good parts, held-out ones where there are any, that are less like the good part that is most
+            like them, 0..1; None where there is one alone.
     """
 
     image: str
@@ -28,7 +28,11 @@ class Neighbor:
 
 
 def nearest_good(
-    embedding: NDArray[np.floating], images: Sequence[str], embeddings: NDArray[np.floating], count: int = 5
+    embedding: NDArray[np.floating],
+    images: Sequence[str],
+    embeddings: NDArray[np.floating],
+    count: int = 5,
+    held_out: NDArray[np.floating] | None = None,
 ) -> list[Neighbor]:
     """Find the good parts whose embeddings point in the most similar direction.
 
@@ -37,6 +41,8 @@ def nearest_good(
         images: ``[N]`` files of the good parts.
         embeddings: ``[N, D]`` of the good parts.
         count: How many to return at most.
+        held_out: ``[M, D]`` of good parts that the network has not learnt from. Those that it has lie nearer to each
+            other than any new part does, and by them every new part would look odd.
 
     Returns:
         The most similar first; equally similar ones by name.
@@ -49,7 +55,10 @@ def nearest_good(
         raise ValueError(msg)
     query, good = _directions(np.asarray(embedding)[None])[0], _directions(np.asarray(embeddings))
     similarity = good @ query
-    own = np.sort(_nearest_of_each(good))
+    if held_out is None or not len(held_out):
+        own = np.sort(_nearest_of_each(good))
+    else:
+        own = np.sort(_nearest_among(_directions(np.asarray(held_out)), good))
     order = sorted(range(len(images)), key=lambda i: (-similarity[i], images[i]))[:count]
     farther = np.searchsorted(own, similarity[order]) / max(len(own), 1)
     return [
@@ -73,3 +82,9 @@ def _nearest_of_each(good: NDArray[np.float64]) -> NDArray[np.float64]:
         rows[np.arange(len(rows)), np.arange(start, start + len(rows))] = -np.inf
         found[start : start + len(rows)] = rows.max(axis=1)
     return found
+
+
+def _nearest_among(others: NDArray[np.float64], good: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Similarity of each of some parts to the good part that is most like it."""
+    rows = [others[start : start + _ROWS] @ good.T for start in range(0, len(others), _ROWS)]
+    return np.concatenate([some.max(axis=1) for some in rows])

@@ -34,6 +34,14 @@ def evaluate(
         typer.Option(metavar="FILE|REGEX", help="Which images belong together, as in train.", show_default=False),
     ] = None,
     camera: CameraOption = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Measure all of class folders or a CSV, where the bundle learnt from none of them. By default those "
+            "are left out that would have trained it.",
+        ),
+    ] = False,
     pictures: Annotated[
         Path | None,
         typer.Option(
@@ -58,14 +66,23 @@ def evaluate(
     from learning.bundle import Bundle
     from learning.evaluation import evaluate as measure
     from learning.examples import Examples
-    from learning.images.readers import of_camera, read_data
+    from learning.images.readers import is_undivided, list_data, of_camera, with_split
 
     loaded = Bundle.load(bundle, device=resolve_device(device))
+    listed = list_data(data, groups)
+    undivided = is_undivided(listed)
     # The bundle's seed draws the same split as in training, so that no training image is ever measured on.
-    records = of_camera(read_data(data, groups=groups, seed=loaded.manifest.seed), camera)
+    records = listed if everything and undivided else with_split(listed, loaded.manifest.seed)
+    records = of_camera(records, camera)
+    left_out = sum(record.split == "train" for record in records) if undivided else 0
+    if left_out:
+        say(
+            f"[yellow]left out:[/] {left_out} of {len(records)} images, which trained this bundle if it learnt from "
+            f"{data}; --all measures all of one that it learnt nothing from"
+        )
     examples = Examples(loaded.manifest.map_range) if pictures else None
     with bar() as progress:
-        figures = measure(loaded, records, progress=progress, examples=examples)
+        figures = measure(loaded, records, progress=progress, examples=examples) | {"n_left_out": left_out}
     if pictures and examples:
         examples.write(pictures, loaded.thresholds.current().value)
         say(f"pictures and maps: {pictures}")

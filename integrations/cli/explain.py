@@ -54,6 +54,8 @@ def _similar(
     image: Path, scores: "list[ScoreRow]", history: "History", folder: Path | None, count: int
 ) -> tuple["list[Neighbor]", str]:
     """The most similar good parts by the model that decided last; or why there are none."""
+    import numpy as np
+
     from learning.bundle import Bundle
     from learning.neighbors import nearest_good
 
@@ -70,7 +72,9 @@ def _similar(
     except BundleError as error:
         return [], str(error)
     names, embeddings = bundle.embeddings("train")
-    return nearest_good(_embed(bundle, image), names, embeddings, count), ""
+    held_out = [bundle.embeddings(name)[1] for name in ("selection", "calibration") if bundle.has_embeddings(name)]
+    compared = np.concatenate(held_out) if held_out else None
+    return nearest_good(_embed(bundle, image), names, embeddings, count, compared), ""
 
 
 def _embed(bundle: "Bundle", image: Path) -> Any:
@@ -85,8 +89,8 @@ def _likeness(neighbor: "Neighbor") -> str:
     if neighbor.farther is None:
         return distance
     if neighbor.farther == 0:
-        return f"{distance}; no good part lies as far from the one nearest to it"
-    return f"{distance}; {100 * neighbor.farther:.0f} % of good parts lie farther from the one nearest to them"
+        return f"{distance}; no held-out good part lies as far from the one nearest to it"
+    return f"{distance}; {100 * neighbor.farther:.0f} % of held-out good parts lie farther from the one nearest to them"
 
 
 def _print(history: "History", scores: "list[ScoreRow]", similar: "list[Neighbor]", missing: str) -> None:

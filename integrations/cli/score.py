@@ -84,8 +84,9 @@ def score(
 ) -> None:
     """Score images and decide which parts are rejected. A part with several images gets one decision.
 
-    Images that are missing or cannot be read are listed; the others are scored all the same, and the command leaves
-    with 4. With [bold]--ledger[/bold] it can be stopped and run again: images that are recorded are not scored twice.
+    Images that cannot be read, or that a CSV names and that are missing, are listed; the others are scored all the
+    same, and the command leaves with 4. With [bold]--ledger[/bold] it can be stopped and run again: images that are
+    recorded are not scored twice.
 
     Example: [bold]flawsmith score runs/bracket line3/today --out today.csv --ledger line3.db[/bold]
     """

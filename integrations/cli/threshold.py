@@ -1,5 +1,7 @@
 """``flawsmith threshold``: move the threshold to another promise, without touching the model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +17,7 @@ from integrations.cli.options import (
     existing_bundle,
     existing_ledger,
 )
-from learning.errors import ConfigError
+from learning.errors import ConfigError, PromiseError
 
 if TYPE_CHECKING:
     from integrations.labelled import Counted, LabelledParts
@@ -122,15 +124,17 @@ def threshold(
             value, promise = conformal_threshold(good, max_false_reject, confidence)
         else:
             value, promise, origins = thresholds_by_origin(calibration, by.value, max_false_reject, confidence)
-    elif prices is not None:
-        value, promise = cost_threshold(found.labelled, *prices, confidence, reading_error, seed)
     else:
-        assert max_escape is not None
-        if max_false_reject is None:
-            value, promise = escape_threshold(found.labelled, max_escape, confidence, reading_error)
-        else:
-            zone = find_zone(good, found.labelled, max_false_reject, max_escape, confidence, reading_error)
-            value, promise = zone.value, zone.promise
+        with _reasons_for_too_few(found):
+            if prices is not None:
+                value, promise = cost_threshold(found.labelled, *prices, confidence, reading_error, seed)
+            elif max_false_reject is None:
+                assert max_escape is not None
+                value, promise = escape_threshold(found.labelled, max_escape, confidence, reading_error)
+            else:
+                assert max_escape is not None
+                zone = find_zone(good, found.labelled, max_false_reject, max_escape, confidence, reading_error)
+                value, promise = zone.value, zone.promise
     version = loaded.thresholds.add(
         Threshold(
             value=value,
@@ -193,10 +197,25 @@ def _read_costs(text: str) -> tuple[float, float]:
     pairs = [pair.partition("=") for pair in text.replace(" ", "").split(",")]
     named = {name: price for name, _, price in pairs}
     try:
+        if len(pairs) != 2:
+            raise ValueError
         return float(named["escape"]), float(named["reject"])
     except (KeyError, ValueError):
         msg = f"--costs {text}: write it as {_COSTS}"
         raise ConfigError(msg) from None
+
+
+@contextmanager
+def _reasons_for_too_few(found: "LabelledParts") -> Iterator[None]:
+    """A promise that is refused for want of parts says which were left out, and why."""
+    try:
+        yield
+    except PromiseError as error:
+        if not found.left_out:
+            raise
+        reasons = "; ".join(f"{count} parts that {reason}" for reason, count in found.left_out.items())
+        msg = f"{error}; left out: {reasons}"
+        raise PromiseError(msg, error.needed, error.available) from error
 
 
 def _verdicts(ledger: str, bundle: "Bundle", random_sample: bool, counted: "Counted") -> "LabelledParts":

@@ -115,6 +115,8 @@ def train(
     bank, reasons = defect_bank(place) if place else (None, ())
     for reason in reasons:
         say(f"[yellow]left out[/]: {reason}")
+    if (out / "bundle.json").is_file():
+        say(f"[yellow]{out} will be replaced[/] by a new bundle, its thresholds and fallbacks with it")
     with bar("the same command goes on from where training was") as progress:
         bundle = train_bundle(
             data,

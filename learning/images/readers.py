@@ -41,11 +41,24 @@ def read_data(data: Path, groups: str | None = None, seed: int = 0) -> list[Imag
         DataError: If there are no images, the layout is none of these or could be two of them, a group lies on both
             sides of the split, or a table is wrong.
     """
-    records = list_data(data, groups)
-    if any(record.defective for record in records) and all(record.split is None for record in records):
+    return with_split(list_data(data, groups), seed)
+
+
+def with_split(records: list[ImageRecord], seed: int) -> list[ImageRecord]:
+    """The records, with a split by group and seed where there are defects and none has one.
+
+    Raises:
+        DataError: If a group lies on both sides of the split.
+    """
+    if is_undivided(records):
         records = draw_train_test(records, seed)
     refuse_leaks({split: [r for r in records if r.split == split] for split in ("train", "test")})
     return records
+
+
+def is_undivided(records: Sequence[ImageRecord]) -> bool:
+    """Whether good parts lie beside defects, and nothing says which of them train."""
+    return any(record.defective for record in records) and all(record.split is None for record in records)
 
 
 def list_data(data: Path, groups: str | None = None) -> list[ImageRecord]:

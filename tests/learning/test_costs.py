@@ -21,7 +21,8 @@ parts = st.lists(
 def test_no_other_value_costs_less(rows: list[tuple[int, bool, float]], escape: float, false_reject: float) -> None:
     scores, labels, weights = (np.array(column) for column in zip(*rows, strict=True))
 
-    accepted = accepted_weight(np.arange(13), scores[labels], weights[labels], scores.min())
+    origin = scores.min() if labels.all() else np.median(scores[~labels])
+    accepted = accepted_weight(np.arange(13), scores[labels], weights[labels], float(origin))
 
     def cost(value: float) -> float:
         """At the highest score that is accepted: nothing is known of what lies between two scores."""
@@ -82,6 +83,20 @@ def test_far_below_all_defects_good_parts_are_let_through() -> None:
     labels = np.arange(330 + 1) < 30
     value = least_cost_value(np.concatenate([defects, good]), labels, np.ones(331), 20, 1)
     assert 3.0 <= value < defects.min()
+
+
+@pytest.mark.parametrize("outlier", [100.0, 1e3, 1e6])
+@pytest.mark.parametrize("count", [4, 8, 20])
+def test_one_defect_far_off_rejects_no_good_parts(count: int, outlier: float) -> None:
+    for seed in range(10):
+        generator = np.random.default_rng(seed)
+        good, defects = generator.normal(0, 1, 60), np.append(generator.normal(6, 1, count), outlier)
+        scores, labels = np.concatenate([good, defects]), np.arange(60 + len(defects)) >= 60
+        value = least_cost_value(scores, labels, np.ones(len(scores)), 20, 1)
+        assert (good > value).sum() <= 2
+        assert least_cost_value(np.append(scores, -100), np.append(labels, False), np.ones(len(scores) + 1), 20, 1) == (
+            pytest.approx(value, abs=0.3)
+        )
 
 
 @pytest.mark.parametrize("scale", [np.asarray, np.exp, lambda z: 1 / (1 + np.exp(-z)), lambda z: 1e3 + 1e-3 * z])

@@ -47,6 +47,18 @@ def test_a_similarity_is_told_by_how_alike_good_parts_are() -> None:
     assert nearest_good(np.ones(2), ["a"], np.ones((1, 2)))[0].farther is None
 
 
+def test_new_parts_are_told_by_held_out_ones_where_there_are_any() -> None:
+    def at(*degrees: float) -> np.ndarray:
+        angles = np.deg2rad(degrees)
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+    good, query = at(0, 0.1, 0.2), at(3)[0]
+    assert nearest_good(query, ["a", "b", "c"], good, 1)[0].farther == 0
+    held_out = at(1, -2, 4, 9)  # 0.8, 2, 3.8 and 8.8 degrees from their nearest; the query 2.8
+    assert nearest_good(query, ["a", "b", "c"], good, 1, held_out)[0].farther == 0.5
+    assert nearest_good(query, ["a", "b", "c"], good, 1, held_out[:0])[0].farther == 0
+
+
 def test_many_parts_are_compared_piece_by_piece() -> None:
     good = np.random.default_rng(0).normal(size=(1100, 4))
     names = [f"{i:04}" for i in range(len(good))]

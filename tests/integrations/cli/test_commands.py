@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,22 @@ def test_evaluate_prints_one_json_object(bundle: Path, tiles: Path) -> None:
     assert set(wanted.split()) <= set(figures)
     assert (figures["n_good"], figures["n_defective"]) == (4, 7)
     assert "image AUROC" in run("evaluate", bundle, tiles).stdout
+    assert figures["n_left_out"] == 0
+
+
+def test_evaluate_says_what_it_leaves_out_of_class_folders(bundle: Path, tiles: Path, tmp_path: Path) -> None:
+    classes = shutil.copytree(tiles / "test", tmp_path / "classes")  # no split, and nothing that the bundle has seen
+    result = run("evaluate", bundle, classes, "--json")
+    figures = json.loads(result.stdout)
+    assert "--all" in result.stderr
+    assert figures["n_left_out"] > 0
+    assert figures["n_good"] + figures["n_defective"] + figures["n_left_out"] == 11
+    result = run("evaluate", bundle, classes, "--json", "--all")
+    figures = json.loads(result.stdout)
+    assert "left out" not in result.stderr
+    assert (figures["n_good"], figures["n_defective"], figures["n_left_out"]) == (4, 7, 0)
+    # A data set that has a split keeps it.
+    assert json.loads(run("evaluate", bundle, tiles, "--json", "--all").stdout)["n_good"] == 4
 
 
 def test_evaluate_shows_the_pictures_behind_the_figures(bundle: Path, tiles: Path, tmp_path: Path) -> None:
@@ -359,8 +376,15 @@ def test_a_full_disk_is_said_in_a_line(
     assert "Traceback" not in result.stderr
 
 
+def test_train_says_that_it_will_replace_a_bundle(tiles: Path, bundle: Path, tmp_path: Path) -> None:
+    command = ("train", tiles, "--out", tmp_path / "b", "--config", bundle.parent / "small.yaml", "--steps", "1")
+    assert "will be replaced" not in run(*command).stderr
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    assert "will be replaced" in result.stderr
+
+
 def test_a_flipped_byte_in_a_bundle_is_found(bundle: Path, tiles: Path, tmp_path: Path) -> None:
-    import shutil
 
     damaged = shutil.copytree(bundle, tmp_path / "damaged")
     content = bytearray((damaged / "weights.safetensors").read_bytes())
@@ -407,7 +431,6 @@ def test_questions_that_cannot_be_chosen_as_asked_are_refused_before_anything_is
 
 
 def test_retrain_moves_the_threshold_by_verdicts(bundle: Path, tiles: Path, tmp_path: Path) -> None:
-    import shutil
 
     from curation.ledger import Ledger, VerdictEntry
 

@@ -37,6 +37,7 @@ def test_threshold_out_of_range(bundle: Path) -> None:
         (["--review-zone", "--max-escape", 0.1], "takes both limits"),
         (["--costs", "escape=5,reject=1", "--max-escape", 0.1], "goes alone"),
         (["--costs", "escape=5"], "write it as escape=100,reject=1"),
+        (["--costs", "escape=5,reject=1,reject=2"], "write it as escape=100,reject=1"),
         (["--max-escape", 0.1, "--ledger", "nowhere.db"], "no ledger there"),
     ],
 )
@@ -68,6 +69,7 @@ def test_threshold_promises_by_verdicts(bundle: Path, tiles: Path, tmp_path: Pat
         )
     asked = ("threshold", own, "--ledger", ledger)
     assert "are 0" in mistake(*asked, "--max-escape", 0.1)
+    assert "60 parts that were not asked about" in mistake(*asked, "--costs", "escape=5,reject=1")
     random = (*asked, "--random-sample")
     assert "takes 59 independent defective parts; there are 30" in mistake(*random, "--max-escape", 0.05)
     result = run(*random, "--max-escape", 0.1, "--json")
