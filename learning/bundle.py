@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from learning.acceleration import Describe, describer
@@ -150,7 +150,8 @@ class Bundle:
 
     def has_embeddings(self, name: str) -> bool:
         """Whether there are embeddings of that name; bundles of before have none of their selection parts."""
-        return name in load_file(self.folder / _EMBEDDINGS)
+        with safe_open(self.folder / _EMBEDDINGS, "numpy") as tensors:
+            return name in tensors.keys()  # noqa: SIM118
 
     def fallback_folder(self, name: str) -> Path:
         """Where a supervised fallback lies, whether or not it does yet.

@@ -56,9 +56,10 @@ def nearest_good(
     query, good = _directions(np.asarray(embedding)[None])[0], _directions(np.asarray(embeddings))
     similarity = good @ query
     if held_out is None or not len(held_out):
-        own = np.sort(_nearest_of_each(good))
+        own = _nearest(good, good, themselves=True)
     else:
-        own = np.sort(_nearest_among(_directions(np.asarray(held_out)), good))
+        own = _nearest(_directions(np.asarray(held_out)), good, themselves=False)
+    own = np.sort(own)
     order = sorted(range(len(images)), key=lambda i: (-similarity[i], images[i]))[:count]
     farther = np.searchsorted(own, similarity[order]) / max(len(own), 1)
     return [
@@ -72,19 +73,17 @@ def _directions(embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), np.finfo(np.float64).tiny)
 
 
-def _nearest_of_each(good: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Similarity of each part to the other part that is most like it; empty for one part."""
-    if len(good) < 2:
+def _nearest(parts: NDArray[np.float64], good: NDArray[np.float64], *, themselves: bool) -> NDArray[np.float64]:
+    """Similarity of each part to the good part that is most like it.
+
+    Where the parts are the good ones themselves it is another one; empty where there is none.
+    """
+    if themselves and len(good) < 2:
         return np.empty(0)
-    found = np.empty(len(good))
-    for start in range(0, len(good), _ROWS):
-        rows = good[start : start + _ROWS] @ good.T
-        rows[np.arange(len(rows)), np.arange(start, start + len(rows))] = -np.inf
+    found = np.empty(len(parts))
+    for start in range(0, len(parts), _ROWS):
+        rows = parts[start : start + _ROWS] @ good.T
+        if themselves:
+            rows[np.arange(len(rows)), np.arange(start, start + len(rows))] = -np.inf
         found[start : start + len(rows)] = rows.max(axis=1)
     return found
-
-
-def _nearest_among(others: NDArray[np.float64], good: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Similarity of each of some parts to the good part that is most like it."""
-    rows = [others[start : start + _ROWS] @ good.T for start in range(0, len(others), _ROWS)]
-    return np.concatenate([some.max(axis=1) for some in rows])

@@ -101,6 +101,7 @@ def train(
     budget = Budget(steps=steps) if steps else Budget(minutes=minutes or DEFAULT_MINUTES)
 
     from integrations.defects import defect_bank
+    from learning.bundle import MANIFEST
     from learning.images.readers import cameras_of, read_data
     from learning.training import few_steps, train_bundle
 
@@ -115,7 +116,7 @@ def train(
     bank, reasons = defect_bank(place) if place else (None, ())
     for reason in reasons:
         say(f"[yellow]left out[/]: {reason}")
-    if (out / "bundle.json").is_file():
+    if (out / MANIFEST).is_file():
         say(f"[yellow]{out} will be replaced[/] by a new bundle, its thresholds and fallbacks with it")
     with bar("the same command goes on from where training was") as progress:
         bundle = train_bundle(
