@@ -101,6 +101,12 @@ def test_evaluate_says_what_it_leaves_out_of_class_folders(bundle: Path, tiles: 
     figures = json.loads(result.stdout)
     assert "left out" not in result.stderr
     assert (figures["n_good"], figures["n_defective"], figures["n_left_out"]) == (4, 7, 0)
+    # What made the bundle is refused, whatever is said.
+    table = tmp_path / "table.csv"
+    good, bad = sorted((tiles / "train" / "good").iterdir()), sorted((tiles / "test").glob("*/*.png"))
+    listed = [*((one, "good") for one in good), *((one, "crack") for one in bad if one.parent.name != "good")]
+    table.write_text("image,label\n" + "".join(f"{path},{label}\n" for path, label in listed))
+    assert "made this bundle" in mistake("evaluate", bundle, table, "--all")
     # A data set that has a split keeps it.
     assert json.loads(run("evaluate", bundle, tiles, "--json", "--all").stdout)["n_good"] == 4
 
