@@ -1,10 +1,13 @@
 """The threshold of least expected cost, by parts that inspectors decided on. See docs/thresholds.md."""
 
+import math
 import warnings
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, yeojohnson, yeojohnson_normmax
+
+from learning.errors import ConfigError
 
 _LAMBDA = (-3.0, 5.0)
 """Where the power of the transform is held: a few scores can ask for any."""
@@ -13,6 +16,17 @@ _QUARTILES = 1.349
 """Between the quartiles of a normal distribution lie so many deviations."""
 
 Floats = NDArray[np.float64]
+
+
+def check_costs(escape: float, false_reject: float) -> None:
+    """Refuse costs by which every part would be accepted, or every one rejected.
+
+    Raises:
+        ConfigError: If one is not above zero, or not finite.
+    """
+    if not (escape > 0 and false_reject > 0 and math.isfinite(escape + false_reject)):
+        msg = f"costs must be above zero, for example 20 and 1; got {escape:g} and {false_reject:g}"
+        raise ConfigError(msg)
 
 
 def least_cost_value(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta, binom
 
 from learning.betting import log_capital, log_growth
-from learning.costs import least_cost_value
+from learning.costs import check_costs, least_cost_value
 from learning.errors import ConfigError, PromiseError
 from learning.thresholds import (
     Promise,
@@ -206,9 +206,7 @@ def cost_threshold(
         ConfigError: If a cost is not above zero, or a share out of range.
     """
     _check(0.5, confidence, reading_error)
-    if not (cost_escape > 0 and cost_false_reject > 0 and math.isfinite(cost_escape + cost_false_reject)):
-        msg = f"costs must be above zero, for example 20 and 1; got {cost_escape} and {cost_false_reject}"
-        raise ConfigError(msg)
+    check_costs(cost_escape, cost_false_reject)
     groups = np.unique(labelled.groups)
     if len(groups) < 2:
         msg = f"a promise about costs takes labelled parts of two independent groups or more; there are {len(groups)}"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from learning.costs import least_cost_value
+from learning.costs import check_costs, least_cost_value
 from learning.fusion import Choice, HeldOut, choose_fallback, fit_scale, fuse
 from learning.supervised.fallback import Fallback
 from learning.supervised.linear import LinearModel
@@ -87,12 +87,18 @@ class Costs:
     """What a wrong decision costs, in any unit.
 
     Attributes:
-        escape: A defective part that is accepted.
-        false_reject: A good part that is rejected.
+        escape: A defective part that is accepted; above 0.
+        false_reject: A good part that is rejected; above 0.
+
+    Raises:
+        ConfigError: If a cost is not above zero, or not finite: what costs nothing would be done to every part.
     """
 
     escape: float = 20.0
     false_reject: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_costs(self.escape, self.false_reject)
 
 
 @dataclass(frozen=True)

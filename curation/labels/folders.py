@@ -7,6 +7,7 @@ import numpy as np
 
 from curation.labels.label import DEFECT_NAMES, Found, Label, Mask, Reading, Refusal, refuse_other_size
 from learning.errors import DataError
+from learning.images.copies import join_copies
 from learning.images.groups import apply_groups
 from learning.images.pixels import is_image, read_mask
 from learning.images.readers import find_images, list_data, read_mvtec
@@ -44,7 +45,8 @@ def read_folders(source: Path, reading: Reading, groups: str | None) -> Found:
         records = apply_groups(list_table(source), root, groups, by_itself=False)
     if source.is_dir():
         found.refused.extend(_without_picture(root, records))
-    for record in records:
+    # A copy says nothing new about a line: as in training, it counts with what it is a copy of.
+    for record in join_copies(records):
         if not record.path.is_file():
             found.refused.append(Refusal(str(record.path), "there is no such file"))
         elif record.label == UNLABELLED:

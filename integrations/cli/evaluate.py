@@ -66,13 +66,14 @@ def evaluate(
     from learning.bundle import Bundle
     from learning.evaluation import evaluate as measure
     from learning.examples import Examples
+    from learning.images.copies import join_copies
     from learning.images.readers import is_undivided, list_data, of_camera, with_split
 
     loaded = Bundle.load(bundle, device=resolve_device(device))
     listed = list_data(data, groups)
     undivided = is_undivided(listed)
     # The bundle's seed draws the same split as in training, so that no training image is ever measured on.
-    records = listed if everything and undivided else with_split(listed, loaded.manifest.seed)
+    records = join_copies(listed) if everything and undivided else with_split(listed, loaded.manifest.seed)
     records = of_camera(records, camera)
     left_out = sum(record.split == "train" for record in records) if undivided else 0
     if left_out:

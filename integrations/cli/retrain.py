@@ -24,8 +24,8 @@ def retrain(
     context: typer.Context,
     ledger: LedgerOption = DEFAULT_LEDGER,
     bundle: BundleOption = None,
-    cost_escape: Annotated[float, typer.Option(help="What a bad part that is let through costs.", min=0.0)] = 20.0,
-    cost_false_reject: Annotated[float, typer.Option(help="What a good part that is rejected costs.", min=0.0)] = 1.0,
+    cost_escape: Annotated[float, typer.Option(help="What a bad part that is let through costs.")] = 20.0,
+    cost_false_reject: Annotated[float, typer.Option(help="What a good part that is rejected costs.")] = 1.0,
     max_false_reject: Annotated[
         float | None,
         typer.Option(help="What the new threshold is to promise.", min=0.0, max=1.0, show_default="as the current one"),
@@ -60,12 +60,12 @@ def retrain(
     from integrations.recording import confirmed_images, load_bundles, record_model
     from learning.relearn import Costs, relearn
 
+    costs = Costs(cost_escape, cost_false_reject)
     with Ledger.open(ledger) as opened:
         reports = []
         for loaded in load_bundles(opened, bundle):
             confirmed, unresolved = confirmed_images(opened, loaded.fingerprint, groups_that_taught(opened, loaded))
             with bar("the bundle has its old threshold; run it again") as progress:
-                costs = Costs(cost_escape, cost_false_reject)
                 learned = relearn(loaded, confirmed, costs, seed, progress, max_false_reject)
             record_model(opened, loaded)
             threshold = learned.threshold

@@ -161,14 +161,23 @@ def _load(bundle: Path, ledger: "Ledger | None", camera: str | None, device: str
 
 
 def _read(images: list[Path], groups: str | None) -> list["ImageRecord"]:
-    """Records of all images, in folders of any layout; a table says what else is known of them."""
+    """Records of all images, in folders of any layout; a table says what else is known of them.
+
+    Raises:
+        DataError: If there are none, or a table or what belongs together is wrong.
+    """
     from learning.images.groups import apply_groups
-    from learning.images.readers import find_images, read_data
+    from learning.images.readers import find_images, images_below, read_data
     from learning.images.records import GOOD, ImageRecord
     from learning.images.tables import list_table
 
     records: dict[Path, ImageRecord] = {}
+    empty: list[Path] = []
     for path in images:
+        # A camera that had nothing to take pictures of must not keep those of others from being scored.
+        if path.is_dir() and not images_below(path):
+            empty.append(path)
+            continue
         if path.suffix.lower() == ".csv":
             # A file that is gone by now is listed as not scored, as one that cannot be read.
             found = apply_groups(list_table(path), path.parent, groups, by_itself=False)
@@ -180,6 +189,10 @@ def _read(images: list[Path], groups: str | None) -> list["ImageRecord"]:
             if path.is_dir():
                 found = apply_groups(found, path, groups)
         records |= {record.path: record for record in found}
+    if not records:
+        find_images(images)  # says what it looked for
+    for path in empty:
+        say(f"[yellow]no images in[/] {path}")
     return list(records.values())
 
 

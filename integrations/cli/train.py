@@ -10,7 +10,10 @@ from integrations.cli.options import CameraOption, Device, SeedOption, existing_
 from learning.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from learning.cleaning import Cleaned
+    from learning.images.records import ImageRecord
 
 DEFAULT_MINUTES = 10.0
 _SHOWN = 10
@@ -102,15 +105,18 @@ def train(
 
     from integrations.defects import defect_bank
     from learning.bundle import MANIFEST
-    from learning.images.readers import cameras_of, read_data
-    from learning.training import few_steps, train_bundle
+    from learning.images.copies import find_copies
+    from learning.images.readers import cameras_of, of_camera, read_data
+    from learning.training import few_steps, good_records, train_bundle
 
-    cameras = cameras_of(read_data(data, groups=groups, seed=seed)) if data.is_file() and camera is None else []
+    records = read_data(data, groups=groups, seed=seed)
+    cameras = cameras_of(records) if data.is_file() and camera is None else []
     if len(cameras) > 1:
         say(
             f"[yellow]{data} has {len(cameras)} cameras[/] ({', '.join(cameras)}): they get one model and one "
             f"threshold; a model for each is usually better: --camera {cameras[0]}"
         )
+    _say_copies(find_copies(good_records(of_camera(records, camera))))
     place = defects or settings.sources.defects
     settings = settings.model_copy(update={"sources": settings.sources.model_copy(update={"defects": place})})
     bank, reasons = defect_bank(place) if place else (None, ())
@@ -142,6 +148,16 @@ def train(
     shape = bundle.preprocessing
     say(f"each picture is seen as {VIEWS[shape.view]}, {shape.width} × {shape.height} pixels")
     say(f"[green]{out}[/]: {bundle.thresholds.current().promise.text}")
+
+
+def _say_copies(families: "Sequence[Sequence[ImageRecord]]") -> None:
+    if families:
+        first, other = (record.path.name for record in families[0][:2])
+        copies = sum(len(family) - 1 for family in families)
+        say(
+            f"[yellow]{copies} of the good images are exact copies[/] of others, as {other} is of {first}: what is "
+            "promised counts each picture once; the same in other formats: flawsmith curate check"
+        )
 
 
 def _say_suspects(cleaned: "Cleaned", out: Path) -> None:

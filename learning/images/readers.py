@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from learning.errors import DataError
+from learning.images.copies import join_copies
 from learning.images.groups import apply_groups
 from learning.images.pixels import EXTENSIONS, is_image, read_image, read_mask
 from learning.images.records import GOOD, UNLABELLED, ImageRecord
@@ -35,7 +36,8 @@ def read_data(data: Path, groups: str | None = None, seed: int = 0) -> list[Imag
         seed: Draws the split where the data set has none.
 
     Returns:
-        One record for each image, sorted by path. Hidden files and files that are not images are left out.
+        One record for each image, sorted by path. Hidden files and files that are not images are left out. Files with
+        the same bytes, on one side of the split, are in one group.
 
     Raises:
         DataError: If there are no images, the layout is none of these or could be two of them, a group lies on both
@@ -45,11 +47,12 @@ def read_data(data: Path, groups: str | None = None, seed: int = 0) -> list[Imag
 
 
 def with_split(records: list[ImageRecord], seed: int) -> list[ImageRecord]:
-    """The records, with a split by group and seed where there are defects and none has one.
+    """The records, with a split by group and seed where there are defects and none has one; copies are in one group.
 
     Raises:
         DataError: If a group lies on both sides of the split.
     """
+    records = join_copies(records)
     if is_undivided(records):
         records = draw_train_test(records, seed)
     refuse_leaks({split: [r for r in records if r.split == split] for split in ("train", "test")})
@@ -117,7 +120,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
         if not path.exists():
             msg = f"{path} does not exist"
             raise DataError(msg)
-        found += _images_below(path) if path.is_dir() else [path]
+        found += images_below(path) if path.is_dir() else [path]
     if not found:
         msg = f"no images in {', '.join(map(str, given))}; looked for {', '.join(sorted(EXTENSIONS))}"
         raise DataError(msg)
@@ -127,7 +130,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
 def _read_folder(data: Path) -> list[ImageRecord]:
     has_mvtec = (data / "train" / GOOD).is_dir()
     has_good = (data / GOOD).is_dir()
-    folders = [folder for folder in _folders(data) if _images_below(folder)]
+    folders = [folder for folder in _folders(data) if images_below(folder)]
     loose = [file for file in sorted(data.iterdir()) if file.is_file() and is_image(file)]
     if has_mvtec + has_good + bool(loose) > 1:
         seen = [name for name, here in [("train/good", has_mvtec), ("good", has_good), ("loose images", loose)] if here]
@@ -136,7 +139,7 @@ def _read_folder(data: Path) -> list[ImageRecord]:
     if has_mvtec:
         return read_mvtec(data)
     if has_good:
-        return [_record(data, path, folder.name) for folder in folders for path in _images_below(folder)]
+        return [_record(data, path, folder.name) for folder in folders for path in images_below(folder)]
     if folders:
         names = ", ".join(folder.name for folder in folders[:5])
         msg = f"{data} holds folders of images ({names}) but none called good; {ACCEPTED}"
@@ -158,7 +161,7 @@ def read_mvtec(data: Path) -> list[ImageRecord]:
             msg = f"{folder} holds images outside its class folders ({', '.join(stray[:3])}); move them into one"
             raise DataError(msg)
         for class_folder in _folders(folder):
-            images = _images_below(class_folder)
+            images = images_below(class_folder)
             masks = _masks(data, class_folder, images) if split == "test" and class_folder.name != GOOD else {}
             for path in images:
                 record = _record(data, path, class_folder.name)
@@ -170,7 +173,7 @@ def _masks(data: Path, class_folder: Path, images: Sequence[Path]) -> dict[Path,
     """Mask of each image that has one: ``<stem>_mask`` or ``<stem>``, in the same place below ``ground_truth``."""
     root = data / "ground_truth" / class_folder.name
     by_key: dict[Path, list[Path]] = {}
-    for mask in _images_below(root) if root.is_dir() else []:
+    for mask in images_below(root) if root.is_dir() else []:
         key = mask.relative_to(root).with_name(mask.stem.removesuffix("_mask"))
         by_key.setdefault(key, []).append(mask)
     found: dict[Path, Path] = {}
@@ -194,7 +197,8 @@ def _record(data: Path, path: Path, label: str) -> ImageRecord:
     return ImageRecord(path=path, label=label, part=path.relative_to(data).as_posix())
 
 
-def _images_below(folder: Path) -> list[Path]:
+def images_below(folder: Path) -> list[Path]:
+    """All images in and below a folder, sorted; hidden files and folders are left out."""
     return sorted(path for path in _walk(folder) if is_image(path))
 
 

@@ -12,10 +12,10 @@ from learning.splits import split_groups
 
 
 def touch(root: Path, *names: str) -> None:
-    """Files that are called images and cannot be read: listing a data set opens none of them."""
+    """Files that are called images and cannot be read: listing a data set looks at no picture."""
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"closed")
+        (root / name).write_bytes(f"closed: {name}".encode())
 
 
 def mvtec(root: Path) -> None:

@@ -111,6 +111,25 @@ def test_evaluate_says_what_it_leaves_out_of_class_folders(bundle: Path, tiles: 
     assert json.loads(run("evaluate", bundle, tiles, "--json", "--all").stdout)["n_good"] == 4
 
 
+def test_copies_are_said_and_count_once(tiles: Path, tmp_path: Path) -> None:
+    from learning.bundle import Bundle
+
+    copied = shutil.copytree(tiles / "train" / "good", tmp_path / "good")
+    first, second, *_ = sorted(copied.iterdir())
+    shutil.copy(first, copied / f"again-{first.name}")
+    shutil.copy(first, copied / f"third-{first.name}")
+    shutil.copy(second, copied / f"again-{second.name}")
+    config = tmp_path / "small.yaml"
+    config.write_text("size: 64\ndetector: kmeans\ndetector_config: {places: 400, backbone: {name: resnet10t}}\n")
+    result = run("train", copied, "--out", tmp_path / "copied", "--config", config, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "3 of the good images are exact copies" in " ".join(result.stderr.split())
+    made = Bundle.load(tmp_path / "copied", device="cpu")
+    sets = [set(images) for images in (made.embeddings("train")[0], made.selection["image"], made.calibration["image"])]
+    family = {str(copied / f"{prefix}{first.name}") for prefix in ("", "again-", "third-")}
+    assert [len(family & one) for one in sets].count(3) == 1
+
+
 def test_evaluate_shows_the_pictures_behind_the_figures(bundle: Path, tiles: Path, tmp_path: Path) -> None:
     result = run("evaluate", bundle, tiles, "--pictures", tmp_path / "sheets" / "tiles.png", "--json")
     assert result.exit_code == 0, result.output
@@ -136,56 +155,6 @@ def test_an_exported_bundle_is_scored_and_evaluated_like_a_bundle(bundle: Path, 
     content[-1] ^= 1
     model.write_bytes(bytes(content))
     assert "model.onnx is damaged" in mistake("score", out, tiles / "test")
-
-
-def test_score_lists_a_corrupt_image_and_scores_the_others(bundle: Path, tiles: Path, tmp_path: Path) -> None:
-    corrupt = tmp_path / "corrupt.png"
-    corrupt.write_bytes(next((tiles / "test" / "good").iterdir()).read_bytes()[:200])
-    out, maps = tmp_path / "scores.csv", tmp_path / "maps"
-    result = run("score", bundle, tiles / "test", corrupt, "--out", out, "--maps", maps)
-    assert result.exit_code == SOME_FAILED
-    assert "corrupt.png" in result.stderr
-    assert result.stdout == ""
-    with out.open() as stream:
-        rows = list(csv.DictReader(stream))
-    assert len(rows) == 11
-    assert all(Path(row["map"]).is_file() for row in rows)
-    assert {row["decision"] for row in rows} <= {"accept", "reject"}
-
-
-def test_score_lists_what_a_table_names_and_is_gone_and_scores_the_others(
-    bundle: Path, tiles: Path, tmp_path: Path
-) -> None:
-    table, out = tiles / "some.csv", tmp_path / "scores.csv"
-    names = [image.relative_to(tiles).as_posix() for image in sorted((tiles / "test" / "good").iterdir())[:3]]
-    table.write_text("image,lot\n" + "".join(f"{name},7\n" for name in (names[0], "test/good/gone.png", *names[1:])))
-    command = ("score", bundle, table, "--out", out, "--ledger", tmp_path / "l.db", "--home", tmp_path / "home")
-    for _ in ("first", "what is in the ledger already"):
-        result = run(*command)
-        assert result.exit_code == SOME_FAILED
-        assert "not scored:" in result.stderr
-        assert "gone.png" in result.stderr
-        with out.open() as stream:
-            assert [row["part"] for row in csv.DictReader(stream)] == names
-    table.write_text("image\ngood/gone.png\ngood/too.png\n")
-    assert "names files that do not exist: good/gone.png, good/too.png; paths are relative" in mistake(*command)
-    table.unlink()
-
-
-def test_score_takes_any_folders_and_leaves_masks_out(bundle: Path, tiles: Path, tmp_path: Path) -> None:
-    images = sorted((tiles / "test").rglob("*.png"))
-    for place, image in enumerate(images):
-        copy = tmp_path / "photos" / f"lot{place % 2}" / "day" / f"{place}.png"
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(image.read_bytes())
-    result = run("score", bundle, tmp_path / "photos", "--groups", "lot[0-9]")
-    assert result.exit_code == 0, result.output
-    rows = list(csv.DictReader(result.stdout.splitlines()))
-    assert len({row["image"] for row in rows}) == len({row["part"] for row in rows}) == len(images)
-    assert {row["group"] for row in rows} == {"lot0", "lot1"}
-    rows = list(csv.DictReader(run("score", bundle, tiles).stdout.splitlines()))
-    assert rows
-    assert not [row for row in rows if "ground_truth" in row["image"]]
 
 
 def test_score_into_a_ledger_twice_records_once_and_explain_tells(bundle: Path, tiles: Path, tmp_path: Path) -> None:
@@ -422,6 +391,8 @@ def test_retrain_without_verdicts_changes_nothing(bundle: Path, tiles: Path, tmp
     result = run("retrain", "--ledger", ledger, "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["changed"] is False
+    for costs in (("--cost-escape", 0), ("--cost-false-reject", "-1"), ("--cost-escape", "inf")):
+        assert "costs must be above zero" in mistake("retrain", "--ledger", ledger, *costs)
 
 
 def test_questions_that_cannot_be_chosen_as_asked_are_refused_before_anything_is_sent(
