@@ -27,6 +27,17 @@ class ConfirmedPictures:
     def __len__(self) -> int:
         return len(self.images)
 
+    def marked(self) -> "ConfirmedPictures | None":
+        """Those with a mask alone; None where there are none."""
+        if len(self._only_marked) == len(self):
+            return self
+        return self._only_marked if len(self._only_marked) else None
+
+    @cached_property
+    def _only_marked(self) -> "ConfirmedPictures":
+        some = [record for record in self.images.records if record.mask is not None]
+        return ConfirmedPictures(some, self.images.preprocessing)
+
     def draw(self, generator: Generator, count: int, flips: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Draw pictures, each equally often, and vary them as good parts are.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from learning.auto import Look
 from learning.bundle import Bundle
-from learning.config import TrainConfig
+from learning.config import AUTO, TrainConfig
 from learning.confirmed_pictures import ConfirmedPictures
 from learning.detectors import detector_class
 from learning.flaw_sources import FlawSources
@@ -38,17 +38,34 @@ def looks(
     """
 
     @cache
-    def at(size: int) -> Look:
+    def at(size: int, window: int | None) -> Look:
         if start is not None:
             preprocessing = start.preprocessing
         else:
             preprocessing, _ = choose_view(Preprocessing.for_images(paths, size), paths, config.view)
         zoom = 1 / preprocessing.part.reach if preprocessing.part else 1.0
+        side, largest = size, None
+        if window and window < min(preprocessing.height, preprocessing.width):
+            side, zoom, largest = window, zoom * size / window, window
         sources = FlawSources(
-            defects.fitted(preprocessing.channels, size, zoom) if defects else None,
+            _fitted(defects, preprocessing.channels, side, zoom, largest) if defects else None,
             TextureFolder(config.sources.textures) if config.sources.textures else None,
             ConfirmedPictures(pictures, preprocessing) if pictures else None,
         )
         return Look(preprocessing, sources)
 
-    return lambda name: at(config.size or detector_class(name).default_size)
+    def look(name: str) -> Look:
+        detector = detector_class(name)
+        if config.detector == AUTO:
+            options = config.auto.options.get(name, {})
+        else:
+            options = config.detector_config if config.detector == name else {}
+        return at(config.size or detector.default_size, getattr(detector.Config(**options), "window", None))
+
+    return look
+
+
+def _fitted(bank: DefectBank, channels: int, side: int, zoom: float, largest: int | None) -> DefectBank:
+    """Defects at the size of what a detector learns from; those that no window holds are left out."""
+    fitted = bank.fitted(channels, side, zoom)
+    return fitted if largest is None else fitted.where(lambda one: max(one.pixels.shape[-2:]) <= largest)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from learning.images.records import ImageRecord
 
 DEFAULT_MINUTES = 10.0
+_COARSE = 3.0
+"""Pixels of a picture, along a side, for one that is seen, from which on a word is said."""
 _SHOWN = 10
 """Suspected pictures that are named at the terminal."""
 
@@ -108,6 +110,7 @@ def train(
     from learning.images.copies import find_copies
     from learning.images.readers import cameras_of, of_camera, read_data
     from learning.training import few_steps, good_records, train_bundle
+    from synth.pictures import size_of
 
     records = read_data(data, groups=groups, seed=seed)
     cameras = cameras_of(records) if data.is_file() and camera is None else []
@@ -116,7 +119,8 @@ def train(
             f"[yellow]{data} has {len(cameras)} cameras[/] ({', '.join(cameras)}): they get one model and one "
             f"threshold; a model for each is usually better: --camera {cameras[0]}"
         )
-    _say_copies(find_copies(good_records(of_camera(records, camera))))
+    good = good_records(of_camera(records, camera))
+    _say_copies(find_copies(good))
     place = defects or settings.sources.defects
     settings = settings.model_copy(update={"sources": settings.sources.model_copy(update={"defects": place})})
     bank, reasons = defect_bank(place) if place else (None, ())
@@ -147,6 +151,12 @@ def train(
         say(f"[yellow]{few}[/]; give more --minutes, or a computer with nothing beside it")
     shape = bundle.preprocessing
     say(f"each picture is seen as {VIEWS[shape.view]}, {shape.width} × {shape.height} pixels")
+    pitch = shape.pitch(size_of(good[0].path))
+    if pitch >= _COARSE and "window" not in settings.detector_config:
+        say(
+            f"[yellow]one of these stands for {pitch:.1f} × {pitch:.1f} of a picture[/]: a defect of less than some "
+            f"{3 * pitch:.0f} pixels may not show; a larger size sees more (docs/small-defects.md)"
+        )
     say(f"[green]{out}[/]: {bundle.thresholds.current().promise.text}")
 
 

@@ -76,15 +76,36 @@ def standardise(images: Tensor, window: float = 1 / 6) -> Tensor:
     deviation = images.std(dim=(1, 2, 3), keepdim=True)
     whole = (images - mean) / (deviation + 0.02)
 
+    return torch.cat([whole, _by_surroundings(images, min(images.shape[-2:]) * window)], dim=1).clamp(-5, 5)
+
+
+def standardise_windows(images: Tensor, side: int, window: float = 1 / 6) -> Tensor:
+    """The same for windows of large pictures, and for large pictures as if each place lay in a window of its own.
+
+    What a picture is as a whole, a window does not show; so pixels are standardised by what lies in a window around
+    them, and in a smaller one.
+
+    Args:
+        images: ``[B, C, h, w]``, 0..1; h and w multiples of 4.
+        side: Of a window, in pixels.
+        window: Side of the smaller one, as a fraction of ``side``.
+
+    Returns:
+        ``[B, 2C, h, w]``, clamped to -5..5.
+    """
+    return torch.cat([_by_surroundings(images, side), _by_surroundings(images, side * window)], dim=1).clamp(-5, 5)
+
+
+def _by_surroundings(images: Tensor, side: float) -> Tensor:
+    """Every pixel by the mean and deviation of a square around it, of a side in pixels; edges are replicated."""
     small = functional.avg_pool2d(images, _SHRINK)
     energy = functional.avg_pool2d(images.square(), _SHRINK)
-    radius = min(max(1, round(min(small.shape[-2:]) * window / 2)), min(small.shape[-2:]) - 1)
+    radius = min(max(1, round(side / _SHRINK / 2)), min(small.shape[-2:]) - 1)
     local_mean = box_mean(small, radius)
     local_variance = (box_mean(energy, radius) - local_mean.square()).clamp_min(0)
     statistics = _enlarge(torch.cat([local_mean, local_variance.sqrt()], dim=1), images)
     local_mean, local_deviation = statistics.chunk(2, dim=1)
-    local = (images - local_mean) / (local_deviation + 0.02)
-    return torch.cat([whole, local], dim=1).clamp(-5, 5)
+    return (images - local_mean) / (local_deviation + 0.02)
 
 
 def _enlarge(small: Tensor, images: Tensor) -> Tensor:

@@ -149,6 +149,15 @@ class Preprocessing(BaseModel):
         """Whether pictures are taken whole, or the part is cut out of them."""
         return "whole" if self.part is None else "part"
 
+    def pitch(self, size: tuple[int, int]) -> float:
+        """How many pixels of a picture, along a side, one that is seen stands for.
+
+        Args:
+            size: Height and width of the picture.
+        """
+        root = math.sqrt(size[0] * size[1])
+        return root / math.sqrt(self.height * self.width) if self.part is None else self.part.reach * root / self.width
+
     def apply(self, image: Tensor) -> Tensor:
         """The image of ``look``: ``[C, H, W]`` to ``[channels, height, width]``."""
         return self.look(image).image
@@ -185,9 +194,8 @@ class Preprocessing(BaseModel):
             pitch = max(size[0] / self.height, size[1] / self.width)
             return Frame(size[1] / 2, size[0] / 2, 0.0, pitch, self.height, self.width)
         box = self.part.box(part)
-        usual = self.part.reach * math.sqrt(size[0] * size[1]) / self.width
         # Nothing of a part that is larger than the good ones is cut off.
-        pitch = max(usual, box.length / self.width, box.breadth / self.height)
+        pitch = max(self.pitch(size), box.length / self.width, box.breadth / self.height)
         return Frame(box.x, box.y, box.angle, pitch, self.height, self.width)
 
     def _in_channels(self, image: Tensor) -> Tensor:

@@ -60,3 +60,36 @@ def random_windows(images: Tensor, side: int, generator: Generator) -> Tensor:
     return torch.stack(
         [image[:, top : top + side, left : left + side] for image, top, left in zip(images, tops, lefts, strict=True)]
     )
+
+
+def windows_around(images: Tensor, marks: Tensor, side: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """One window of each image that shows some of what is marked in it, and what is marked there.
+
+    Args:
+        images: ``[B, C, h, w]``; both sides at least ``side``.
+        marks: ``[B, 1, h, w]``, 0 or 1; where nothing is, the window lies anywhere.
+        side: In pixels.
+        generator: On the CPU.
+
+    Returns:
+        ``[B, C, side, side]`` and ``[B, 1, side, side]``.
+    """
+    height, width = images.shape[-2:]
+    cut = []
+    for image, mark in zip(images, marks, strict=True):
+        places = mark[0].flatten().nonzero()[:, 0]
+        drawn = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
+        place = int(places[int(drawn[0] * len(places))]) if len(places) else int(drawn[0] * height * width)
+        top, left = (
+            _begin(at, side, length, draw)
+            for at, length, draw in zip(divmod(place, width), (height, width), drawn[1:], strict=True)
+        )
+        cut.append(torch.cat([image, mark.to(image)])[:, top : top + side, left : left + side])
+    both = torch.stack(cut)
+    return both[:, :-1], both[:, -1:].to(marks)
+
+
+def _begin(at: int, side: int, length: int, drawn: float) -> int:
+    """Where a window that holds a place begins: anywhere, as far as it lies in the image; ``drawn`` is 0..1."""
+    first, last = max(0, at - side + 1), min(at, length - side)
+    return first + int(drawn * (last - first + 1))

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from learning.augmentation import augment, mix
 from learning.detectors.surface import is_surface
 from learning.flaw_sources import FlawSources
+from learning.images.windows import windows_around
 from synth.image_level import Recipe, Synthesizer
 
 if TYPE_CHECKING:
@@ -50,12 +52,14 @@ class Shares:
         good: Share of them without flaws; the rest have made-up ones, or are confirmed defects.
         flips: Whether images are mirrored.
         mixed: See ``SegmentConfig.mixed``.
+        window: Side of the windows that are cut out of the pictures, in pixels; None is whole pictures.
     """
 
     batch: int
     good: float
     flips: bool
     mixed: float
+    window: int | None = None
 
 
 def make_batch(
@@ -67,10 +71,14 @@ def make_batch(
 ) -> Batch:
     """Draw one from good parts and sources."""
     chosen = torch.randint(len(train), (2 * shares.batch,), generator=generator).tolist()
-    pictures, outlines = augment(train.batch(chosen), train.outlines(chosen), generator, shares.flips)
+    pictures, outlines = train.batch(chosen), train.outlines(chosen)
+    if shares.window:
+        pictures, outlines = windows_around(pictures, outlines, shares.window, generator)
+    pictures, outlines = augment(pictures, outlines, generator, shares.flips)
     good, others = mix(pictures, generator, shares.mixed).chunk(2)
     sound = round(shares.batch * shares.good)
-    shown = round((shares.batch - sound) * _SHOWN) if sources.pictures else 0
+    confirmed = sources.pictures and (sources.pictures.marked() if shares.window else sources.pictures)
+    shown = round((shares.batch - sound) * _SHOWN) if confirmed else 0
     flawed = slice(sound, shares.batch - shown)
     context = sources.context(generator, good[flawed], outlines[flawed], others)
     made, masks = Synthesizer.apply(good[flawed], draw(generator, len(good[flawed])), context)
@@ -79,15 +87,28 @@ def make_batch(
     marked = torch.ones(shares.batch, dtype=torch.bool)
     parts = torch.tensor(chosen[: shares.batch])
     if shown:
-        assert sources.pictures
-        defective, drawn, marked[shares.batch - shown :] = sources.pictures.draw(generator, shown, shares.flips)
+        assert confirmed
+        defective, drawn, known = confirmed.draw(generator, shown, shares.flips)
+        if shares.window:
+            defective, drawn = windows_around(defective, drawn, shares.window, generator)
+        marked[shares.batch - shown :] = known
         parts[shares.batch - shown :] = -1
         images.append(defective)
         marks.append(drawn)
     return Batch(torch.cat(images), torch.cat(marks), marked, parts)
 
 
-def share_mixed(train: "ImageSet") -> float:
-    """Half of the good parts where up to 32 show a surface: what objects have in common is no nuisance."""
+def share_mixed(train: "ImageSet", window: int | None = None) -> float:
+    """Half of the good parts where up to 32 show a surface: what objects have in common is no nuisance.
+
+    Args:
+        train: Good parts.
+        window: Pictures are looked at reduced to about this side, if they are larger; see ``Shares``.
+    """
     looked = np.unique(np.linspace(0, len(train) - 1, min(_LOOKED_AT, len(train))).round().astype(int)).tolist()
-    return _MIXED if is_surface(train.batch(looked), train.outlines(looked)) else 0.0
+    times = 1 if window is None else max(1, min(train.preprocessing.height, train.preprocessing.width) // window)
+    pictures, outlines = (
+        torch.cat([functional.avg_pool2d(read([index]), times) for index in looked])
+        for read in (train.batch, train.outlines)
+    )
+    return _MIXED if is_surface(pictures, (outlines > 0.5).float()) else 0.0

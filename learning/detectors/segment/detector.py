@@ -14,7 +14,7 @@ from torch.nn import functional
 from learning.curriculum import Curriculum, CurriculumConfig
 from learning.detectors.base import Budget, Detector, DetectorConfig, FitReport, Prediction, Traceable
 from learning.detectors.departure import Departure
-from learning.detectors.inputs import standardise
+from learning.detectors.inputs import standardise, standardise_windows
 from learning.detectors.reference import Reference, fit_reference, is_explained
 from learning.detectors.segment.alarms import MOST, Alarms
 from learning.detectors.segment.batches import Batch, Shares, make_batch, share_mixed
@@ -71,6 +71,13 @@ class SegmentConfig(DetectorConfig):
         "in the first, large ones in the last.",
     )
     loss_share: Share = Field(default=0.005, description="The same for the loss of images.")
+    window: int | None = Field(
+        default=None,
+        ge=32,
+        le=1024,
+        description="Side in pixels of the windows that are learnt from, for small defects in large pictures: pictures "
+        "are seen at `size`, and have no reference. None is whole pictures.",
+    )
     reference: bool | None = Field(
         default=None,
         description="Show the network how far each place is from what good parts usually look like there, too; none "
@@ -108,6 +115,9 @@ class SegmentConfig(DetectorConfig):
             raise ValueError(msg)
         if self.reference and self.flips:
             msg = "reference and flips contradict each other: a mirrored part does not lie as good parts do"
+            raise ValueError(msg)
+        if self.window and (self.reference or self.curriculum):
+            msg = "windows have no reference and no curriculum: leave window out, or those"
             raise ValueError(msg)
         return self
 
@@ -182,11 +192,11 @@ class Segment(Detector):
         draws = curriculum or sources.synthesizer(options.families, options.severity)
         mixed = options.mixed
         if mixed is None:
-            mixed = share_mixed(train)
+            mixed = share_mixed(train, self._window)
             choices["mixed"] = f"{mixed:g}"
         if options.muon is None:
             choices["muon"] = "yes" if self._by_muon else "no"
-        shares = Shares(options.batch, options.good_share, self._flips, mixed)
+        shares = Shares(options.batch, options.good_share, self._flips, mixed, self._window)
         report = train_loop(
             self.network,
             partial(make_batch, train, sources, draws.draw, shares),
@@ -225,6 +235,10 @@ class Segment(Detector):
     def predict(self, images: Tensor) -> Prediction:
         """Score a batch ``[B, C, h, w]``."""
         images = images.to(self.device)
+        if self._window:  # of which one view has to do, as there is much to look at
+            maps = self._in_turn(lambda some: self._probabilities(self._inputs(some), some), images)
+            scores = image_scores(maps, self.config.score_shares, self._window**2)
+            return Prediction(scores.float(), maps[:, 0].float())
         if self.reference is not None:  # and so no mirrored views
             inputs = self._inputs(images)
             maps = self._probabilities(inputs, images)
@@ -249,17 +263,20 @@ class Segment(Detector):
     @torch.inference_mode()
     def embed(self, images: Tensor) -> Tensor:
         """Embed a batch: the deepest features, as a whole and where the anomaly map is high; ``[B, 2D]``."""
+        return self._in_turn(self._embed, images)
+
+    @torch.inference_mode()
+    def dense(self, images: Tensor) -> Tensor:
+        """Embed every place: ``[B, C, h, w]`` to ``[B, D, h / stem, w / stem]``, for a segmentation head."""
+        return self._in_turn(lambda some: self.network.dense(self.network.encode(self._inputs(some))).float(), images)
+
+    def _embed(self, images: Tensor) -> Tensor:
         levels = self.network.encode(self._inputs(images))
         deepest = levels[-1].float()
         size = (deepest.shape[-2], deepest.shape[-1])
         heat = functional.adaptive_avg_pool2d(self.network.decode(levels).float().sigmoid(), size)
         heat = heat / heat.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-6)
         return torch.cat([deepest.mean(dim=(-2, -1)), (deepest * heat).sum(dim=(-2, -1))], dim=1)
-
-    @torch.inference_mode()
-    def dense(self, images: Tensor) -> Tensor:
-        """Embed every place: ``[B, C, h, w]`` to ``[B, D, h / stem, w / stem]``, for a segmentation head."""
-        return self.network.dense(self.network.encode(self._inputs(images))).float()
 
     def exportable(self, mirrors: bool = True) -> Traceable:
         """The network with what goes before and after it."""
@@ -309,6 +326,8 @@ class Segment(Detector):
     def _choose_reference(self, train: "ImageSet", progress: Progress) -> dict[str, str]:
         """Take a reference if it is wanted or good parts ask for it; what was chosen, if that was left open."""
         self.reference = None
+        if self._window:
+            return {"reference": "no: pictures are learnt from by windows"}
         if self.config.reference is False or (self.config.reference is None and self.config.flips):
             return {}
         fitted = fit_reference(train, self._seen, progress)
@@ -355,6 +374,18 @@ class Segment(Detector):
         return {} if self.departure else {"departure": "no: too few held-out parts say what is usual"}
 
     @property
+    def _window(self) -> int | None:
+        """Side of the windows; None where pictures are not larger than one."""
+        window = self.config.window
+        return window if window and window < min(self.preprocessing.height, self.preprocessing.width) else None
+
+    def _in_turn(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        """A function of a batch; of large pictures, one after another, as memory may not hold more."""
+        if not self._window or torch.compiler.is_exporting():
+            return function(images)
+        return torch.cat([function(one) for one in images.split(1)])
+
+    @property
     def _flips(self) -> bool:
         if self.config.flips is None:
             return self.preprocessing.part is None and self.reference is None
@@ -392,7 +423,8 @@ class Segment(Detector):
         images = images.to(self.device)
         height, width = images.shape[-2:]
         padding = (0, -width % self._stride, 0, -height % self._stride)
-        return standardise(functional.pad(images, padding, mode="replicate"))
+        padded = functional.pad(images, padding, mode="replicate")
+        return standardise_windows(padded, self._window) if self._window else standardise(padded)
 
     @torch.inference_mode()
     def _raised(self, images: Tensor) -> Tensor:

@@ -14,15 +14,17 @@ _LOWEST = 1e-10
 """Probabilities below it are not told apart: over 23 of the logarithm, 18 halvings end within 9e-5 of a value."""
 
 
-def image_scores(maps: Tensor, shares: Sequence[float]) -> Tensor:
+def image_scores(maps: Tensor, shares: Sequence[float], pixels: int | None = None) -> Tensor:
     """Geometric mean of the odds of the means of the highest values: ``[B]`` in 0..1.
 
     Args:
         maps: Probabilities ``[B, 1, h, w]``.
         shares: Of the pixels, 0..1, one for each mean.
+        pixels: Shares are of so many, at most those of the map; None is all of it.
     """
     flat = maps.flatten(1)
-    counts = [max(1, round(flat.shape[1] * share)) for share in shares]
+    of = flat.shape[1] if pixels is None else min(pixels, flat.shape[1])
+    counts = [max(1, round(of * share)) for share in shares]
     # Of a fifth of all pixels, the TopK of OpenVINO takes more time than the network in INT8; torch's does not.
     means = means_by_halving(flat, counts) if torch.compiler.is_exporting() else means_by_sorting(flat, counts)
     return torch.logit(means, eps=_LEAST_PROBABILITY).mean(dim=0).sigmoid()
