@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 
 from learning.errors import BundleError
 from learning.fusion import fuse
 from learning.origins import origin_names
 from learning.scoring import load_fallback
+from learning.tails import upper_limit
 from learning.thresholds import Threshold
 from learning.weighing import Floats, Scored
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from learning.bundle import Bundle
 
 _HEAD_SCORES = "calibration.parquet"
+
+_FALSE_ALARM = 0.01
+"""Probability that ``far_above`` names anything of a set in which all is ordinary."""
+_LEAST = 1e-9
 
 
 def held_out_parts(bundle: "Bundle", name: Literal["selection", "calibration"]) -> Scored:
@@ -59,6 +65,26 @@ def calibration_decisions(bundle: "Bundle", threshold: Threshold) -> pd.DataFram
         head_scores = _read_head_scores(bundle.fallback_folder(str(threshold.fallback)), table["image"])
     fused = fuse(parts.scores, fallback.combine(parts.embeddings, head_scores), fallback.scale)
     return _shifted(table.assign(decision_score=fused), threshold)
+
+
+def far_above(table: pd.DataFrame) -> list[str]:
+    """Images of calibration groups that score far above all others, as ``learning.tails`` tells it, the highest first.
+
+    The first threshold is the highest score of them all: one such image, be it flawed or photographed badly, lets
+    defects escape that score between it and the rest.
+
+    Args:
+        table: ``Bundle.calibration``.
+
+    Returns:
+        Empty where all is as usual, or there are too few groups to tell.
+    """
+    highest = table.loc[table.groupby("group")["score"].idxmax()].sort_values("score", ascending=False)
+    scores = highest["score"].to_numpy(dtype=np.float64)
+    if ((scores >= 0) & (scores <= 1)).all():  # probabilities, whose tail is no exponential one
+        scores = logit(scores.clip(_LEAST, 1 - _LEAST))
+    limit = upper_limit(scores, _FALSE_ALARM / max(1, len(scores)))
+    return [] if limit is None else highest.loc[scores > limit, "image"].tolist()
 
 
 def save_head_scores(folder: Path, images: Sequence[str], scores: Floats) -> None:

@@ -85,6 +85,7 @@ def train(
 
     Example: [bold]flawsmith train photos/good --out runs/bracket --minutes 10[/bold]
     """
+    from learning.calibration import far_above
     from learning.card import VIEWS
     from learning.config import AUTO, Clean, TrainConfig, load_config
     from learning.detectors import Budget, detector_class
@@ -158,6 +159,11 @@ def train(
             f"{3 * pitch:.0f} pixels may not show; a larger size sees more (docs/small-defects.md)"
         )
     say(f"[green]{out}[/]: {bundle.thresholds.current().promise.text}")
+    for image in far_above(bundle.calibration):
+        say(
+            f"[yellow]look at[/] {image}: it scores far above the other good parts that were held back, and the "
+            "threshold lies no lower; if it is not good, take it out and train again"
+        )
 
 
 def _say_copies(families: "Sequence[Sequence[ImageRecord]]") -> None:
