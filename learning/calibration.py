@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HEAD_SCORES = "calibration.parquet"
 
-_FALSE_ALARM = 0.01
+_FALSE_ALARM = 0.05
 """Probability that ``far_above`` names anything of a set in which all is ordinary."""
 _LEAST = 1e-9
 
@@ -83,8 +83,11 @@ def far_above(table: pd.DataFrame) -> list[str]:
     scores = highest["score"].to_numpy(dtype=np.float64)
     if ((scores >= 0) & (scores <= 1)).all():  # probabilities, whose tail is no exponential one
         scores = logit(scores.clip(_LEAST, 1 - _LEAST))
-    limit = upper_limit(scores, _FALSE_ALARM / max(1, len(scores)))
-    return [] if limit is None else highest.loc[scores > limit, "image"].tolist()
+    count, rate = 0, _FALSE_ALARM / max(1, len(scores))
+    # Each by those below it: of n that are alike, one is above what the others allow with n times the rate at most.
+    while (limit := upper_limit(scores[count + 1 :], rate)) is not None and scores[count] > limit:
+        count += 1
+    return highest["image"].tolist()[:count]
 
 
 def save_head_scores(folder: Path, images: Sequence[str], scores: Floats) -> None:

@@ -109,6 +109,7 @@ def train(
     from integrations.defects import defect_bank
     from learning.bundle import MANIFEST
     from learning.images.copies import find_copies
+    from learning.images.pixels import read_image
     from learning.images.readers import cameras_of, of_camera, read_data
     from learning.training import few_steps, good_records, train_bundle
     from synth.pictures import size_of
@@ -160,9 +161,11 @@ def train(
         )
     say(f"[green]{out}[/]: {bundle.thresholds.current().promise.text}")
     for image in far_above(bundle.calibration):
+        lost = "" if shape.look(read_image(Path(image))).part_found else "no part was found in it, and "
         say(
-            f"[yellow]look at[/] {image}: it scores far above the other good parts that were held back, and the "
-            "threshold lies no lower; if it is not good, take it out and train again"
+            f"[yellow]look at[/] {image}: {lost}it scores far above the other good parts that were held back, so that "
+            "defects may escape below it; if it is not good, or not as parts are photographed, take it out and train "
+            "again"
         )
 
 

@@ -172,7 +172,9 @@ def find_part(image: Tensor, usual: Extent | None = None) -> Part | None:
     first = Part(_grown(small, masks[0, 0].numpy() > 0), distance, reduction) if float(trust[0]) > 0 else None
     if usual is None or (first is not None and usual.misfit(first, size) < _FITS):
         return first
-    others = [Part(mask, distance, reduction) for mask in _candidates(distance)]
+    found = list(_candidates(distance))
+    # As they are, and with their shaded sides, as the first has them; these may flow into stains.
+    others = [Part(mask, distance, reduction) for mask in (*found, *(_grown(small, mask) for mask in found))]
     best = min(others, key=lambda part: usual.misfit(part, size), default=None)
     return first if best is None or usual.misfit(best, size) > _FITS_BARELY else best
 

@@ -39,4 +39,4 @@ def test_few_groups_say_nothing() -> None:
 def test_ordinary_sets_are_left_in_peace(draw: str, size: int) -> None:
     random = np.random.default_rng(2)
     named = sum(bool(far_above(table(getattr(random, draw)(size=size)))) for _ in range(200))
-    assert named <= 7  # 2 expected at most; 8 or more in one of 1,000 such tests
+    assert named <= 20  # 10 expected at most; 21 or more in one of 1,000 such tests

@@ -111,25 +111,6 @@ def test_evaluate_says_what_it_leaves_out_of_class_folders(bundle: Path, tiles: 
     assert json.loads(run("evaluate", bundle, tiles, "--json", "--all").stdout)["n_good"] == 4
 
 
-def test_copies_are_said_and_count_once(tiles: Path, tmp_path: Path) -> None:
-    from learning.bundle import Bundle
-
-    copied = shutil.copytree(tiles / "train" / "good", tmp_path / "good")
-    first, second, *_ = sorted(copied.iterdir())
-    shutil.copy(first, copied / f"again-{first.name}")
-    shutil.copy(first, copied / f"third-{first.name}")
-    shutil.copy(second, copied / f"again-{second.name}")
-    config = tmp_path / "small.yaml"
-    config.write_text("size: 64\ndetector: kmeans\ndetector_config: {places: 400, backbone: {name: resnet10t}}\n")
-    result = run("train", copied, "--out", tmp_path / "copied", "--config", config, "--device", "cpu")
-    assert result.exit_code == 0, result.output
-    assert "3 of the good images are exact copies" in " ".join(result.stderr.split())
-    made = Bundle.load(tmp_path / "copied", device="cpu")
-    sets = [set(images) for images in (made.embeddings("train")[0], made.selection["image"], made.calibration["image"])]
-    family = {str(copied / f"{prefix}{first.name}") for prefix in ("", "again-", "third-")}
-    assert [len(family & one) for one in sets].count(3) == 1
-
-
 def test_evaluate_shows_the_pictures_behind_the_figures(bundle: Path, tiles: Path, tmp_path: Path) -> None:
     result = run("evaluate", bundle, tiles, "--pictures", tmp_path / "sheets" / "tiles.png", "--json")
     assert result.exit_code == 0, result.output
