@@ -154,6 +154,8 @@ def score_images(
         result.shared = sum(threshold.origins.of(record) is None for record in records)
     order = {record.path: place for place, record in enumerate(records)}
     result.scored = sorted(_decide_by_part(result.scored), key=lambda image: order[image.image])
+    if recorder:
+        recorder.settle(known, result.scored)
     return result
 
 
@@ -336,6 +338,15 @@ class _Recorder:
                     review=self.threshold.needs_review(row.decision_score),
                 )
         return found
+
+    def settle(self, known: Mapping[Path, ScoredImage], scored: Iterable[ScoredImage]) -> None:
+        """Bring decisions up to date that were recorded before another image of the part was rejected."""
+        from curation.ledger import image_id_of
+
+        before = {path for path, image in known.items() if image.decision == "accept"}
+        changed = [image.image for image in scored if image.image in before and image.decision == "reject"]
+        version = self.threshold.version
+        self.ledger.reject_with_part(self.bundle.fingerprint, version, [image_id_of(path) for path in changed])
 
     def add(self, outcome: ImageScore, image: ScoredImage) -> None:
         if len(self.waiting) >= _CHUNK and self.waiting[-1][1].part != image.part:

@@ -136,11 +136,14 @@ def _client(uri: str) -> tuple["MlflowClient", tuple[type[Exception], ...]]:
     except ImportError as error:
         msg = "MLflow is not installed: pip install 'flawsmith[mlflow]'"
         raise DataError(msg) from error
+    from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
     # That it makes its tables is nobody's news.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    trouble = (MlflowException, SQLAlchemyError)
+    trouble = (MlflowException, SQLAlchemyError, CommandError)
+    if uri.startswith(_SQLITE):
+        _refuse_another_database(Path(uri.removeprefix(_SQLITE)))
     try:
         if uri.startswith(_SQLITE) and not (file := Path(uri.removeprefix(_SQLITE)).absolute()).exists():
             # Killed while it makes its tables, MLflow can neither use the file later nor make the rest of them.
@@ -151,6 +154,30 @@ def _client(uri: str) -> tuple["MlflowClient", tuple[type[Exception], ...]]:
     except trouble as error:
         msg = f"{uri} is no MLflow registry: {' '.join(str(error).split())}"
         raise DataError(msg) from error
+
+
+def _refuse_another_database(file: Path) -> None:
+    """MLflow would make its tables in any database: in a ledger, or in somebody else's.
+
+    Raises:
+        DataError: If the file has tables, and none of a registry.
+    """
+    from sqlalchemy import create_engine, inspect
+    from sqlalchemy.exc import DatabaseError
+
+    if not file.is_file():
+        return
+    engine = create_engine(f"{_SQLITE}{file}")
+    try:
+        tables = inspect(engine).get_table_names()
+    except DatabaseError as error:
+        msg = f"{file} is no MLflow registry: {error.orig}"
+        raise DataError(msg) from error
+    finally:
+        engine.dispose()
+    if tables and "registered_models" not in tables:
+        msg = f"{file} is no MLflow registry but another database, and was left as it is: give a file of its own"
+        raise DataError(msg)
 
 
 def _experiment(client: "MlflowClient", uri: str) -> str:

@@ -73,18 +73,37 @@ def champion_of(ledger: "Ledger", camera: str = "", folder: Path | None = None) 
         DataError: If there is none, the ledger does not know where it is, or another bundle is given than the champion.
         BundleError: If it is damaged.
     """
+    bundle, appointed = _deciding(ledger, camera, folder)
+    if not appointed:
+        appoint(ledger, bundle, "the model that decided when challengers began", camera)
+    return bundle
+
+
+def appoint(ledger: "Ledger", bundle: Bundle, reason: str = "", camera: str = "") -> "ChampionRow":
+    """Let a model decide from now on that a person has chosen, and no judgement.
+
+    Raises:
+        LedgerError: If another champion was made meanwhile; it stays.
+    """
+    before = ledger.champion(camera)
+    record_model(ledger, bundle)
+    instead_of = before.model_id if before else None
+    return ledger.crown(bundle.fingerprint, instead_of, "appointed", reason or "appointed by hand", camera)
+
+
+def _deciding(ledger: "Ledger", camera: str, folder: Path | None) -> tuple[Bundle, bool]:
+    """The champion of a camera, or the bundle that would be it; and whether it was appointed. Nothing is written."""
     row = ledger.champion(camera)
     if row is None:
-        bundle = Bundle.load(folder) if folder else load_bundle(ledger, _folder_in_use(ledger, camera))
-        record_model(ledger, bundle)
-        ledger.crown(bundle.fingerprint, None, "appointed", "the model that decided when challengers began", camera)
-        return bundle
-    bundle = Bundle.load(folder_of(ledger, row.model_id))
-    if bundle.fingerprint != row.model_id or (folder is not None and Bundle.load(folder).fingerprint != row.model_id):
-        other = folder or bundle.folder
-        msg = f"{other} holds another model than the champion, {row.model_id}: leave --bundle out, or roll back first"
+        return Bundle.load(folder) if folder else load_bundle(ledger, _folder_in_use(ledger, camera)), False
+    bundle = load_model(ledger, row.model_id)
+    if folder is not None and Bundle.load(folder).fingerprint != row.model_id:
+        msg = (
+            f"{folder} holds another model than the champion, {row.model_id}: leave --bundle out, or have it decide "
+            f"from now on with flawsmith retrain appoint {folder}"
+        )
         raise DataError(msg)
-    return bundle
+    return bundle, True
 
 
 def _folder_in_use(ledger: "Ledger", camera: str) -> Path | None:
@@ -122,7 +141,10 @@ def load_model(ledger: "Ledger", model_id: str, device: str = "cpu") -> Bundle:
     folder = folder_of(ledger, model_id)
     bundle = Bundle.load(folder, device=device)
     if bundle.fingerprint != model_id:
-        msg = f"{folder} holds another model by now than {model_id}: restore it from a copy"
+        msg = (
+            f"{folder} holds another model by now than {model_id}: restore it from a copy, or have the one that is "
+            f"there decide from now on with flawsmith retrain appoint {folder}"
+        )
         raise BundleError(msg)
     return bundle
 
@@ -195,7 +217,7 @@ def _challenge(
     from curation.frozen import freeze, frozen_members
     from curation.set_versions import make_training_set
 
-    deciding = champion_of(ledger, camera, champion)
+    deciding, appointed = _deciding(ledger, camera, champion)
     start = start_of(deciding, options, rules) if winner is None else None
     good = good_records(of_camera(read_data(data, groups=options.groups, seed=options.seed), camera or None))
     if not good:
@@ -203,6 +225,8 @@ def _challenge(
         raise DataError(msg)
     members = frozen_members(ledger, rules.frozen_share, camera, _learnt_from(deciding, good))
     check_carries(_without_scores(members), rules)
+    if not appointed:  # not before it is known that it can be challenged: what is refused changes nothing
+        champion_of(ledger, camera, champion)
     frozen = freeze(ledger, members, rules.frozen_share, camera)
     share = f"{100 * rules.frozen_share:g} %"
     tell(f"judged on {frozen.name}: {_count(members)}, of {share} of the groups, held back for good")

@@ -28,14 +28,14 @@ class ConfirmedPictures:
         return len(self.images)
 
     def marked(self) -> "ConfirmedPictures | None":
-        """Those with a mask alone; None where there are none."""
+        """Those of which it is known where the defect is; None where there are none."""
         if len(self._only_marked) == len(self):
             return self
         return self._only_marked if len(self._only_marked) else None
 
     @cached_property
     def _only_marked(self) -> "ConfirmedPictures":
-        some = [record for record in self.images.records if record.mask is not None]
+        some = [record for record, marked in zip(self.images.records, self._marked.tolist(), strict=True) if marked]
         return ConfirmedPictures(some, self.images.preprocessing)
 
     def draw(self, generator: Generator, count: int, flips: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -59,8 +59,8 @@ class ConfirmedPictures:
 
     @cached_property
     def _marked(self) -> Tensor:
-        """``[N]`` bool."""
-        return torch.tensor([record.mask is not None for record in self.images.records])
+        """``[N]`` bool; a mask that is empty, or so where the detector looks, says as little as none."""
+        return self._masks.flatten(1).any(dim=1)
 
     @cached_property
     def _masks(self) -> Tensor:

@@ -259,6 +259,17 @@ class Ledger(OfSome, Registry, Tagging, Vouching, Looks):
             know_models(connection, {entry.model_id for entry in entries})
             return len(insert_new(connection, scores, rows, "number"))
 
+    def reject_with_part(self, model_id: str, threshold_version: int, image_ids: Sequence[str]) -> None:
+        """Have images rejected that were accepted before another image of their part was scored, and is not."""
+        here = scores.update().where(
+            scores.c.model_id == model_id,
+            scores.c.threshold_version == threshold_version,
+            scores.c.image_id == bindparam("key"),
+        )
+        with self._write() as connection:
+            if image_ids:
+                connection.execute(here.values(decision="reject"), [{"key": image_id} for image_id in image_ids])
+
     def scores(self, model_id: str | None = None, batch: str | None = None, latest: bool = True) -> list[ScoreRow]:
         """Scores in the order they were recorded.
 

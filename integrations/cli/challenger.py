@@ -17,6 +17,7 @@ from integrations.cli.options import (
     JsonOption,
     LedgerOption,
     SeedOption,
+    existing_bundle,
     existing_data,
     existing_ledger,
     resolve_device,
@@ -48,6 +49,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("challenger")(challenger)
     app.command("status")(status)
     app.command("rollback")(rollback)
+    app.command("appoint")(appoint)
     app.command("shadow")(shadow)
     app.command("sets")(sets)
     app.command("compare")(compare)
@@ -261,6 +263,35 @@ def rollback(
         say(f"[green]{row.model_id}[/] decides again, instead of {row.previous}: {folder_of(opened, row.model_id)}")
 
 
+def appoint(
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="The model that is to decide from now on.", show_default=False)
+    ],
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    camera: CameraOption = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "",
+) -> None:
+    """Let a model decide from now on, judged by nobody: the first one, or one that took the place of a lost champion.
+
+    Example: [bold]flawsmith retrain appoint runs/bracket --reason "trained anew after the new lens"[/bold]
+    """
+    existing_ledger(ledger)
+    existing_bundle(bundle)
+    from curation.ledger import Ledger
+    from integrations.succession import appoint as appoint_model
+    from learning.bundle import Bundle
+
+    with Ledger.open(ledger) as opened:
+        loaded = Bundle.load(bundle)
+        before = opened.champion(camera or "")
+        if before is not None and before.model_id == loaded.fingerprint:
+            say(f"{loaded.fingerprint} is the champion already: nothing was changed")
+            return
+        row = appoint_model(opened, loaded, reason, camera or "")
+    instead = f", instead of {row.previous}" if row.previous else ""
+    say(f"[green]{row.model_id}[/] decides from now on{instead}: {bundle}")
+
+
 def shadow(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -> None:
     """Say where challengers in the shadow would have decided otherwise; [bold]score --shadow[/bold] records it.
 
@@ -298,6 +329,8 @@ def shadow(ledger: LedgerOption = DEFAULT_LEDGER, as_json: JsonOption = False) -
         say(f"[bold]{challenger}[/] beside {champion}: {report.text()}")
         for image_id in report.differing[-_SHOWN:]:
             say(f"  {paths[image_id]}")
+        if len(report.differing) > _SHOWN:
+            say(f"  and {len(report.differing) - _SHOWN} before these: --json lists all")
 
 
 def version(

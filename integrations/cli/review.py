@@ -18,7 +18,7 @@ from integrations.cli.options import (
     existing_ledger,
     here,
 )
-from learning.errors import ConfigError
+from learning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -228,11 +228,21 @@ def add(
     from curation.ledger.files import sha256_of
     from curation.regressions import add_returned, withdraw_returned
     from learning.images.pixels import read_image, read_mask
+    from learning.images.records import GOOD
     from learning.whole import whole
 
     pixels = read_image(image)
+    if defect is not None and defect.strip().casefold() in ("", GOOD):
+        msg = f"--defect {defect!r} is no kind of defect: leave it out where the kind is not known"
+        raise ConfigError(msg)
     if mask is not None:
-        read_mask(mask, (pixels.shape[-2], pixels.shape[-1]))
+        marked = read_mask(mask, (pixels.shape[-2], pixels.shape[-1]))
+        if marked.all():
+            msg = f"mask {mask} marks all of the picture: the part that is good has to be black"
+            raise DataError(msg)
+        if not marked.any():
+            say(f"[yellow]mask {mask} is empty[/]: nobody says where the defect is, as if there were no --mask")
+            mask = None
     key = image_id_of(image)
     with Ledger.open(ledger) as opened:
         if undo:

@@ -98,7 +98,7 @@ def read_rows(file: Path, required: Sequence[str], accepted: Sequence[str]) -> I
 
 def _split(file: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Values of each row, and the line on which it begins: a quotation mark left open takes in what follows."""
-    rows = csv.reader(text.splitlines(), delimiter=delimiter)
+    rows = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
     line = 1
     try:
         for values in rows:

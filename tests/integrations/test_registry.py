@@ -146,3 +146,18 @@ def test_fiftyone_can_be_imported_after_a_registry_was_opened(tmp_path: Path) ->
     command = [sys.executable, "-c", code, f"sqlite:///{tmp_path / 'registry.db'}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_tables_are_made_in_another_database(place: str, tmp_path: Path) -> None:
+    before = Path(place).read_bytes()
+    foreign = tmp_path / "foreign.db"
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE foo (bar TEXT)")
+    (tmp_path / "text.db").write_text("no database at all, and long enough to be looked at as one" * 20)
+    with Ledger.open(place) as ledger:
+        for file in (Path(place), foreign, tmp_path / "text.db"):
+            with pytest.raises(DataError, match="is no MLflow registry"):
+                publish(ledger, f"sqlite:///{file}")
+    assert Path(place).read_bytes() == before
+    with sqlite3.connect(foreign) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("foo",)]

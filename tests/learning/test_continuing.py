@@ -203,3 +203,16 @@ class TestPictures:
 def test_only_what_can_go_on_says_so() -> None:
     assert Segment.tunable
     assert (Segment.go_on_from is not Detector.go_on_from) == Segment.tunable
+
+
+def test_a_mask_of_nothing_does_not_call_a_defect_good(data: Path, tmp_path: Path) -> None:
+    """Whoever confirmed the defect with it said that there is one, and not where."""
+    empty = tmp_path / "empty.png"
+    first, second, *_ = spots_of(data)
+    with Image.open(first.path) as picture:
+        Image.fromarray(np.zeros((picture.height, picture.width), np.uint8)).save(empty)
+    shown = ConfirmedPictures([replace(first, mask=empty), second], Preprocessing(channels=1, height=SIDE, width=SIDE))
+    assert shown._marked.tolist() == [False, second.mask is not None]
+    only = shown.marked()
+    assert only is not None
+    assert len(only) == 1

@@ -230,7 +230,7 @@ def test_table_without_a_split_is_split_by_group_where_it_holds_defects(tmp_path
         ("image,time\na.png,2026-03-01T06:00\nc.png,01.03.2026\n", "line 3: time is '01.03.2026'; write it as"),
         ("image,part,group\na.png,p,g1\nc.png,p,g2\nd.png,,g3\n", "part lies in several groups"),
         # A quotation mark that is not closed takes in all that follows.
-        ('image,label\na.png,good\n"c.png,good\nd.png,good\n', "line 3: 1 values for 2 columns"),
+        ('image,label\na.png,good\n"c.png,good\nd.png,good\n', "line 3: .* not closed"),
         ('image,label\na.png,good\n"c.png,good\n' + "d.png,good\n" * 20_000, "line 3: .* not closed"),
     ],
 )
@@ -239,6 +239,16 @@ def test_wrong_tables_are_refused(tmp_path: Path, text: str, reason: str) -> Non
     (tmp_path / "d.csv").write_text(text)
     with pytest.raises(DataError, match=reason):
         split_groups(read_data(tmp_path / "d.csv"))
+
+
+def test_a_stray_quotation_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.png", "c.png")
+    table = tmp_path / "table.csv"
+    table.write_text('image,label,part\na.png,good,"P1\nb.png,good,"P2\nc.png,good,P3\n')
+    with pytest.raises(DataError, match=r"table.csv, line 2: .*quotation mark"):
+        read_data(table)
+    table.write_text('image,label,part\na.png,good,"P1, left"\nb.png,good,P2\nc.png,good,P3\n')
+    assert [record.part for record in read_data(table)] == ["P1, left", "P2", "P3"]
 
 
 def test_an_image_instead_of_a_table_is_refused(tmp_path: Path) -> None:
