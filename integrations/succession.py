@@ -75,8 +75,18 @@ def champion_of(ledger: "Ledger", camera: str = "", folder: Path | None = None) 
     """
     bundle, appointed = _deciding(ledger, camera, folder)
     if not appointed:
-        appoint(ledger, bundle, "the model that decided when challengers began", camera)
+        _begin_with(ledger, bundle, camera)
     return bundle
+
+
+def _begin_with(ledger: "Ledger", bundle: Bundle, camera: str) -> None:
+    """Make a bundle the first champion of a camera.
+
+    Raises:
+        LedgerError: If there is another by now; it stays.
+    """
+    record_model(ledger, bundle)
+    ledger.crown(bundle.fingerprint, None, "appointed", "the model that decided when challengers began", camera)
 
 
 def appoint(ledger: "Ledger", bundle: Bundle, reason: str = "", camera: str = "") -> "ChampionRow":
@@ -226,7 +236,7 @@ def _challenge(
     members = frozen_members(ledger, rules.frozen_share, camera, _learnt_from(deciding, good))
     check_carries(_without_scores(members), rules)
     if not appointed:  # not before it is known that it can be challenged: what is refused changes nothing
-        champion_of(ledger, camera, champion)
+        _begin_with(ledger, deciding, camera)
     frozen = freeze(ledger, members, rules.frozen_share, camera)
     share = f"{100 * rules.frozen_share:g} %"
     tell(f"judged on {frozen.name}: {_count(members)}, of {share} of the groups, held back for good")

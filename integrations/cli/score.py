@@ -175,7 +175,8 @@ def _read(images: list[Path], groups: str | None) -> list["ImageRecord"]:
     empty: list[Path] = []
     for path in images:
         # A camera that had nothing to take pictures of must not keep those of others from being scored.
-        if path.is_dir() and not images_below(path):
+        below = images_below(path) if path.is_dir() else [path]
+        if not below:
             empty.append(path)
             continue
         if path.suffix.lower() == ".csv":
@@ -185,7 +186,7 @@ def _read(images: list[Path], groups: str | None) -> list["ImageRecord"]:
             found = read_data(path, groups=groups)
         else:
             # Any folders will do: what is scored has no classes, and its folders may be lots, or days.
-            found = [ImageRecord(path=image) for image in find_images([path])]
+            found = [ImageRecord(path=image) for image in below]
             if path.is_dir():
                 found = apply_groups(found, path, groups)
         records |= {record.path: record for record in found}

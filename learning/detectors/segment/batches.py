@@ -107,8 +107,5 @@ def share_mixed(train: "ImageSet", window: int | None = None) -> float:
     """
     looked = np.unique(np.linspace(0, len(train) - 1, min(_LOOKED_AT, len(train))).round().astype(int)).tolist()
     times = 1 if window is None else max(1, min(train.preprocessing.height, train.preprocessing.width) // window)
-    pictures, outlines = (
-        torch.cat([functional.avg_pool2d(read([index]), times) for index in looked])
-        for read in (train.batch, train.outlines)
-    )
+    pictures, outlines = (functional.avg_pool2d(read(looked), times) for read in (train.batch, train.outlines))
     return _MIXED if is_surface(pictures, (outlines > 0.5).float()) else 0.0
